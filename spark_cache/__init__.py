@@ -1,0 +1,83 @@
+"""spark-cache: a configuration-driven cache for language model responses.
+
+Every public name is loaded when it is first used (PEP 562), so that importing the package reads no file and imports no
+provider's SDK.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spark_cache.agents import Agent, AgentConfig
+    from spark_cache.config import CacheConfig, load_config
+    from spark_cache.errors import (
+        CacheMissError,
+        ConfigError,
+        SparkCacheError,
+        StoreError,
+        UncacheableRequestError,
+        UncacheableResponseError,
+    )
+    from spark_cache.events import configure_logging
+    from spark_cache.manager import CacheManager
+    from spark_cache.models import Model, ModelResponse, OpenAIModel
+    from spark_cache.types import CacheKey, MissReason, Mode
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Agent": "spark_cache.agents",
+    "AgentConfig": "spark_cache.agents",
+    "CacheConfig": "spark_cache.config",
+    "CacheKey": "spark_cache.types",
+    "CacheManager": "spark_cache.manager",
+    "CacheMissError": "spark_cache.errors",
+    "ConfigError": "spark_cache.errors",
+    "MissReason": "spark_cache.types",
+    "Mode": "spark_cache.types",
+    "Model": "spark_cache.models",
+    "ModelResponse": "spark_cache.models",
+    "OpenAIModel": "spark_cache.models",
+    "SparkCacheError": "spark_cache.errors",
+    "StoreError": "spark_cache.errors",
+    "UncacheableRequestError": "spark_cache.errors",
+    "UncacheableResponseError": "spark_cache.errors",
+    "configure_logging": "spark_cache.events",
+    "load_config": "spark_cache.config",
+}
+
+__all__ = [
+    "Agent",
+    "AgentConfig",
+    "CacheConfig",
+    "CacheKey",
+    "CacheManager",
+    "CacheMissError",
+    "ConfigError",
+    "MissReason",
+    "Mode",
+    "Model",
+    "ModelResponse",
+    "OpenAIModel",
+    "SparkCacheError",
+    "StoreError",
+    "UncacheableRequestError",
+    "UncacheableResponseError",
+    "__version__",
+    "configure_logging",
+    "load_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
