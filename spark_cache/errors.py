@@ -113,7 +113,7 @@ class CacheMissError(SparkCacheError, LookupError):
         reason: Why the cache could not answer (a :class:`spark_cache.MissReason` value).
         provider: The provider that would have been called.
         model_id: The model that would have been called.
-        key: The cache key, where there is one.
+        key: The name of the entry that would have answered, where there is one.
         detail: What else is known, such as the path of the value that cannot be keyed.
     """
 

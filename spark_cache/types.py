@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["CacheKey", "EntryMeta", "MissReason", "Mode"]
+__all__ = ["CacheKey", "EntryMeta", "MissReason", "Mode", "Request"]
 
 
 class Mode(StrEnum):
@@ -80,6 +80,37 @@ class MissReason(StrEnum):
     """The entry is plain text where encryption is required."""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """Everything about a model request that can change its answer.
+
+    Attributes:
+        provider: The provider it is asked of, such as ``openai``.
+        model_id: The model it is asked of.
+        messages: The conversation, in our own form or the provider's.
+        system_prompt: System instructions beside the messages.
+        tool_specs: The tools the model may call.
+        tool_choice: Which of them it should call.
+        output_schema: The schema that a structured answer has to meet.
+        operation: ``text``, ``json`` or ``embedding``.
+        endpoint: The provider's address; None is the provider's own.
+        sample: Which of several equal requests this is.
+        parameters: Whatever else goes to the provider.
+    """
+
+    provider: str
+    model_id: str
+    messages: Any
+    system_prompt: Any = None
+    tool_specs: Any = None
+    tool_choice: Any = None
+    output_schema: Any = None
+    operation: str = "text"
+    endpoint: str | None = None
+    sample: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
 class CacheKey(str):
     """A cache key: 64 hex digits that also know which request they stand for.
 
@@ -98,7 +129,7 @@ class CacheKey(str):
         provider: str,
         model_id: str,
         digests: Mapping[str, str] | Callable[[], Mapping[str, str]],
-    ) -> CacheKey:
+    ) -> Self:
         """Make a key of its digits, and the digests of its parts or a function that computes them."""
         self = super().__new__(cls, value)
         self.provider = provider

@@ -1,0 +1,54 @@
+"""Where settings come from: ENVIRONMENT, ``SPARK_*``, ``.env`` and TOML profiles, each with its origin.
+
+Every name is loaded when it is first used (PEP 562): importing this package imports neither pydantic nor a
+reader of TOML.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spark_cache.config.compare import Difference, compare
+    from spark_cache.config.load import load_config, reload_config, use_profile
+    from spark_cache.config.model import CacheConfig
+    from spark_cache.config.origins import Origin
+    from spark_cache.config.policy import Policy
+    from spark_cache.config.rules import Rule
+
+_HOMES = {
+    "CacheConfig": "spark_cache.config.model",
+    "Difference": "spark_cache.config.compare",
+    "Origin": "spark_cache.config.origins",
+    "Policy": "spark_cache.config.policy",
+    "Rule": "spark_cache.config.rules",
+    "compare": "spark_cache.config.compare",
+    "load_config": "spark_cache.config.load",
+    "reload_config": "spark_cache.config.load",
+    "use_profile": "spark_cache.config.load",
+}
+
+__all__ = [
+    "CacheConfig",
+    "Difference",
+    "Origin",
+    "Policy",
+    "Rule",
+    "compare",
+    "load_config",
+    "reload_config",
+    "use_profile",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

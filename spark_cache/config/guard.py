@@ -1,0 +1,149 @@
+"""Guards: what a profile demands of the configuration, wherever its values come from."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.config import values
+from spark_cache.config.fields import LEVELS
+from spark_cache.errors import Problem
+from spark_cache.types import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from spark_cache.config.model import CacheConfig
+    from spark_cache.config.origins import Origin
+
+__all__ = ["CONDITIONS", "Condition", "ConditionSpec", "Guard"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionSpec:
+    """One kind of condition.
+
+    Attributes:
+        kind: The form of its value, as a reference names it.
+        parse: TOML value to value; ``ValueError`` says what is accepted.
+        broken: Given the configuration and the value, the fields that break it and how.
+        description: What it demands.
+        examples: What people write.
+    """
+
+    kind: str
+    parse: Callable[[object], Any]
+    broken: Callable[[CacheConfig, Any], Iterator[tuple[str, str]]]
+    description: str
+    examples: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a profile: its name, its value, and where it is written."""
+
+    name: str
+    value: Any
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The conditions that hold for a configuration."""
+
+    conditions: tuple[Condition, ...] = ()
+
+    def problems(self, config: CacheConfig, origins: Mapping[str, Origin]) -> list[Problem]:
+        """What of ``config`` breaks which condition, each with the place of the value and of the guard."""
+        return [
+            Problem(
+                f"{what}, and guard.{condition.name} at {condition.origin.place} forbids it",
+                origins[field].source,
+                origins[field].line,
+                origins[field].name or field,
+            )
+            for condition in self.conditions
+            for field, what in CONDITIONS[condition.name].broken(config, condition.value)
+        ]
+
+
+def _set_anywhere(config: CacheConfig, field: str) -> Iterator[tuple[str, Any, str]]:
+    """The field's value and those that rules give it, each with the field to blame and words for it."""
+    yield field, getattr(config, field), field
+    for rule in config.rules:
+        for name, value in rule.settings:
+            if name == field:
+                yield "rules", value, f"{field} of a rule for {rule.provider or '*'}/{rule.model or '*'}"
+
+
+def _weak_encryption(config: CacheConfig, least: str) -> Iterator[tuple[str, str]]:
+    if LEVELS.index(config.encryption) < LEVELS.index(least):
+        yield "encryption", f"encryption is {config.encryption!r}, less than {least!r}"
+
+
+def _forbidden_mode(config: CacheConfig, modes: tuple[Mode, ...]) -> Iterator[tuple[str, str]]:
+    for field, mode, words in _set_anywhere(config, "mode"):
+        if mode in modes:
+            yield field, f"{words} is {str(mode)!r}"
+
+
+def _long_ttl(config: CacheConfig, longest: float) -> Iterator[tuple[str, str]]:
+    for field, ttl, words in _set_anywhere(config, "ttl_seconds"):
+        if ttl is None or ttl > longest:
+            yield (
+                field,
+                f"{words} is {values.format_duration(ttl)}, more than {values.format_duration(longest)}",
+            )
+
+
+def _no_namespace(config: CacheConfig, required: bool) -> Iterator[tuple[str, str]]:
+    if required and config.namespace is None:
+        yield "namespace", "namespace is not set"
+
+
+def _open_cache_dir(config: CacheConfig, forbidden: bool) -> Iterator[tuple[str, str]]:
+    if not forbidden or config.cache_dir is None:
+        return
+    try:
+        mode = config.cache_dir.stat().st_mode
+    except OSError:
+        return  # the cache makes what is missing, for its owner alone
+    if mode & stat.S_IRWXO:
+        yield (
+            "cache_dir",
+            f"cache_dir {config.cache_dir} is open to everybody (mode {stat.S_IMODE(mode):04o})",
+        )
+
+
+def _modes(raw: object) -> tuple[Mode, ...]:
+    parse = values.choice(Mode)
+    return tuple(Mode(parse(word)) for word in values.words(raw))
+
+
+CONDITIONS = {
+    "require_encryption": ConditionSpec(
+        "choice",
+        values.choice(LEVELS[1:]),
+        _weak_encryption,
+        "The least encryption that is accepted.",
+        LEVELS[1:],
+    ),
+    "forbid_modes": ConditionSpec(
+        "modes", _modes, _forbidden_mode, "The modes that are not accepted.", (["replay"],)
+    ),
+    "max_ttl": ConditionSpec(
+        "duration", values.duration, _long_ttl, "The longest lifetime that is accepted.", ("1h",)
+    ),
+    "require_namespace": ConditionSpec(
+        "boolean", values.boolean, _no_namespace, "Whether a namespace must be set.", (True,)
+    ),
+    "forbid_world_readable_cache_dir": ConditionSpec(
+        "boolean",
+        values.boolean,
+        _open_cache_dir,
+        "Whether a cache directory that everybody may enter is refused.",
+        (True,),
+    ),
+}
+"""Every condition there is."""

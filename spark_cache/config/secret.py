@@ -1,0 +1,122 @@
+"""Encryption keys: what makes one usable, and how to speak of one without showing it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from base64 import urlsafe_b64decode
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["fernet_keys", "key_id", "key_ids", "read_key_file"]
+
+_FERNET = re.compile(r"[A-Za-z0-9_-]{43}=")
+_LENGTH = 44
+_LARGEST_FILE = 64 * 1024
+_HOW = "make one with Fernet.generate_key() of the package cryptography"
+
+
+def fernet_keys(raw: object) -> tuple[SecretStr, ...]:
+    """Read key texts, newest first, from text with commas or a sequence; no message of an error holds one."""
+    if raw is None:
+        return ()
+    if isinstance(raw, SecretStr):
+        raw = raw.get_secret_value()
+    parts = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str | SecretStr) for part in parts):
+        raise ValueError("not a list of Fernet keys: write key texts with commas between them, newest first")
+    texts = [(part.get_secret_value() if isinstance(part, SecretStr) else part).strip() for part in parts]
+    return tuple(SecretStr(key) for key in _checked([text for text in texts if text]))
+
+
+def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
+    """The keys in a file, one a line, newest first.
+
+    Args:
+        path: The file: a regular one, the reader's own, closed to everybody else, outside of the cache.
+        cache_dir: The cache directory, where it is known.
+
+    Returns:
+        The key texts.
+
+    Raises:
+        ValueError: The file cannot be used; the message never shows its content.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if path.is_symlink():
+            raise ValueError(f"the key file {path} is a symbolic link: name the file itself") from None
+        raise ValueError(f"the key file {path} cannot be read: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"the key file {path} is not a regular file")
+        if status.st_mode & 0o077:
+            raise ValueError(
+                f"the key file {path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}): "
+                "run chmod 600 on it"
+            )
+        if status.st_uid != os.geteuid():
+            raise ValueError(f"the key file {path} belongs to another user")
+        if cache_dir is not None and path.resolve().is_relative_to(cache_dir.resolve()):
+            raise ValueError(
+                f"the key file {path} lies inside the cache directory {cache_dir}: keep it elsewhere"
+            )
+        content = file.read(_LARGEST_FILE + 1)
+    return _keys_of(path, content)
+
+
+def key_id(key: str) -> str:
+    """Sixteen hex digits that name a key and tell nothing else about it."""
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - 30 ms that only a report needs
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415 - the same
+
+    derived = HKDF(algorithm=SHA256(), length=8, salt=None, info=b"spark-cache key id v1")
+    return derived.derive(urlsafe_b64decode(key)).hex()
+
+
+def key_ids(raw: object) -> str | None:
+    """The ids of written keys, with commas, for a report; None where they are not keys at all."""
+    try:
+        return ", ".join(f"key id {key_id(key.get_secret_value())}" for key in fernet_keys(raw))
+    except ValueError:
+        return None
+
+
+def _keys_of(path: Path, content: bytes) -> tuple[str, ...]:
+    if len(content) > _LARGEST_FILE:
+        raise ValueError(f"the key file {path} is larger than 64 KiB")
+    try:
+        lines = [line.strip() for line in content.decode().splitlines()]
+        keys = _checked([line for line in lines if line and not line.startswith("#")])
+    except UnicodeDecodeError:
+        raise ValueError(f"the key file {path} is not UTF-8 text") from None
+    except ValueError as error:
+        raise ValueError(f"the key file {path}: {error}") from None
+    if not keys:
+        raise ValueError(f"the key file {path} holds no key: write one a line, newest first")
+    return tuple(keys)
+
+
+def _checked(keys: list[str]) -> list[str]:
+    seen: dict[bytes, int] = {}
+    for number, key in enumerate(keys, 1):
+        if len(key) != _LENGTH:
+            raise ValueError(
+                f"key {number} of {len(keys)} is not a Fernet key: it has {len(key)} characters, "
+                f"not {_LENGTH} (a passphrase is not accepted); {_HOW}"
+            )
+        if not _FERNET.fullmatch(key):
+            raise ValueError(
+                f"key {number} of {len(keys)} is not a Fernet key: it is not URL-safe base64; {_HOW}"
+            )
+        first = seen.setdefault(urlsafe_b64decode(key), number)
+        if first != number:
+            raise ValueError(f"key {number} of {len(keys)} is the same as key {first}")
+    return keys

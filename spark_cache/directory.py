@@ -1,0 +1,133 @@
+"""What all managers of one cache directory share: the store, the figures, the calls under way, and which faults were told."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from spark_cache.entries import describe
+from spark_cache.events import CacheError, CacheEvict, CacheExpire, Ledger
+from spark_cache.flights import Flights
+from spark_cache.stores import HIDDEN, Address, FileStore, MemoryStore
+from spark_cache.types import EntryMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spark_cache.config import CacheConfig
+    from spark_cache.events import Sink
+
+__all__ = ["Directory", "open_directory"]
+
+_MEGABYTE = 2**20
+_FAULTS_REMEMBERED = 1000
+
+
+class Directory:
+    """One cache directory in this process.
+
+    Args:
+        path: The real path of the directory.
+        config: The configuration it is first opened with.
+        clock: The time in seconds since the epoch.
+        sink: Where events go.
+    """
+
+    def __init__(self, path: str, config: CacheConfig, *, clock: Callable[[], float], sink: Sink) -> None:
+        self.path = path
+        self.clock = clock
+        self._sink = sink
+        in_memory = config.store == "memory"
+        self.ledger = Ledger(None if in_memory else f"{path}/{HIDDEN}", clock=clock)
+        self.flights = Flights()
+        # What may be committed is not swept away in passing: only who asks for a clean-up gets one.
+        expired = _never_expired if config.commit_entries else _entry_expired
+        self.store: FileStore | MemoryStore
+        if in_memory:
+            self.store = MemoryStore(clock=clock, expired=expired, on_removed=self._removed)
+        else:
+            self.store = FileStore(
+                path,
+                clock=clock,
+                commit_entries=config.commit_entries,
+                expired=expired,
+                on_removed=self._removed,
+            )
+        self._told: set[tuple[str, str]] = set()
+        self._told_lock = Lock()
+
+    def adopt(self, config: CacheConfig) -> None:
+        """Take on the bounds that one more configuration asks for."""
+        cap = config.max_cache_size_mb
+        self.store.require(
+            fsync=config.fsync,
+            cap_bytes=None if cap is None else cap * _MEGABYTE,
+            cleanup_interval=config.cleanup_interval_seconds,
+        )
+
+    def tell(self, operation: str, error: str, *, profile: str | None, hint: str | None = None) -> None:
+        """Warn of a fault: once for each operation and cause, until the operation works again."""
+        with self._told_lock:
+            if (operation, error) in self._told:
+                return
+            if len(self._told) >= _FAULTS_REMEMBERED:
+                self._told.clear()
+            self._told.add((operation, error))
+        if self._sink.wants(logging.WARNING):
+            self._sink.emit(
+                CacheError(operation=operation, error=error, directory=self.path, profile=profile, hint=hint)
+            )
+
+    def recovered(self, operation: str) -> None:
+        """Note that an operation worked, so that its next fault is told again."""
+        if self._told:
+            with self._told_lock:
+                self._told = {told for told in self._told if told[0] != operation}
+
+    def _removed(self, at: Address, size_bytes: int, why: str) -> None:
+        self.ledger.record(why, provider=at.provider_folder, model=at.model_folder, profile=None, keep=True)
+        if self._sink.wants(logging.INFO):
+            kind = CacheEvict if why == "evict" else CacheExpire
+            self._sink.emit(
+                kind(
+                    provider=at.provider_folder,
+                    model=at.model_folder,
+                    key=at.name[:12],
+                    size_bytes=size_bytes,
+                )
+            )
+
+
+def _entry_expired(data: bytes, now: float) -> bool:
+    described = describe(data, "")
+    return isinstance(described, EntryMeta) and described.expired(now)
+
+
+def _never_expired(data: bytes, now: float) -> bool:  # noqa: ARG001 - the signature of the question
+    return False
+
+
+_open: weakref.WeakValueDictionary[tuple[str, str, int], Directory] = weakref.WeakValueDictionary()
+_open_lock = Lock()
+
+
+def open_directory(path: str, config: CacheConfig, *, clock: Callable[[], float], sink: Sink) -> Directory:
+    """The shared state of a directory: the same object for everybody who names the same real directory.
+
+    Args:
+        path: The directory, absolute; it need not exist.
+        config: What one more manager asks for.
+        clock: The time in seconds since the epoch; managers with different clocks share nothing.
+        sink: Where events go.
+    """
+    real = os.path.realpath(path)
+    with _open_lock:
+        directory = _open.get((config.store, real, id(clock)))
+        if directory is None:
+            directory = Directory(real, config, clock=clock, sink=sink)
+            _open[(config.store, real, id(clock))] = directory
+    directory.adopt(config)
+    return directory

@@ -1,0 +1,60 @@
+"""One cached answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.types import MissReason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CacheEntry"]
+
+_CLOCK_SKEW = 300.0
+"""How far ahead of the reader's clock an entry may be dated, in seconds: machines that share a directory disagree a little."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CacheEntry:
+    """One cached answer. Its ``repr`` shows no content.
+
+    Attributes:
+        key: The cache key it answers.
+        provider: The provider that gave the answer.
+        model_id: The model that gave it.
+        response: The dictionary that was stored.
+        timestamp: When it was stored, in seconds since the epoch.
+        ttl: How long it may live at most, in seconds; None is for ever.
+        profile: The profile in force when it was stored.
+        digests: The digest of each part of the request.
+        request: The request itself, where requests are stored.
+    """
+
+    key: str
+    provider: str
+    model_id: str
+    response: dict[str, Any]
+    timestamp: float
+    ttl: float | None
+    profile: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    request: Any = None
+
+    def __repr__(self) -> str:
+        return f"CacheEntry({self.provider}/{self.model_id})"
+
+    def staleness(self, now: float, reader_ttl: float | None) -> MissReason | None:
+        """Why the entry is too old, or too new, for a reader; None when it is neither.
+
+        Args:
+            now: The reader's clock, in seconds since the epoch.
+            reader_ttl: The reader's own bound on age, in seconds; None is no bound.
+        """
+        age = now - self.timestamp
+        if age < -_CLOCK_SKEW:
+            return MissReason.FUTURE
+        if (self.ttl is not None and age >= self.ttl) or (reader_ttl is not None and age >= reader_ttl):
+            return MissReason.EXPIRED
+        return None

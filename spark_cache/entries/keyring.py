@@ -1,0 +1,87 @@
+"""The keys that encrypted entries are sealed with: one to write, all to read."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["KeyRing"]
+
+# Fixed texts of the format: another one gives other ids and names, and no entry would be found again.
+_ID_INFO = b"spark-cache key id v1"
+_NAME_INFO = b"spark-cache entry name v1"
+
+_ID_BYTES = 8
+_NAME_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Key:
+    id: str
+    name_key: bytes
+    fernet: Fernet
+
+
+class KeyRing:
+    """Seals and opens entries with Fernet keys. Neither its ``repr`` nor a pickle shows a key.
+
+    Args:
+        keys: Keys as ``Fernet.generate_key()`` makes them, newest first; at least one.
+
+    Raises:
+        ValueError: One of them is no Fernet key.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = tuple(_derived(key) for key in keys)
+        self._by_id = {key.id: key for key in self._keys}
+
+    def __repr__(self) -> str:
+        return f"KeyRing({', '.join(self.ids)})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a key ring is not pickled: it holds keys")
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The id of each key, 16 hex digits, newest first."""
+        return tuple(key.id for key in self._keys)
+
+    def names(self, cache_key: str) -> tuple[str, ...]:
+        """The file name of an entry under each key, newest first: without the key, no guess of a request can be checked."""
+        text = cache_key.encode("utf-8", "surrogatepass")
+        return tuple(hmac.digest(key.name_key, text, "sha256").hex() for key in self._keys)
+
+    def seal(self, body: bytes) -> tuple[str, str]:
+        """Encrypt with the newest key; its id, and the token."""
+        return self._keys[0].id, self._keys[0].fernet.encrypt(body).decode()
+
+    def open(self, key_id: str, token: str) -> bytes | None:
+        """Decrypt a token; None when its key is not at hand, or the token was tampered with."""
+        key = self._by_id.get(key_id)
+        if key is None:
+            return None
+        try:
+            return key.fernet.decrypt(token)
+        except (InvalidToken, ValueError):
+            return None
+
+
+def _derived(key: str) -> _Key:
+    secret = urlsafe_b64decode(key)
+    return _Key(
+        _derive(secret, _ID_INFO, _ID_BYTES).hex(), _derive(secret, _NAME_INFO, _NAME_KEY_BYTES), Fernet(key)
+    )
+
+
+def _derive(secret: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)

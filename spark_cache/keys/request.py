@@ -1,0 +1,86 @@
+"""A request -> its cache key: the SHA-256 of its canonical JSON."""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.errors import UncacheableRequestError
+from spark_cache.keys.canonical import canonical_bytes
+from spark_cache.keys.memo import digest_of
+from spark_cache.keys.messages import normalise_message
+from spark_cache.keys.parameters import key_parameters
+from spark_cache.types import CacheKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from spark_cache.types import Request
+
+__all__ = ["KEY_VERSION", "cache_key"]
+
+KEY_VERSION = 1
+"""The version of the canonical form; a change gives every request another key."""
+
+_DIGEST_LENGTH = 16
+
+
+def cache_key(
+    request: Request,
+    *,
+    namespace: str | None = None,
+    cache_version: str | None = None,
+    digest: Callable[[str | bytes], str] = digest_of,
+) -> CacheKey:
+    """Key a request.
+
+    Args:
+        request: What is asked.
+        namespace: Keeps the entries of one user of a shared directory apart from another's.
+        cache_version: Changed by an application to leave all its earlier entries behind.
+        digest: The SHA-256 of long values; a :class:`DigestMemo` remembers them.
+
+    Returns:
+        A key that is equal for requests that are equal in everything that can change the answer.
+
+    Raises:
+        UncacheableRequestError: The request holds something that cannot be keyed exactly.
+    """
+    for name, text in (("provider", request.provider), ("model_id", request.model_id)):
+        if not isinstance(text, str):
+            raise UncacheableRequestError(name, f"is a {type(text).__qualname__}; it takes text")
+    parameters = key_parameters(request.parameters)
+    # In the order of the names, so that the whole is what one canonical dump of it would give.
+    fields: tuple[tuple[str, Any], ...] = (
+        ("cache_version", cache_version),
+        ("endpoint", request.endpoint),
+        ("messages", _messages(request.messages)),
+        ("model_id", request.model_id),
+        ("namespace", namespace),
+        ("operation", request.operation),
+        ("output_schema", request.output_schema),
+        ("parameters", parameters or None),
+        ("provider", request.provider),
+        ("sample", request.sample),
+        ("system_prompt", request.system_prompt),
+        ("tool_choice", request.tool_choice),
+        ("tool_specs", request.tool_specs),
+        ("version", KEY_VERSION),
+    )
+    parts = {name: canonical_bytes(value, name, digest) for name, value in fields if value is not None}
+    whole = b"{" + b",".join([b'"%b":%b' % (name.encode(), part) for name, part in parts.items()]) + b"}"
+    return CacheKey(
+        sha256(whole).hexdigest(), request.provider, request.model_id, partial(_part_digests, parts)
+    )
+
+
+def _messages(messages: Any) -> Any:
+    if isinstance(messages, list | tuple):
+        return [normalise_message(message) for message in messages]
+    return messages
+
+
+def _part_digests(parts: Mapping[str, bytes]) -> Mapping[str, str]:
+    """A short digest of each part, to tell later in what two requests differ."""
+    return {name: sha256(part).hexdigest()[:_DIGEST_LENGTH] for name, part in parts.items()}

@@ -1,0 +1,88 @@
+"""What one call may do with the cache: a pure decision, taken before anything is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spark_cache.keys import stateful_parameter
+from spark_cache.types import MissReason, Mode
+
+if TYPE_CHECKING:
+    from spark_cache.config import Policy
+    from spark_cache.entries import CacheEntry
+    from spark_cache.types import CacheKey, Request
+
+__all__ = ["Hit", "Miss", "Plan", "mode_of", "needs_sealing", "refusal_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The cache answered."""
+
+    entry: CacheEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """The cache did not answer; ``detail`` says more where the reason alone is not enough."""
+
+    reason: MissReason
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one call may do with the cache.
+
+    Attributes:
+        policy: The settings of the call, after its rules.
+        mode: What it may do.
+        sealed: Whether only encrypted entries will do.
+        key: Its cache key; None where the cache has no part in the call.
+        name: The name of its entry, which is what may be shown of the key.
+        refusal: Why the cache has no part in it.
+    """
+
+    policy: Policy
+    mode: Mode
+    sealed: bool = False
+    key: CacheKey | None = None
+    name: str | None = None
+    refusal: Miss | None = None
+
+
+def mode_of(policy: Policy, asked: Mode | None) -> Mode:
+    """The mode of a call: the one it asks for, except that replay, once configured, cannot be left."""
+    return policy.mode if asked is None or policy.mode is Mode.REPLAY else asked
+
+
+def needs_sealing(policy: Policy, *, sensitive: bool) -> bool:
+    """Whether an entry may only be stored encrypted: rules and requests can only raise the configured level."""
+    return policy.encryption == "all" or policy.sensitive or sensitive
+
+
+def refusal_of(
+    request: Request, policy: Policy, asked: Mode | None, *, sealed: bool, can_seal: bool
+) -> Miss | None:
+    """Why the cache has no part in a call, as far as that is known without its key.
+
+    Args:
+        request: What is asked.
+        policy: The settings of the call.
+        asked: The mode that the call itself asks for.
+        sealed: Whether only encrypted entries will do.
+        can_seal: Whether encryption is on and has a key.
+    """
+    if not policy.enabled:
+        return Miss(MissReason.DISABLED)
+    if (asked or policy.mode) is Mode.BYPASS:
+        return Miss(MissReason.BYPASSED)
+    if policy.ttl_seconds == 0:
+        return Miss(MissReason.NO_TTL)
+    stateful = stateful_parameter(request.parameters)
+    if stateful is not None:
+        return Miss(MissReason.STATEFUL, f"parameters.{stateful}")
+    if sealed and not can_seal:
+        return Miss(MissReason.SENSITIVE)
+    return None

@@ -1,0 +1,73 @@
+"""What every store does: few verbs, bytes in and bytes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from spark_cache.stores.names import entry_name, folder_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spark_cache.types import MissReason
+
+__all__ = ["Address", "Store", "Stored", "address"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an entry stands: the folders of its provider and its model, and its name."""
+
+    provider_folder: str
+    model_folder: str
+    name: str
+
+
+def address(provider: str, model_id: str, key: str) -> Address:
+    """The address of the entry of a key."""
+    return Address(folder_name(provider), folder_name(model_id), entry_name(key))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One stored entry in a listing.
+
+    Attributes:
+        address: Where it stands.
+        size_bytes: Its length.
+        used_at: When it was last used, as far as the store knows, in seconds since the epoch.
+    """
+
+    address: Address
+    size_bytes: int
+    used_at: float
+
+
+class Store(Protocol):
+    """Keeps bytes under addresses. Safe for threads; every verb may raise ``StoreError``."""
+
+    def read(self, at: Address, *, note_use: bool) -> bytes | MissReason:
+        """The bytes at an address, or why there are none.
+
+        Args:
+            at: Where to look.
+            note_use: Whether the read may be remembered as a use; a reader that writes nothing says no.
+        """
+        ...
+
+    def write(self, at: Address, data: bytes) -> bool:
+        """Put bytes at an address, whole or not at all; whether they are kept (a store with a cap may decline)."""
+        ...
+
+    def remove(self, at: Address) -> bool:
+        """Remove what stands at an address; whether there was something."""
+        ...
+
+    def find(self, name: str) -> list[Address]:
+        """Every address with this name, in whatever folder."""
+        ...
+
+    def scan(self, provider_folder: str | None = None, model_folder: str | None = None) -> Iterator[Stored]:
+        """Every entry, or those of a provider or of one of its models; entries that come or go meanwhile may be in it."""
+        ...

@@ -1,0 +1,160 @@
+"""HTTP on a loopback port: one thread a connection, and a close that waits for none of them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LoopbackServer", "Reply", "Request", "Respond"]
+
+_HOST = "127.0.0.1"
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it arrived; the names of its headers are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered: JSON, a text as it is, or a stream of JSON events."""
+
+    status: int
+    content: dict[str, Any] | str | Iterator[dict[str, Any]]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Respond = Callable[[Request], "Reply | None"]
+"""Answers a request; None drops the connection. Called in many threads at once."""
+
+
+class LoopbackServer(ThreadingHTTPServer):
+    """Serves one function on a loopback port until closed."""
+
+    request_queue_size = 256
+    daemon_threads = False
+
+    def __init__(self, port: int, respond: Respond) -> None:
+        self.respond = respond
+        self._connections: set[Any] = set()
+        super().__init__((_HOST, port), _Handler)
+        self._loop = threading.Thread(
+            target=self.serve_forever, args=(_POLL_SECONDS,), name="stand-in provider"
+        )
+        self._loop.start()
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server what this machine is called."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = _HOST, self.server_address[1]
+
+    @property
+    def base_url(self) -> str:
+        """The server's address, without a path."""
+        return f"http://{_HOST}:{self.server_port}"
+
+    def close(self) -> None:
+        """Stop listening, drop every connection, and return when no thread is left."""
+        self.shutdown()
+        self._loop.join()
+        for connection in list(self._connections):
+            _drop(connection)
+        self.server_close()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, so that closing can drop it."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget the connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report what went wrong in a thread, except that a client hung up, which is its right."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def _drop(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # the client was quicker
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "spark-cache-stand-in"
+    sys_version = ""
+    disable_nagle_algorithm = True  # small writes would else wait for the client's delayed acknowledgement
+    wbufsize = -1
+    server: LoopbackServer
+
+    def _exchange(self) -> None:
+        length = self.headers.get("content-length", "0")
+        if "transfer-encoding" in self.headers or not length.isdecimal():
+            self.send_error(411)
+            return
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, urlsplit(self.path).path, headers, self.rfile.read(int(length)))
+        reply = self.server.respond(request)
+        if reply is None:
+            self.close_connection = True
+        elif isinstance(reply.content, Iterator):
+            self._send_events(reply, reply.content)
+        else:
+            self._send_whole(reply, reply.content)
+
+    do_GET = do_POST = do_DELETE = _exchange  # noqa: N815 - names that http.server looks for
+
+    def _send_whole(self, reply: Reply, content: dict[str, Any] | str) -> None:
+        if isinstance(content, str):
+            content_type, payload = "text/plain; charset=utf-8", content.encode()
+        else:
+            content_type, payload = "application/json", json.dumps(content).encode()
+        self._send_head(reply, content_type)
+        self.send_header("content-length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def _send_events(self, reply: Reply, events: Iterator[dict[str, Any]]) -> None:
+        self._send_head(reply, "text/event-stream; charset=utf-8")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for event in events:
+            self._send_event(json.dumps(event))
+        self._send_event("[DONE]")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _send_event(self, data: str) -> None:
+        payload = f"data: {data}\n\n".encode()
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(payload), payload))
+        self.wfile.flush()
+
+    def _send_head(self, reply: Reply, content_type: str) -> None:
+        self.send_response(reply.status)
+        self.send_header("content-type", content_type)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
+        """Requests are logged by the provider, as values."""
