@@ -6,10 +6,12 @@ provider's SDK.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# Type checkers take this name for true; importing typing would cost more than the rest of the package.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from spark_cache.agents import Agent, AgentConfig
     from spark_cache.config import CacheConfig, load_config
     from spark_cache.errors import (
@@ -74,6 +76,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - the first name that is used pays for it
+
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
