@@ -45,8 +45,8 @@ class StandInProvider:
         latency_seconds: How long each answer is held back; ``"realistic"`` is 0.3 s and 2 ms for each byte of
             the request, 1.2 s at most.
         answer: Scripts chat answers: a function of the request's body that returns the text, or a whole
-            message (``content``, ``tool_calls``, ``refusal``, ``finish_reason``). Called once a choice,
-            in many threads at once.
+            message (``content``, ``tool_calls``, ``refusal``, ``finish_reason``). It is called once for each
+            choice, in many threads at once.
 
     Raises:
         ValueError: The latency is neither ``"realistic"`` nor a number of seconds.
@@ -59,7 +59,8 @@ class StandInProvider:
         latency_seconds: float | Literal["realistic"] = 0.0,
         answer: Answer | None = None,
     ) -> None:
-        if latency_seconds != "realistic" and not 0 <= latency_seconds < float("inf"):
+        is_time = isinstance(latency_seconds, int | float) and 0 <= latency_seconds < float("inf")
+        if latency_seconds != "realistic" and not is_time:
             raise ValueError(f"latency_seconds is 'realistic' or a number from 0 up, not {latency_seconds!r}")
         self._port = port
         self._latency_seconds = latency_seconds
