@@ -1,0 +1,61 @@
+# Each target makes what it needs: `make test` in a bare clone creates .venv first, with uv where it is installed,
+# else with the venv module and pip. PYTHON=... names the interpreter.
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
+	$$name -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$name && break; done)
+NO_PYTHON = spark-cache needs Python 3.11 or newer. Install one, or name one: make PYTHON=/path/to/python
+
+ifdef UV
+MAKE_VENV = uv venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' $(VENV)
+INSTALL = uv pip install --quiet --python $(BIN)/python --editable
+else
+# The pip that comes with an interpreter may be older than dependency groups.
+MAKE_VENV = $(or $(PYTHON),$(error $(NO_PYTHON))) -m venv $(VENV)
+INSTALL = $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' && $(BIN)/python -m pip install --quiet --editable
+endif
+
+.PHONY: help demo test check bench docs clean
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo: $(VENV)/.stamp-demo  ## see the cache at work, against a local stand-in provider
+	$(BIN)/spark-cache demo
+
+test: $(VENV)/.stamp-dev  ## run the tests and the examples of the documentation
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.stamp-dev  ## lint, format, types, layers, documentation
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sphinx-build -q -n -W --keep-going docs docs/_build/html
+
+bench: $(VENV)/.stamp-dev  ## measure
+	$(BIN)/python benchmarks/import_cost.py
+
+docs: $(VENV)/.stamp-dev  ## build the documentation into docs/_build/html
+	$(BIN)/sphinx-build -n -W docs docs/_build/html
+
+clean:  ## remove .venv and everything that is built
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find spark_cache tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than pyproject.toml once its packages are installed, so that a second run installs nothing.
+
+$(VENV)/.stamp-demo: pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[openai]'
+	@touch $@
+
+$(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[all]' --group dev
+	@touch $@ $(VENV)/.stamp-demo
+
+$(BIN)/python:
+	$(MAKE_VENV)

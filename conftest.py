@@ -1,0 +1,159 @@
+"""Every test starts from the same clean place, and every document's examples are a test.
+
+A document (README.md, a page under docs/) is one test: its examples build on one another, so they run in
+their order, in one process and in a fresh folder. Its OpenAI calls reach a local stand-in.
+
+- ``python`` blocks are executed.
+- ``console`` blocks that run ``spark-cache`` are executed line by line, and the output is compared. There
+  ``…`` stands for any text within a line, and on a line of its own for any lines. A command shown without
+  output must succeed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
+from sybil import Sybil
+from sybil.example import SybilFailure
+from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+from spark_cache.testing import StandInProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sybil import Document, Example
+
+_ROOT = Path(__file__).parent
+_DOCS = _ROOT / "docs"
+_OURS = ("SPARK_", "XDG_", "OPENAI_", "ANTHROPIC_", "AWS_", "GEMINI_", "GOOGLE_")
+_SHAPES_OUTPUT = {"ENVIRONMENT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
+_COMMAND_SECONDS = 60
+_RUNS_SPARK_CACHE = re.compile(r"(?:\w+=\S* )*spark-cache(?: |$)")
+
+
+@pytest.fixture(autouse=True)
+def _clean_place(tmp_path: Path) -> Iterator[None]:
+    with clean_place(tmp_path):
+        yield
+
+
+@contextlib.contextmanager
+def clean_place(home: Path) -> Iterator[None]:
+    """Work in ``home``, without the caller's settings, and leave no trace in this process."""
+    logger = logging.getLogger("spark_cache")
+    logging_before = logger.level, logger.propagate, list(logger.handlers)
+    with patch.dict(os.environ), contextlib.chdir(home):
+        for name in list(os.environ):
+            if name.startswith(_OURS) or name in _SHAPES_OUTPUT:
+                del os.environ[name]
+        os.environ["HOME"] = str(home)
+        yield
+    logger.level, logger.propagate, logger.handlers = logging_before
+    if "spark_cache.manager" in sys.modules:
+        sys.modules["spark_cache.manager"].CacheManager.reset_instance()
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the README and the pages of the documentation."""
+    is_page = file_path.suffix == ".md" and _DOCS in file_path.parents and "_build" not in file_path.parts
+    if is_page or file_path == _ROOT / "README.md":
+        return _DocumentFile.from_parent(parent, path=file_path)
+    return None
+
+
+class _DocumentFile(pytest.File):
+    def collect(self) -> Iterator[pytest.Item]:
+        document = _SYBIL.parse(self.path)
+        if any(document.examples()):
+            yield _Examples.from_parent(self, name="examples", document=document)
+
+
+class _Examples(pytest.Item):
+    def __init__(self, name: str, parent: pytest.Collector, document: Document) -> None:
+        super().__init__(name, parent)
+        self.document = document
+
+    def runtest(self) -> None:
+        with (
+            tempfile.TemporaryDirectory() as home,
+            clean_place(Path(home)),
+            StandInProvider() as provider,
+        ):
+            os.environ["OPENAI_BASE_URL"] = provider.base_url
+            os.environ["OPENAI_API_KEY"] = "stand-in"
+            os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+            self.document.namespace["__name__"] = "__main__"
+            for example in self.document.examples():
+                example.evaluate()
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, SybilFailure):
+            return str(excinfo.value)
+        excinfo.traceback = excinfo.traceback.cut(path=self.path)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, f"examples of {self.path.relative_to(_ROOT)}"
+
+
+def _run_console(example: Example) -> str | None:
+    """Execute a console block; say what differs, or nothing."""
+    steps = _steps(example.parsed)
+    if not any(_RUNS_SPARK_CACHE.match(command) for command, _ in steps):
+        return None
+    for command, expected in steps:
+        done = subprocess.run(  # noqa: S602 - a console block is what a reader would type into a shell
+            command,
+            shell=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+        )
+        if not expected and done.returncode:
+            return f"$ {command}\nexit code {done.returncode}\n{done.stdout}"
+        if expected and not matches(expected, done.stdout):
+            difference = difflib.ndiff(expected, done.stdout.splitlines())
+            return "\n".join([f"$ {command}", *difference])
+    return None
+
+
+def _steps(block: str) -> list[tuple[str, list[str]]]:
+    steps: list[tuple[str, list[str]]] = []
+    for line in block.rstrip().splitlines():
+        if line.startswith("$ "):
+            steps.append((line.removeprefix("$ "), []))
+        elif steps:
+            steps[-1][1].append(line)
+        else:
+            raise ValueError(f"a console block begins with '$ ', not with {line!r}")
+    return steps
+
+
+def matches(expected: list[str], output: str) -> bool:
+    """Whether a command's output is the expected one, whatever ``…`` stands for and lines end with."""
+    pattern = "".join(
+        r"(?:.*\n)*" if line.strip() == "…" else re.escape(line.rstrip()).replace("…", ".*") + r"\n"
+        for line in expected
+    )
+    shown = "".join(f"{line.rstrip()}\n" for line in output.rstrip().splitlines())
+    return re.fullmatch(pattern, shown) is not None
+
+
+_SYBIL = Sybil(
+    parsers=[PythonCodeBlockParser(), CodeBlockParser("console", _run_console), SkipParser()],
+    patterns=["*.md"],
+)
