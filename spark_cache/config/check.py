@@ -55,11 +55,19 @@ def check(profile: Origin | None, around: Surroundings) -> Verdict:
     problems = [
         *resolution.problems,
         *(notice for notice in resolution.notices if notice not in ignored),
+        *_shadowed_profiles(resolution),
         *(problem for source in resolution.sources for problem in unreadable_values(source, around)),
         *_secret_files(resolution),
     ]
     name = resolution.choice.name or (None if profile is None else str(profile.raw))
     return Verdict(name, tuple(dict.fromkeys(problems)), tuple(ignored))
+
+
+def _shadowed_profiles(resolution: Resolution) -> Iterator[Problem]:
+    """Names of profiles that are unknown, and do no harm while something above names another."""
+    for origin in resolution.choice.origin.shadows:
+        if isinstance(origin.raw, str) and resolution.profiles.find(origin.raw) is None:
+            yield Problem(resolution.profiles.unknown(origin.raw), origin.source, origin.line, origin.name)
 
 
 def unreadable_values(source: Source, around: Surroundings) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spark_cache.config.fields import PROFILE_VARIABLES
 from spark_cache.config.origins import Origin
+from spark_cache.config.values import shown
 from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def choose_profile(
     # ENVIRONMENT belongs to the whole application: a name of its own there must not stop it.
     taken = f"the values of {_CAUTIOUS} are taken, without its guards"
     notice = replace(unknown, message=f"{unknown.message}; {taken}")
-    origin = replace(winner, note=f"no profile is called {written!r}: {taken}")
+    origin = replace(winner, note=f"no profile is called {shown(written)}: {taken}")
     return ProfileChoice(_CAUTIOUS, origin, guarded=False, notices=(notice,))
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spark_cache.config.model import CacheConfig
+from spark_cache.config.origins import Origin
 
-if TYPE_CHECKING:
-    from spark_cache.config.origins import Origin
-
-__all__ = ["Difference", "compare"]
+__all__ = ["Difference", "compare", "compare_guards"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +42,25 @@ def compare(before: CacheConfig, after: CacheConfig) -> tuple[Difference, ...]:
         for name in CacheConfig.model_fields
         if getattr(before, name) != getattr(after, name)
         or (name == "encryption_key_file" and before.fernet_keys() != after.fernet_keys())
+    )
+
+
+def compare_guards(before: CacheConfig, after: CacheConfig) -> tuple[Difference, ...]:
+    """Every condition that differs, as ``guard.NAME`` with its values as they are written; None where it is absent."""
+    sides = [
+        {condition.name: condition for condition in config.provenance.guard.conditions}
+        for config in (before, after)
+    ]
+    names = sorted(sides[0].keys() | sides[1].keys())
+    found = [(name, sides[0].get(name), sides[1].get(name)) for name in names]
+    return tuple(
+        Difference(
+            f"guard.{name}",
+            one and one.origin.raw,
+            other and other.origin.raw,
+            one.origin if one else Origin("default"),
+            other.origin if other else Origin("default"),
+        )
+        for name, one, other in found
+        if one is None or other is None or one.value != other.value
     )

@@ -7,7 +7,7 @@ The sources, the reference of the variables and the schema of a profile are made
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.config import secret, values
@@ -24,7 +24,9 @@ __all__ = [
     "PROFILE_VARIABLES",
     "VARIABLES",
     "FieldSpec",
+    "KeyPath",
     "canonical_name",
+    "dotted",
     "nearest",
 ]
 
@@ -40,6 +42,11 @@ PROFILES_DIR = "SPARK_PROFILES_DIR"
 KEY_FIELDS = ("encryption_keys", "encryption_key_file")
 """Two ways to give the keys: a layer that gives one replaces both."""
 
+
+KeyPath = tuple[str | int, ...]
+"""The way to a key in a document: names, and the positions in arrays."""
+
+_ALIKE = 0.6
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -284,8 +291,28 @@ def canonical_name(key: object) -> str:
     return _SHORT.get(str(key), str(key))
 
 
+def dotted(place: KeyPath) -> str:
+    """A key as people write it: ``rules[0].ttl``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of a message: the known name that was probably meant, or else what is known."""
+    """The end of a message: the known name that was probably meant, or else what is known.
+
+    Words in another order count as alike: people write ``SPARK_CACHE_ENABLED`` for ``SPARK_ENABLE_CACHE``.
+    """
     names = sorted(known)
-    close = get_close_matches(word, names, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+    long = canonical_name(word)
+    if long in names:
+        return f"; did you mean {long}?"
+    likeness, close = max((_likeness(word, name), name) for name in names)
+    return f"; did you mean {close}?" if likeness >= _ALIKE else f"; there are {', '.join(names)}"
+
+
+def _likeness(one: str, other: str) -> float:
+    pairs = ((one, other), (_in_order(one), _in_order(other)))
+    return max(SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+
+def _in_order(word: str) -> str:
+    return "_".join(sorted(word.split("_")))

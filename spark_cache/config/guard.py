@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache.config import values
 from spark_cache.config.fields import LEVELS
+from spark_cache.config.origins import place_of
 from spark_cache.errors import Problem
 from spark_cache.types import Mode
 
@@ -27,7 +28,7 @@ class ConditionSpec:
     Attributes:
         kind: The form of its value, as a reference names it.
         parse: TOML value to value; ``ValueError`` says what is accepted.
-        broken: Given the configuration and the value, the fields that break it and how.
+        broken: Given the configuration and the value, the keys that break it and how.
         description: What it demands.
         examples: What people write.
     """
@@ -56,25 +57,28 @@ class Guard:
 
     def problems(self, config: CacheConfig, origins: Mapping[str, Origin]) -> list[Problem]:
         """What of ``config`` breaks which condition, each with the place of the value and of the guard."""
-        return [
-            Problem(
+        found = [
+            (
+                place_of(key, origins),
+                key,
                 f"{what}, and guard.{condition.name} at {condition.origin.place} forbids it",
-                origins[field].source,
-                origins[field].line,
-                origins[field].name or field,
             )
             for condition in self.conditions
-            for field, what in CONDITIONS[condition.name].broken(config, condition.value)
+            for key, what in CONDITIONS[condition.name].broken(config, condition.value)
+        ]
+        return [
+            Problem(message, place.source, place.line, place.name or key) for place, key, message in found
         ]
 
 
 def _set_anywhere(config: CacheConfig, field: str) -> Iterator[tuple[str, Any, str]]:
-    """The field's value and those that rules give it, each with the field to blame and words for it."""
+    """The field's value and those that rules give it, each with the key to blame and words for it."""
     yield field, getattr(config, field), field
-    for rule in config.rules:
+    for number, rule in enumerate(config.rules):
         for name, value in rule.settings:
             if name == field:
-                yield "rules", value, f"{field} of a rule for {rule.provider or '*'}/{rule.model or '*'}"
+                words = f"{field} of a rule for {rule.provider or '*'}/{rule.model or '*'}"
+                yield f"rules[{number}]", value, words
 
 
 def _weak_encryption(config: CacheConfig, least: str) -> Iterator[tuple[str, str]]:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, SkipValidation
 
-from spark_cache.config.fields import FIELDS, KEY_FIELDS, nearest
+from spark_cache.config.fields import FIELDS, KEY_FIELDS, dotted, nearest
 from spark_cache.config.guard import Guard
-from spark_cache.config.origins import Origin
+from spark_cache.config.origins import Origin, veiled
 from spark_cache.config.policy import Policy, policy_of
-from spark_cache.config.rules import Rule, parse_rule
+from spark_cache.config.rules import Rule, parse_rules
 from spark_cache.config.secret import read_key_file
-from spark_cache.config.values import shown
 from spark_cache.errors import ConfigError, Problem
 from spark_cache.types import Mode
 
@@ -178,7 +177,7 @@ class CacheConfig(BaseModel):
         copy = type(self)(**(values | given))
         before = self.provenance
         origins = {
-            name: Origin("constructor", name, raw=_veiled(name, given[name])).over(origin)
+            name: Origin("constructor", name, raw=veiled(name, given[name])).over(origin)
             if name in given
             else origin
             for name, origin in before.origins.items()
@@ -202,18 +201,15 @@ class CacheConfig(BaseModel):
 _DEFAULTS = {name: info.default for name, info in CacheConfig.model_fields.items()}
 
 
-def _veiled(name: str, raw: object) -> object:
-    """A value as an origin may hold it."""
-    return SecretStr(raw) if name == "encryption_keys" and isinstance(raw, str) else raw
-
-
 def _parse(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """Read every argument, and collect what is wrong."""
     parsed: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, raw in given.items():
         if name == "rules":
-            parsed[name] = _parse_rules(raw, problems)
+            rules, faults = parse_rules(raw)
+            parsed[name] = tuple(rule for _, rule in rules)
+            problems += [Problem(text, "constructor", key=dotted(place)) for place, text in faults]
             continue
         spec = FIELDS.get(name)
         if spec is None:
@@ -225,21 +221,6 @@ def _parse(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         except ValueError as error:
             problems.append(Problem(str(error), "constructor", key=name))
     return parsed, problems
-
-
-def _parse_rules(raw: object, problems: list[Problem]) -> tuple[Rule, ...]:
-    if not isinstance(raw, list | tuple):
-        problems.append(Problem(f"{shown(raw)} is not a list of rules", "constructor", key="rules"))
-        return ()
-    rules = []
-    for number, item in enumerate(raw):
-        rule, faults = parse_rule(item)
-        if rule is not None:
-            rules.append(rule)
-        for key, message in faults:
-            place = f"rules[{number}]" if key is None else f"rules[{number}].{key}"
-            problems.append(Problem(message, "constructor", key=place))
-    return tuple(rules)
 
 
 def _file_keys_of(parsed: Mapping[str, Any], problems: list[Problem]) -> tuple[str, ...]:
@@ -261,8 +242,8 @@ def _file_keys_of(parsed: Mapping[str, Any], problems: list[Problem]) -> tuple[s
     way_out = "set SPARK_CACHE_ENCRYPTION_KEY or SPARK_CACHE_ENCRYPTION_KEY_FILE"
     if parsed.get("encryption") == "all":
         problems.append(Problem(f"'all' needs a key: {way_out}", "constructor", key="encryption"))
-    elif any(("encryption", "all") in rule.settings for rule in parsed.get("rules", ())):
-        problems.append(
-            Problem(f'a rule with encryption = "all" needs a key: {way_out}', "constructor", key="rules")
-        )
+    for number, rule in enumerate(parsed.get("rules", ())):
+        if ("encryption", "all") in rule.settings:
+            message = f'a rule with encryption = "all" needs a key: {way_out}'
+            problems.append(Problem(message, "constructor", key=f"rules[{number}]"))
     return ()

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import SecretStr
 
 from spark_cache.config.secret import key_ids
-from spark_cache.config.values import shown
+from spark_cache.config.values import shown, without_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Kind", "Origin"]
+__all__ = ["Kind", "Origin", "place_of", "veiled"]
 
 Kind = Literal[
     "constructor", "environment", ".env", "project profile", "user profile", "shipped profile", "default"
@@ -64,9 +65,31 @@ class Origin:
             return key_ids(self.raw) or "(unusable keys)"
         if self.raw is None or self.raw == ():
             return None
-        return self.raw if isinstance(self.raw, str) else shown(self.raw)
+        return without_keys(self.raw) if isinstance(self.raw, str) else shown(self.raw)
 
     def over(self, *others: Origin) -> Origin:
         """The same place, winning over ``others`` and what they shadow."""
         chain = [below for other in others for below in (replace(other, shadows=()), *other.shadows)]
         return replace(self, shadows=tuple(chain))
+
+
+def veiled(field: str, raw: object) -> object:
+    """A value as an origin may hold it: keys inside ``SecretStr``."""
+    if field != "encryption_keys" or isinstance(raw, SecretStr):
+        return raw
+    if isinstance(raw, list | tuple):
+        return tuple(part if isinstance(part, SecretStr) else SecretStr(str(part)) for part in raw)
+    return SecretStr(str(raw))
+
+
+def place_of(key: str, origins: Mapping[str, Origin]) -> Origin:
+    """Where a field comes from, or one rule: ``rules[1]``.
+
+    The origin of the rules is that of the first, over the others in their order; where code gave all of them at
+    once it is one place for all.
+    """
+    field, bracket, position = key.partition("[")
+    origin = origins[field]
+    if not bracket or origin.name == field:
+        return origin
+    return (origin, *origin.shadows)[int(position.rstrip("]"))]

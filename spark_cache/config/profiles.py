@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
-import stat
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.config.fields import nearest
-from spark_cache.config.toml_lines import KeyPath, key_lines
+from spark_cache.config.fields import dotted, nearest
+from spark_cache.config.toml_lines import key_lines
+from spark_cache.config.values import shown
 from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from spark_cache.config.fields import KeyPath
     from spark_cache.config.origins import Kind
     from spark_cache.config.surroundings import Surroundings
 
@@ -58,11 +60,6 @@ class ProfileFile:
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place)
-
-
-def dotted(place: KeyPath) -> str:
-    """A key as people write it: ``rules[0].ttl``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
 def is_profile_name(name: str) -> bool:
@@ -118,7 +115,7 @@ class Profiles:
 
     def unknown(self, name: str) -> str:
         """What to say of a name that means no profile."""
-        return f"there is no profile {name!r}{nearest(name, self.names())}"
+        return f"there is no profile {shown(name)}{nearest(name, self.names())}"
 
     def layers(self, name: str) -> list[ProfileFile | Problem]:
         """The files of that name, highest first; a problem stands for one that cannot be used."""
@@ -179,15 +176,10 @@ class Profiles:
 
     def _read(self, name: str, kind: Kind, path: Path, base: Path) -> ProfileFile | Problem | None:
         """Read a profile; None where there is no such file."""
-        try:
-            mode = path.stat().st_mode
-        except PermissionError:
-            self.tried[path] = "absent, as far as this user may look"
-            return None
-        except OSError:
+        if not os.path.lexists(path):  # false as well where this user may not search the folder
             self.tried[path] = "absent"
             return None
-        if not stat.S_ISREG(mode):
+        if not os.path.isfile(path):
             self.tried[path] = "not a file"
             return Problem("is not a regular file", str(path))
         try:

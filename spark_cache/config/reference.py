@@ -20,7 +20,11 @@ _KINDS = {
     "keys": "Fernet keys, comma-separated",
 }
 _DEFAULT_DIR = "~/.cache/spark/llm-responses"
-_EXAMPLE_VALUES = {"SPARK_PROFILE": "development", "SPARK_CACHE_DIR": "./dev_cache"}
+_EXAMPLE_VALUES = {
+    "SPARK_PROFILE": "development",
+    "ENVIRONMENT": "development",
+    "SPARK_CACHE_DIR": "./dev_cache",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,11 @@ def _default(defaults: CacheConfig, spec: FieldSpec) -> str:
 
 
 def _description(name: str, spec: FieldSpec) -> str:
-    return spec.description if name == spec.variables[0] else f"Another name of {spec.variables[0]}."
+    return (
+        spec.description
+        if name == spec.variables[0]
+        else f"Another name of {spec.variables[0]}: set one of the two."
+    )
 
 
 def _example(variable: Variable) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.config import values
@@ -9,6 +10,8 @@ from spark_cache.config.fields import FIELDS
 from spark_cache.config.secret import key_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from spark_cache.config.origins import Origin
     from spark_cache.config.rules import Rule
     from spark_cache.errors import Problem
@@ -16,11 +19,15 @@ if TYPE_CHECKING:
 __all__ = [
     "formatted",
     "given",
+    "in_words",
     "json_origin",
     "json_problem",
     "json_rule",
     "json_value",
+    "layer",
+    "legend",
     "rule_text",
+    "short",
     "where",
 ]
 
@@ -36,6 +43,10 @@ def formatted(name: str, value: Any) -> str:
     """A field's value as people write it: ``24h``, ``500MB``, ``true``."""
     if name == "rules":
         return "; ".join(rule_text(rule) for rule in value) or "none"
+    if name not in FIELDS:  # a guard, as it is written
+        return (
+            _UNSET if value is None else ", ".join(value) if isinstance(value, list) else str(value).lower()
+        )
     spec = FIELDS[name]
     if spec.is_secret:
         return key_ids(value) or _UNSET
@@ -63,17 +74,45 @@ def rule_text(rule: Rule) -> str:
 
 
 def where(origin: Origin) -> str:
-    """An origin in words: its place, and the name it has there."""
-    words = origin.place
-    if origin.path is None and origin.name is not None:
-        words = f"{origin.name} in the {origin.kind}" if origin.kind == "environment" else origin.name
-    return words if origin.note is None else f"{words} ({origin.note})"
+    """The place of an origin: ``FILE:LINE``, or the variable, or the argument."""
+    if origin.path is not None or origin.name is None:
+        return origin.place
+    return f"{origin.name} in the environment" if origin.kind == "environment" else origin.name
+
+
+def layer(origin: Origin) -> str:
+    """The layer of an origin, with the profile where it is one: ``shipped profile testing``."""
+    return f"{origin.kind} {origin.profile}" if origin.profile else origin.kind
+
+
+def in_words(origin: Origin) -> str:
+    """An origin as a reader says it: ``cache.ttl in the shipped profile testing``."""
+    if origin.kind == "default":
+        return "built-in default"
+    places = {"constructor": "code", "environment": "the environment", ".env": ".env"}
+    return f"{origin.name} in {places.get(origin.kind) or f'the {layer(origin)}'}"
+
+
+def short(origin: Origin) -> str:
+    """A place that fits half a terminal, ``shipped testing.toml:6``; :func:`legend` tells the file."""
+    if origin.path is None:
+        return where(origin)
+    named = origin.kind if origin.profile is None else f"{origin.kind.split()[0]} {origin.path.name}"
+    return named if origin.line is None else f"{named}:{origin.line}"
+
+
+def legend(origins: Iterable[Origin]) -> list[str]:
+    """The file that each short place stands for, one a line."""
+    files = {short(replace(origin, line=None)): origin.path for origin in origins if origin.path is not None}
+    return [f"{name} is {path}" for name, path in files.items()]
 
 
 def json_value(name: str, value: Any) -> Any:
     """A field's value in JSON: numbers of seconds and MB, null for never, unlimited and not set."""
     if name == "rules":
         return [json_rule(rule) for rule in value]
+    if name not in FIELDS:  # a guard, as it is written
+        return value
     if FIELDS[name].is_secret:
         return (key_ids(value) or "").removeprefix("key id ").split(", key id ") if value else []
     return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -11,7 +11,7 @@ from spark_cache.config.dotenv import DotenvFile, read_dotenv
 from spark_cache.config.fields import FIELDS, KEY_FIELDS, PROFILES_DIR
 from spark_cache.config.guard import Condition, Guard
 from spark_cache.config.model import CacheConfig, Provenance
-from spark_cache.config.origins import Origin
+from spark_cache.config.origins import Origin, place_of
 from spark_cache.config.profiles import Profiles
 from spark_cache.config.rules import effective_rules
 from spark_cache.config.sources import (
@@ -113,16 +113,19 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], around: Surrou
         problems += layer.problems
     sources = (code, environment, from_file, *layers)
 
-    winners, origins = _winners(sources, around, problems)
+    winners, origins = _winners(sources, around)
     origins["profile"] = choice.origin
     rules = _ranked_rules(sources, winners)
-    kept = effective_rules(rule.kept for rule in rules if rule.kept is not None)
+    kept = effective_rules(rule.kept for rule in rules)
     if kept:
-        placed = [rule.origin for rule in rules if rule.kept is not None]
-        origins["rules"] = placed[0].over(*placed[1:], origins["rules"])
+        first, *others = (rules[position].origin for position, _ in kept)
+        origins["rules"] = first.over(*others, origins["rules"])
     conditions = _conditions(layers) if choice.guarded else ()
 
-    values = _values(winners, around, problems) | {"profile": choice.name, "rules": kept}
+    values = _values(winners, around, problems) | {
+        "profile": choice.name,
+        "rules": [rule for _, rule in kept],
+    }
     values.setdefault("cache_dir", around.default_cache_dir)
     config = _construct(values, origins, Guard(conditions), problems)
     return Resolution(
@@ -143,7 +146,7 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], around: Surrou
 def _find_dotenv(around: Surroundings, tried: dict[Path, str]) -> DotenvFile | None:
     for folder in around.project:
         path = folder / ".env"
-        if os.path.isfile(path):  # noqa: PTH113 - Path.is_file() raises where a folder may not be searched
+        if os.path.isfile(path):  # false as well where this user may not search the folder
             tried[path] = "read"
             file = read_dotenv(path, around.environ)
             kept = {name: value for name, value in file.variables.items() if name not in around.unset}
@@ -171,12 +174,12 @@ def _profiles_folder(around: Surroundings, dotenv: DotenvFile | None, problems: 
 
 
 def _winners(
-    sources: Sequence[Source], around: Surroundings, problems: list[Problem]
+    sources: Sequence[Source], around: Surroundings
 ) -> tuple[dict[str, tuple[int, Setting]], dict[str, Origin]]:
     """For every field its origin, and the setting that wins with the rank of its layer (0 is the highest)."""
     winners: dict[str, tuple[int, Setting]] = {}
     origins: dict[str, Origin] = {}
-    key_rank = _key_rank(sources, problems)
+    key_rank = _key_rank(sources)
     for name, default in _DEFAULTS.items():
         fallback = Origin("default", raw=str(around.default_cache_dir) if name == "cache_dir" else default)
         placed = [
@@ -194,16 +197,10 @@ def _winners(
     return winners, origins
 
 
-def _key_rank(sources: Sequence[Source], problems: list[Problem]) -> int:
+def _key_rank(sources: Sequence[Source]) -> int:
     """The rank of the highest layer that gives encryption keys in either way."""
-    for rank, source in enumerate(sources):
-        given = [source.settings[name].origin for name in KEY_FIELDS if name in source.settings]
-        if len(given) > 1:
-            message = f"{given[0].name} is given in the same place: keep the keys or the key file"
-            problems.append(Problem(message, given[1].source, given[1].line, given[1].name))
-        if given:
-            return rank
-    return len(sources)
+    given = (rank for rank, source in enumerate(sources) if not source.settings.keys().isdisjoint(KEY_FIELDS))
+    return next(given, len(sources))
 
 
 def _ranked_rules(sources: Sequence[Source], winners: Mapping[str, tuple[int, Setting]]) -> list[PlacedRule]:
@@ -250,10 +247,10 @@ def _construct(
         config = CacheConfig(**values)
     except ConfigError as error:
         for problem in error.problems:
-            name = problem.key or ""
-            refused.add(name)
-            origin = origins[name]
-            problems.append(Problem(problem.message, origin.source, origin.line, origin.name or name))
+            key = problem.key or ""
+            refused.add(key.partition("[")[0])
+            origin = place_of(key, origins)
+            problems.append(Problem(problem.message, origin.source, origin.line, origin.name or key))
         try:
             config = CacheConfig(**{name: value for name, value in values.items() if name not in refused})
         except ConfigError:

@@ -12,7 +12,9 @@ from spark_cache.config.fields import FIELDS, LEVELS, canonical_name, nearest
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-__all__ = ["RULE_FIELDS", "UNBEATEN", "Rule", "effective_rules", "parse_rule"]
+    from spark_cache.config.fields import KeyPath
+
+__all__ = ["RULE_FIELDS", "UNBEATEN", "Rule", "effective_rules", "parse_rules"]
 
 RULE_FIELDS = frozenset(
     {
@@ -62,18 +64,34 @@ class Rule:
         return Rule(self.provider, self.model, kept) if kept else None
 
 
-def parse_rule(raw: object) -> tuple[Rule | None, list[tuple[str | None, str]]]:
-    """Read one rule.
+def parse_rules(raw: object) -> tuple[list[tuple[int, Rule]], list[tuple[KeyPath, str]]]:
+    """Read a list of rules.
 
     Args:
-        raw: A table with ``provider`` or ``model`` or both, and what holds for them; or a rule.
+        raw: Tables, each with ``provider`` or ``model`` or both and what holds for them; or rules.
 
     Returns:
-        The rule, or None where something is wrong with it; and what is wrong: the key to blame, where one is, and
-        a message.
+        The rules that can be used, each with its position, and what is wrong with the others: where, and a message.
     """
+    if not isinstance(raw, list | tuple):
+        return [], [(("rules",), f"{values.shown(raw)} is not a list of rules: write a table for each")]
+    rules: list[tuple[int, Rule]] = []
+    faults: list[tuple[KeyPath, str]] = []
+    for number, item in enumerate(raw):
+        rule, wrong = _parse_rule(item)
+        if rule is not None:
+            rules.append((number, rule))
+        faults += [
+            (("rules", number) if key is None else ("rules", number, key), text) for key, text in wrong
+        ]
+    return rules, faults
+
+
+def _parse_rule(raw: object) -> tuple[Rule | None, list[tuple[str | None, str]]]:
     if isinstance(raw, Rule):
-        return raw, []
+        raw = {
+            name: glob for name, glob in zip(_PATTERNS, (raw.provider, raw.model), strict=True) if glob
+        } | dict(raw.settings)
     if not isinstance(raw, dict):
         return None, [
             (None, f'{values.shown(raw)} is not a table: write model = "gpt-4o*" and what holds for it')
@@ -120,20 +138,28 @@ def _pattern(raw: object) -> str:
     return raw
 
 
-def effective_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """The same rules without what an earlier one with the same patterns decides already."""
+def effective_rules(rules: Iterable[Rule | None]) -> list[tuple[int, Rule]]:
+    """The same rules without what an earlier one with the same patterns decides already.
+
+    Args:
+        rules: The rules in their order; None stands for one that has nothing to say.
+
+    Returns:
+        What is left of each rule that still says something, with its position among ``rules``.
+    """
     decided: dict[tuple[str | None, str | None], dict[str, Any]] = {}
     kept = []
-    for rule in rules:
+    for position, rule in enumerate(rules):
+        if rule is None:
+            continue
         before = decided.setdefault((rule.provider, rule.model), {})
         settings = tuple(
             (name, value) for name, value in rule.settings if not _is_decided(name, value, before)
         )
-        for name, value in settings:
-            before[name] = value
+        before.update(settings)
         if settings:
-            kept.append(Rule(rule.provider, rule.model, settings))
-    return tuple(kept)
+            kept.append((position, Rule(rule.provider, rule.model, settings)))
+    return kept
 
 
 def _is_decided(name: str, value: Any, before: dict[str, Any]) -> bool:

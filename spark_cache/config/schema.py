@@ -9,6 +9,7 @@ from spark_cache.config.guard import CONDITIONS, ConditionSpec
 from spark_cache.config.model import CacheConfig
 from spark_cache.config.report import json_value
 from spark_cache.config.rules import RULE_FIELDS
+from spark_cache.config.values import LARGEST, LONGEST, MOST_CHARACTERS
 from spark_cache.types import Mode
 
 __all__ = ["profile_schema"]
@@ -19,8 +20,11 @@ _DURATION_TEXT = (
     rf"(?:{_NUMBER}[mM])?(?:{_NUMBER}[sS])?(?:{_NUMBER}[mM][sS])?)\s*$"
 )
 _SIZE_TEXT = rf"^\s*{_NUMBER}(?:\s*[kKmMgGtT]?[iI]?[bB])?\s*$"
-_DURATION = [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION_TEXT}]
-_TEXT = {"type": "string", "minLength": 1, "maxLength": 200}
+_DURATION = [
+    {"type": "number", "minimum": 0, "maximum": LONGEST},
+    {"type": "string", "pattern": _DURATION_TEXT},
+]
+_TEXT = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
 _PATTERN = {"type": "string", "minLength": 1}
 
 _FORMS: dict[str, dict[str, Any]] = {
@@ -29,7 +33,7 @@ _FORMS: dict[str, dict[str, Any]] = {
     "lifetime": {"anyOf": [*_DURATION, {"const": "never"}]},
     "size": {
         "anyOf": [
-            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST},
             {"type": "string", "pattern": _SIZE_TEXT},
             {"const": "unlimited"},
         ]
@@ -106,7 +110,10 @@ def _rule_schema(settings: dict[str, Any]) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": patterns | settings,
-        "anyOf": [{"required": ["provider"]}, {"required": ["model"]}],
+        "allOf": [
+            {"anyOf": [{"required": ["provider"]}, {"required": ["model"]}]},
+            {"anyOf": [{"required": [key]} for key in ("sensitive", *settings)]},
+        ],
         "not": {"required": ["ttl", "ttl_seconds"]},
     }
 

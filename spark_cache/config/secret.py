@@ -47,28 +47,25 @@ def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
     Raises:
         ValueError: The file cannot be used; the message never shows its content.
     """
+    if _FERNET.fullmatch(path.name):
+        raise ValueError(
+            "this is a key, not the path of a file: set SPARK_CACHE_ENCRYPTION_KEY to it instead"
+        )
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if path.is_symlink():
             raise ValueError(f"the key file {path} is a symbolic link: name the file itself") from None
         raise ValueError(f"the key file {path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"the key file {path} is not a regular file")
-        if status.st_mode & 0o077:
-            raise ValueError(
-                f"the key file {path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}): "
-                "run chmod 600 on it"
-            )
-        if status.st_uid != os.geteuid():
-            raise ValueError(f"the key file {path} belongs to another user")
-        if cache_dir is not None and path.resolve().is_relative_to(cache_dir.resolve()):
-            raise ValueError(
-                f"the key file {path} lies inside the cache directory {cache_dir}: keep it elsewhere"
-            )
-        content = file.read(_LARGEST_FILE + 1)
+    try:
+        _check_owner_only(path, os.fstat(descriptor))
+        content = os.read(descriptor, _LARGEST_FILE + 1)
+    finally:
+        os.close(descriptor)
+    if cache_dir is not None and path.resolve().is_relative_to(cache_dir.resolve()):
+        raise ValueError(
+            f"the key file {path} lies inside the cache directory {cache_dir}: keep it elsewhere"
+        )
     return _keys_of(path, content)
 
 
@@ -87,6 +84,16 @@ def key_ids(raw: object) -> str | None:
         return ", ".join(f"key id {key_id(key.get_secret_value())}" for key in fernet_keys(raw))
     except ValueError:
         return None
+
+
+def _check_owner_only(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"the key file {path} is not a regular file")
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise ValueError(f"the key file {path} is open to others (mode {mode:04o}): run chmod 600 on it")
+    if status.st_uid != os.geteuid():
+        raise ValueError(f"the key file {path} belongs to another user")
 
 
 def _keys_of(path: Path, content: bytes) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from spark_cache.config.fields import (
@@ -18,12 +17,12 @@ from spark_cache.config.fields import (
     PROFILES_DIR,
     VARIABLES,
     canonical_name,
+    dotted,
     nearest,
 )
 from spark_cache.config.guard import CONDITIONS, Condition
-from spark_cache.config.origins import Kind, Origin
-from spark_cache.config.profiles import dotted
-from spark_cache.config.rules import Rule, parse_rule
+from spark_cache.config.origins import Kind, Origin, veiled
+from spark_cache.config.rules import Rule, parse_rules
 from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
@@ -106,22 +105,15 @@ class ConstructorSource(Source):
             if name == "rules":
                 self._rules(raw)
             elif name in FIELDS and name != "profile":
-                self._set(name, raw, Origin("constructor", name, raw=_veiled(name, raw)))
+                self._set(name, raw, Origin("constructor", name, raw=veiled(name, raw)))
             else:
                 hint = nearest(name, (*(field for field in FIELDS if field != "profile"), "rules"))
                 self.problems.append(Problem(f"there is no such field{hint}", "constructor", key=name))
 
     def _rules(self, raw: object) -> None:
-        if not isinstance(raw, list | tuple):
-            self.problems.append(Problem("not a list of rules", "constructor", key="rules"))
-            return
-        for number, item in enumerate(raw):
-            rule, faults = parse_rule(item)
-            if rule is not None:
-                self.rules.append((rule, Origin("constructor", f"rules[{number}]")))
-            for key, message in faults:
-                place = ("rules", number) if key is None else ("rules", number, key)
-                self.problems.append(Problem(message, "constructor", key=dotted(place)))
+        rules, faults = parse_rules(raw)
+        self.rules = [(rule, Origin("constructor", f"rules[{number}]")) for number, rule in rules]
+        self.problems += [Problem(text, "constructor", key=dotted(place)) for place, text in faults]
 
 
 class VariableSource(Source):
@@ -138,7 +130,7 @@ class VariableSource(Source):
                     variable,
                     None if file is None else file.path,
                     None if file is None else file.lines[variable],
-                    raw=_veiled(spec.name, raw),
+                    raw=veiled(spec.name, raw),
                 )
                 self._set(spec.name, raw, origin)
 
@@ -208,13 +200,9 @@ class ProfileSource(Source):
                 self.conditions.append(Condition(name, parsed, self._origin("guard", name, raw=value)))
 
     def _rules(self, items: list[Any]) -> None:
-        for number, item in enumerate(items):
-            rule, faults = parse_rule(item)
-            if rule is not None:
-                self.rules.append((rule, self._origin("rules", number)))
-            for key, message in faults:
-                place = ("rules", number) if key is None else ("rules", number, key)
-                self.problems.append(self.file.problem(message, *place))
+        rules, faults = parse_rules(items)
+        self.rules = [(rule, self._origin("rules", number)) for number, rule in rules]
+        self.problems += [self.file.problem(text, *place) for place, text in faults]
 
 
 def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -224,8 +212,3 @@ def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
         for name in variables
         if name.startswith(_PREFIX) and name not in VARIABLES
     ]
-
-
-def _veiled(field: str, raw: object) -> object:
-    """A value as an origin may hold it."""
-    return SecretStr(raw) if field == "encryption_keys" and isinstance(raw, str) else raw

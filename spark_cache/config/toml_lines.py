@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["KeyPath", "key_lines"]
+    from spark_cache.config.fields import KeyPath
 
-KeyPath = tuple[str | int, ...]
-"""The way to a key: names, and the positions in arrays."""
+__all__ = ["key_lines"]
 
 _TOKEN = re.compile(
     r"""

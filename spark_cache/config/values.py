@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
+    "LARGEST",
+    "LONGEST",
+    "MOST_CHARACTERS",
     "boolean",
     "choice",
     "duration",
@@ -28,21 +31,29 @@ __all__ = [
     "shown",
     "size",
     "text",
+    "without_keys",
     "words",
 ]
+
+LONGEST = 100 * 366 * 86400
+"""The longest duration that is accepted, in seconds."""
+
+LARGEST = 2**30
+"""The largest size that is accepted, in MB."""
+
+MOST_CHARACTERS = 200
+"""The longest text that is accepted."""
 
 _SHOWN = 60
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MEGABYTES = {"b": 1 / 2**20, "kb": 1 / 2**10, "mb": 1, "gb": 2**10, "tb": 2**20}
-_LONGEST = 100 * 366 * 86400
-_LARGEST = 2**30
-_LONGEST_TEXT = 200
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?")
 _DURATION = re.compile(
     r"(?:([\d.]+)w)?(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?(?:([\d.]+)ms)?", re.IGNORECASE
 )
 _SIZE = re.compile(r"([\d.]+)\s*([kmgt]?)i?b", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_KEY_FORM = re.compile(r"[A-Za-z0-9_-]{43}=")
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 
@@ -50,13 +61,19 @@ _DURATIONS = "seconds, or 90s, 30m, 24h, 7d, 1h30m"
 
 
 def shown(raw: object) -> str:
-    """What was written, on one line and cut short, for an error message."""
+    """What was written, on one line and cut short, for an error message; never a key that strayed there."""
     if isinstance(raw, dict):
         return "a table"
     form = repr(raw) if isinstance(raw, str | list | tuple) else str(raw)
     if isinstance(raw, bool):
         form = form.lower()
+    form = without_keys(form)
     return form if len(form) <= _SHOWN else f"{form[: _SHOWN - 1]}…"
+
+
+def without_keys(text: str) -> str:
+    """The same text with anything that has the form of a Fernet key covered."""
+    return _KEY_FORM.sub("(a key)", text)
 
 
 def boolean(raw: object) -> bool:
@@ -100,7 +117,7 @@ def size(raw: object) -> float | None:
         raise ValueError(
             f"{shown(raw)} is not above 0: write {accepted}; enabled = false switches the cache off"
         )
-    if not megabytes <= _LARGEST:
+    if not megabytes <= LARGEST:
         raise ValueError(f"{shown(raw)} is larger than 1024TB, the largest size accepted: write {accepted}")
     return _tidy(megabytes)
 
@@ -137,9 +154,9 @@ def text(raw: object) -> str | None:
         return None
     if isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)
-    if not isinstance(raw, str) or not raw.strip() or len(raw) > _LONGEST_TEXT or not raw.isprintable():
+    if not isinstance(raw, str) or not raw.strip() or len(raw) > MOST_CHARACTERS or not raw.isprintable():
         raise ValueError(
-            f"{shown(raw)} is not accepted: write 1 to {_LONGEST_TEXT} printable characters on one line"
+            f"{shown(raw)} is not accepted: write 1 to {MOST_CHARACTERS} printable characters on one line"
         )
     return raw
 
@@ -177,7 +194,7 @@ def expand_path(raw: object, environ: Mapping[str, str], base: Callable[[], Path
 
 def home(environ: Mapping[str, str]) -> Path:
     """The home directory; the root where none is known, as container runtimes have it."""
-    folder = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where this does not
+    folder = environ.get("HOME") or os.path.expanduser("~")  # Path.home() raises where none is known
     return Path(folder) if folder != "~" else Path("/")
 
 
@@ -208,7 +225,7 @@ def _seconds(raw: object, *, accepted: str) -> float:
         raise ValueError(f"{shown(raw)} is not a duration: write {accepted}")
     if seconds < 0:
         raise ValueError(f"{shown(raw)} is negative: write {accepted}")
-    if not seconds <= _LONGEST:
+    if not seconds <= LONGEST:
         raise ValueError(
             f"{shown(raw)} is longer than 100 years, the longest duration accepted: write {accepted}"
         )

@@ -1,0 +1,185 @@
+"""What the commands of ``spark-cache profile`` do; apart from their declarations, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import click
+import tomli_w
+
+from spark_cache.cli.output import print_json, table
+from spark_cache.cli.wording import harmless
+from spark_cache.config.check import unreadable_values
+from spark_cache.config.load import asked_profile
+from spark_cache.config.origins import Origin
+from spark_cache.config.profiles import ProfileFile, is_profile_name
+from spark_cache.config.report import json_origin, json_rule, rule_text
+from spark_cache.config.resolve import Resolution, resolve
+from spark_cache.config.sources import ProfileSource
+from spark_cache.config.surroundings import Surroundings
+from spark_cache.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["run_list", "run_new", "run_show"]
+
+
+def run_list(*, as_json: bool) -> None:
+    """Print every profile that is found."""
+    resolution = resolve(asked_profile(None), {}, Surroundings.of())
+    listed = [_listed(name, resolution) for name in resolution.profiles.names()]
+    if as_json:
+        print_json(listed)
+        return
+    table(
+        ("", "profile", "layers", "description"),
+        [
+            ("*" if row["in_effect"] else "", row["name"], ", ".join(row["layers"]), row["description"] or "")
+            for row in listed
+        ],
+    )
+    click.echo()
+    for words, folder in _folders(resolution).items():
+        click.echo(f"{words} profiles are in {folder}")
+
+
+def run_show(name: str, *, as_json: bool) -> None:
+    """Print what a profile says, layer by layer."""
+    resolution = resolve(Origin("constructor", "NAME", raw=name), {}, Surroundings.of())
+    if resolution.choice.problems:
+        raise ConfigError(resolution.choice.problems)
+    layers = [source for source in resolution.sources if isinstance(source, ProfileSource)]
+    if as_json:
+        print_json(_json_profile(resolution, layers))
+        return
+    click.echo(f"profile {resolution.choice.name}")
+    for layer in layers:
+        description = harmless(str(layer.file.data.get("description", "")))
+        click.echo(f"{layer.file.kind} {layer.file.path}" + (f": {description}" if description else ""))
+    rows: list[tuple[str, str, str]] = []
+    seen: set[str] = set()
+    for layer in layers:
+        for field, setting in layer.settings.items():
+            mark = " (shadowed)" if field in seen else ""
+            rows.append((field, f"{setting.origin.value}{mark}", setting.origin.place))
+        seen.update(layer.settings)
+    rows += [("rule", rule_text(rule), origin.place) for layer in layers for rule, origin in layer.rules]
+    rows += [
+        (f"guard.{condition.name}", str(condition.origin.value), condition.origin.place)
+        for condition in resolution.conditions
+    ]
+    click.echo()
+    table(("setting", "value", "from"), rows)
+
+
+def run_new(
+    name: str,
+    extends: str | None,
+    assignments: tuple[str, ...],
+    description: str | None,
+    *,
+    for_user: bool,
+    as_json: bool,
+) -> None:
+    """Write a new profile."""
+    if not is_profile_name(name):
+        raise click.UsageError(f"{name!r} cannot name a profile: use letters, digits, '.', '_' and '-'")
+    data: dict[str, Any] = {"cache": {}}
+    for assignment in assignments:
+        _assign(data, assignment)
+    head = {"description": description, "extends": extends}
+    data = {key: text for key, text in head.items() if text is not None} | data
+    around = Surroundings.of()
+    resolution = resolve(None, {}, around)
+    folder = around.user_profiles if for_user else resolution.profiles.project_folder()
+    path = folder / f"{name}.toml"
+    _validate(name, path, data, resolution, around)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(tomli_w.dumps(data))
+    except FileExistsError:
+        raise click.UsageError(f"{path} exists and is not overwritten: remove it first, or edit it") from None
+    if as_json:
+        print_json({"name": name, "file": str(path)})
+    else:
+        click.echo(f"wrote {path}")
+
+
+def _listed(name: str, resolution: Resolution) -> dict[str, Any]:
+    layers = resolution.profiles.layers(name)
+    descriptions = [layer.data.get("description") for layer in layers if isinstance(layer, ProfileFile)]
+    return {
+        "name": name,
+        "in_effect": name == resolution.choice.name,
+        "description": next((harmless(text) for text in descriptions if isinstance(text, str)), None),
+        "layers": ["unusable" if isinstance(layer, Problem) else _word(layer) for layer in layers],
+        "files": [str(layer.source if isinstance(layer, Problem) else layer.path) for layer in layers],
+    }
+
+
+def _folders(resolution: Resolution) -> dict[str, Path]:
+    """The folders that profiles were found in, by the word for their layer."""
+    names = resolution.profiles.names()
+    layers = [layer for name in names for layer in resolution.profiles.layers(name)]
+    return {_word(layer): layer.path.parent for layer in layers if isinstance(layer, ProfileFile)}
+
+
+def _word(layer: ProfileFile) -> str:
+    return layer.kind.split()[0]
+
+
+def _assign(data: dict[str, Any], assignment: str) -> None:
+    """Put ``key=value`` into its table; the value is TOML where it reads as such, else text."""
+    key, equals, written = assignment.partition("=")
+    table_name, dot, inner = key.strip().rpartition(".")
+    if not equals or not inner or table_name not in ("", "cache", "guard"):
+        raise click.UsageError(f"--set {assignment}: write KEY=VALUE, such as ttl=1h or guard.max_ttl=1h")
+    value: Any = written
+    try:
+        parsed = tomllib.loads(f"value = {written}")
+    except tomllib.TOMLDecodeError:
+        parsed = {}
+    if list(parsed) == ["value"] and isinstance(parsed["value"], bool | int | float | str | list):
+        value = parsed["value"]
+    data.setdefault(table_name if dot else "cache", {})[inner] = value
+
+
+def _validate(
+    name: str, path: Path, data: dict[str, Any], resolution: Resolution, around: Surroundings
+) -> None:
+    """Refuse what a load would refuse."""
+    source = ProfileSource(ProfileFile(name, "project profile", path, data, {}, path.parent))
+    problems = [*source.problems, *unreadable_values(source, around)]
+    extends = data.get("extends")
+    if extends is not None and resolution.profiles.find(extends) is None:
+        problems.append(Problem(resolution.profiles.unknown(extends), str(path), key="extends"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _json_profile(resolution: Resolution, layers: list[ProfileSource]) -> dict[str, Any]:
+    return {
+        "name": resolution.choice.name,
+        "files": [
+            {
+                "kind": layer.file.kind,
+                "file": str(layer.file.path),
+                "profile": layer.file.name,
+                "description": layer.file.data.get("description"),
+                "cache": {
+                    field: json_origin(setting.origin, shadows=False)
+                    for field, setting in layer.settings.items()
+                },
+                "rules": [json_rule(rule) | {"place": origin.place} for rule, origin in layer.rules],
+            }
+            for layer in layers
+        ],
+        "guard": {
+            condition.name: json_origin(condition.origin, shadows=False)
+            for condition in resolution.conditions
+        },
+        "problems": [str(problem) for layer in layers for problem in layer.problems],
+    }

@@ -1,0 +1,75 @@
+"""A small world to resolve a configuration in: a project, a home, shipped profiles, an environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.config.load import asked_profile, usable
+from spark_cache.config.resolve import Resolution, resolve
+from spark_cache.config.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from spark_cache.config import CacheConfig
+
+
+@dataclass
+class World:
+    """A folder with everything that the layers are read from; nothing outside of it is looked at."""
+
+    root: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.project = self.root / "project"
+        self.shipped = self.root / "shipped"
+        self.environ["HOME"] = str(self.root / "home")
+        for folder in (self.project, self.shipped, self.root / "home"):
+            folder.mkdir(parents=True)
+        (self.project / "pyproject.toml").touch()
+
+    @property
+    def project_profiles(self) -> Path:
+        """Where the project keeps its profiles."""
+        return self.project / "profiles"
+
+    @property
+    def user_profiles(self) -> Path:
+        """Where the user keeps profiles."""
+        return self.root / "home" / ".config" / "spark-cache" / "profiles"
+
+    def write(self, path: Path, text: str) -> Path:
+        """Write a file and the folders above it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def dotenv(self, text: str) -> Path:
+        """Write the project's ``.env``."""
+        return self.write(self.project / ".env", text)
+
+    def profile(self, name: str, text: str) -> Path:
+        """Write a project profile."""
+        return self.write(self.project_profiles / f"{name}.toml", text)
+
+    def user(self, name: str, text: str) -> Path:
+        """Write a user profile."""
+        return self.write(self.user_profiles / f"{name}.toml", text)
+
+    def ship(self, name: str, text: str) -> Path:
+        """Write a shipped profile."""
+        return self.write(self.shipped / f"{name}.toml", text)
+
+    def around(self, cwd: Path | None = None) -> Surroundings:
+        """What a resolution sees of this world."""
+        return Surroundings(self.environ, cwd or self.project, self.shipped)
+
+    def resolve(self, profile: str | None = None, *, cwd: Path | None = None, **overrides: Any) -> Resolution:
+        """Resolve the layers, problems or not."""
+        return resolve(asked_profile(profile), overrides, self.around(cwd))
+
+    def load(self, profile: str | None = None, *, cwd: Path | None = None, **overrides: Any) -> CacheConfig:
+        """Load the configuration, as ``load_config`` does in the real world."""
+        return usable(self.resolve(profile, cwd=cwd, **overrides))

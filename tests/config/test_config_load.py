@@ -1,0 +1,193 @@
+"""Loading, loading again, and what it costs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+import spark_cache.config
+from spark_cache.config import CacheConfig, compare, load_config, notices, reload_config
+from spark_cache.config.sources import VariableSource
+from spark_cache.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from config_world import World
+
+
+def test_the_real_environment_and_directory_are_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without arguments everything comes from the process."""
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENVIRONMENT", "testing")
+    monkeypatch.setenv("SPARK_CACHE_TTL", "90s")
+    config = load_config()
+    assert (config.profile, config.ttl_seconds, config.cache_dir) == ("testing", 90, tmp_path / "test_cache")
+
+
+def test_an_override_of_none_counts_as_not_given(world: World) -> None:
+    """A model hands on what it was not told; ``never`` says what None would."""
+    environ = world.environ | {"SPARK_CACHE_TTL": "90s"}
+    assert load_config(environ=environ, cwd=world.project, ttl_seconds=None).ttl_seconds == 90
+    assert load_config(environ=environ, cwd=world.project, ttl_seconds="never").ttl_seconds is None
+
+
+def test_a_misspelt_variable_warns_once_with_the_nearest_name(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads it, so somebody should know."""
+    monkeypatch.setattr(notices, "_given", set())
+    path = world.dotenv("# x\nSPARK_CACHE_DIRR=y\n")
+    world.environ["SPARK_CACHE_TLL"] = "90s"
+    with caplog.at_level(logging.WARNING, logger="spark_cache"):
+        world.load()
+        world.load()
+    assert [record.message for record in caplog.records] == [
+        "environment: SPARK_CACHE_TLL: nothing reads the variable SPARK_CACHE_TLL; did you mean SPARK_CACHE_TTL?",
+        f"{path}:2: SPARK_CACHE_DIRR: nothing reads the variable SPARK_CACHE_DIRR; did you mean SPARK_CACHE_DIR?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("SPARK_CACHE_ENABLED", "SPARK_ENABLE_CACHE"),
+        ("SPARK_CACHE_ENABLE", "SPARK_ENABLE_CACHE"),
+        ("SPARK_CACHE_TTL_SECONDS", "SPARK_CACHE_TTL"),
+        ("SPARK_CACHE_DIRECTORY", "SPARK_CACHE_DIR"),
+        ("SPARK_CACHE_MAXSIZE", "SPARK_CACHE_MAX_SIZE"),
+        ("SPARK_CACHE_ENCRYPTION_KEYS", "SPARK_CACHE_ENCRYPTION_KEY"),
+    ],
+)
+def test_the_nearest_name_is_what_people_mean(world: World, written: str, meant: str) -> None:
+    """Also when the words are in another order."""
+    world.environ[written] = "1"
+    (notice,) = world.resolve().notices
+    assert notice.message == f"nothing reads the variable {written}; did you mean {meant}?"
+
+
+def test_keys_replace_a_key_file_of_a_lower_layer(world: World) -> None:
+    """Keys are one setting with two names; the report says what replaced what."""
+    path = world.dotenv("SPARK_CACHE_ENCRYPTION_KEY_FILE=/nowhere\n")
+    world.environ["SPARK_CACHE_ENCRYPTION_KEY"] = Fernet.generate_key().decode()
+    config = world.load()
+    assert config.encryption_key_file is None
+    origin = config.origins["encryption_key_file"]
+    assert origin.note == "the keys come from environment, which replaces what is below"
+    assert [below.place for below in origin.shadows] == [f"{path}:1"]
+
+
+def test_reload_reads_the_layers_again(world: World) -> None:
+    """The same arguments, the new files, and what was changed in code since."""
+    path = world.profile("mine", '[cache]\nttl = "1h"\nnamespace = "old"\n')
+    config = load_config("mine", environ=world.environ, cwd=world.project, fsync=True).with_(ttl_seconds="5s")
+    path.write_text('[cache]\nttl = "2h"\nnamespace = "new"\n')
+    again = reload_config(config)
+    assert (again.ttl_seconds, again.namespace, again.fsync) == (5, "new", True)
+    assert [(found.field, found.before, found.after) for found in compare(config, again)] == [
+        ("namespace", "old", "new")
+    ]
+
+
+def test_reload_of_one_made_in_code_is_itself() -> None:
+    """There is nothing to read again."""
+    config = CacheConfig(namespace="n")
+    assert reload_config(config) is config
+
+
+def test_a_file_changed_within_its_old_length_is_read_anew(world: World) -> None:
+    """What is remembered goes by the text, never by size or time."""
+    path = world.profile("mine", '[cache]\nttl = "1h"\n')
+    assert world.load("mine").ttl_seconds == 3600
+    path.write_text('[cache]\nttl = "2h"\n')
+    assert world.load("mine").ttl_seconds == 7200
+
+
+def test_a_deleted_working_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a bare error of the system."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(ConfigError, match="the working directory no longer exists"):
+        load_config()
+
+
+def test_loading_costs_at_most_two_milliseconds(world: World) -> None:
+    """Three files of a profile and a ``.env``, warm."""
+    if sys.gettrace() is not None or "coverage" in sys.modules:
+        pytest.skip("measured without a tracer")
+    text = (
+        '[cache]\nttl = "1h"\ncache_dir = "./c"\nmax_size = "1GB"\n\n[[rules]]\nmodel = "gpt-*"\nttl = "1m"\n'
+    )
+    for write in (world.ship, world.user, world.profile):
+        write("mine", text)
+    world.dotenv('A=1\nURL="x${A}"\nENVIRONMENT=mine\nSPARK_CACHE_NAMESPACE=n\n')
+    best = float("inf")
+    for _ in range(200):
+        start = time.perf_counter()
+        world.load()
+        best = min(best, time.perf_counter() - start)
+    assert best <= 0.002
+
+
+def _modules_after(code: str) -> set[str]:
+    script = f"import json, sys\n{code}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    return set(json.loads(done.stdout))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    """Pydantic waits until a configuration is used."""
+    heavy = {"pydantic", "pydantic_settings", "dotenv", "tomllib", "cryptography"}
+    assert not heavy & _modules_after("import spark_cache.config")
+
+
+def test_a_plain_configuration_loads_no_reader() -> None:
+    """``CacheConfig()`` needs neither TOML nor dotenv nor pydantic-settings."""
+    heavy = {"pydantic_settings", "dotenv", "tomllib", "cryptography"}
+    assert not heavy & _modules_after("from spark_cache.config import CacheConfig; CacheConfig()")
+
+
+def test_every_public_name_resolves() -> None:
+    """``__all__`` is what ``dir`` shows and what can be imported."""
+    assert dir(spark_cache.config) == sorted(spark_cache.config.__all__)
+    assert all(getattr(spark_cache.config, name) for name in spark_cache.config.__all__)
+    with pytest.raises(AttributeError):
+        _ = spark_cache.config.nothing
+
+
+def test_the_layers_serve_other_settings_classes(world: World) -> None:
+    """They are sources in the sense of pydantic-settings."""
+
+    class Application(BaseSettings):
+        namespace: str = "default"
+        endpoint: str = "default"
+
+        @classmethod
+        def settings_customise_sources(
+            cls, _: type[BaseSettings], /, **__: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (VariableSource({"SPARK_CACHE_NAMESPACE": "given"}),)
+
+    application = Application()
+    assert (application.namespace, application.endpoint) == ("given", "default")
+
+
+def test_a_layer_answers_for_one_field() -> None:
+    """The other half of what pydantic-settings asks of a source."""
+    source = VariableSource({"SPARK_CACHE_NAMESPACE": "given"})
+    field = CacheConfig.model_fields["namespace"]
+    assert source.get_field_value(field, "namespace") == ("given", "namespace", False)
+    assert source.get_field_value(field, "endpoint") == (None, "endpoint", False)

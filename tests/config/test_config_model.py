@@ -1,0 +1,180 @@
+"""``CacheConfig`` as a value."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr, ValidationError
+
+from spark_cache.config import CacheConfig, compare
+from spark_cache.config.secret import key_id
+from spark_cache.entries.keyring import KeyRing
+from spark_cache.errors import ConfigError
+from spark_cache.types import Mode
+
+KEY = Fernet.generate_key().decode()
+
+
+def test_the_plain_constructor_gives_the_defaults() -> None:
+    """They are those of the documentation."""
+    config = CacheConfig()
+    assert config.enabled is False
+    assert config.cache_dir is None
+    assert config.ttl_seconds == 86400
+    assert config.max_cache_size_mb == 1000
+    assert config.cleanup_interval_seconds == 3600
+    assert config.mode is Mode.READ_WRITE
+    assert config.encryption == "sensitive"
+    assert config.rules == ()
+
+
+def test_the_plain_constructor_reads_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither variables nor files change it."""
+    monkeypatch.setenv("SPARK_ENABLE_CACHE", "true")
+    monkeypatch.setenv("ENVIRONMENT", "testing")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("SPARK_CACHE_TTL=1\n")
+    assert CacheConfig() == CacheConfig(enabled=False, ttl_seconds="24h")
+
+
+def test_it_is_frozen() -> None:
+    """A configuration never changes under those who share it."""
+    with pytest.raises(ValidationError):
+        CacheConfig().enabled = True
+
+
+def test_equal_values_are_equal_and_hash_alike() -> None:
+    """However they were written and wherever they came from."""
+    one = CacheConfig(ttl_seconds="1h", cache_dir="/x", rules=[{"model": "a", "ttl": "1m"}])
+    other = CacheConfig(ttl_seconds=3600, cache_dir=Path("/x"), rules=[{"model": "a", "ttl_seconds": 60}])
+    assert one == other
+    assert len({one, other}) == 1
+    assert one != CacheConfig()
+    assert one != "something else"
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda config: pickle.loads(pickle.dumps(config))]
+)
+def test_a_copy_is_equal(copied: object) -> None:
+    """Also through another process, with its keys and its origins."""
+    config = CacheConfig(namespace="n", encryption_keys=KEY, rules=[{"model": "a", "sensitive": True}])
+    again = copied(config)
+    assert again == config
+    assert again.fernet_keys() == (KEY,)
+    assert again.origins == config.origins
+
+
+def test_no_form_of_it_shows_a_key() -> None:
+    """Neither its text, nor its JSON, nor what it knows of its origins."""
+    config = CacheConfig(encryption_keys=KEY).with_(encryption_keys=[KEY])
+    forms = (
+        repr(config),
+        str(config),
+        config.model_dump_json(),
+        repr(config.origins),
+        repr(config.provenance),
+    )
+    assert not [form for form in forms if KEY in form]
+
+
+def test_a_key_has_the_same_id_here_as_in_its_entries() -> None:
+    """Who reads a report finds the key that an entry names."""
+    assert KeyRing([KEY]).ids == (key_id(KEY),)
+
+
+@pytest.mark.parametrize(
+    "keys", [KEY, [KEY], (SecretStr(KEY),), SecretStr(KEY)], ids=["text", "list", "tuple", "secret"]
+)
+def test_an_origin_shows_a_key_by_its_id(keys: object) -> None:
+    """In whatever form it was given."""
+    origin = CacheConfig(encryption_keys=keys).with_(encryption_keys=keys).origins["encryption_keys"]
+    assert origin.value == f"key id {key_id(KEY)}"
+
+
+def test_keys_come_newest_first() -> None:
+    """In the order in which they are given."""
+    other = Fernet.generate_key().decode()
+    assert CacheConfig(encryption_keys=f"{KEY}, {other}").fernet_keys() == (KEY, other)
+    assert CacheConfig(encryption_keys=(SecretStr(other), KEY)).fernet_keys() == (other, KEY)
+
+
+def test_keys_come_from_the_file(tmp_path: Path) -> None:
+    """One a line; comments and empty lines do not count."""
+    file = tmp_path / "keys"
+    file.write_text(f"# newest\n{KEY}\n\n")
+    file.chmod(0o600)
+    config = CacheConfig(encryption="all", encryption_key_file=file)
+    assert config.fernet_keys() == (KEY,)
+    assert config.encryption_keys == ()
+
+
+def test_other_keys_in_the_file_make_another_configuration(tmp_path: Path) -> None:
+    """After a rotation a reload finds a difference."""
+    file = tmp_path / "keys"
+    file.write_text(KEY)
+    file.chmod(0o600)
+    before = CacheConfig(encryption_key_file=file)
+    file.write_text(Fernet.generate_key().decode())
+    after = CacheConfig(encryption_key_file=file)
+    assert before != after
+    assert [difference.field for difference in compare(before, after)] == ["encryption_key_file"]
+
+
+def test_a_relative_path_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A later change of the working directory does not move the cache."""
+    monkeypatch.chdir(tmp_path)
+    assert CacheConfig(cache_dir="x").cache_dir == tmp_path / "x"
+
+
+def test_with_changes_a_copy() -> None:
+    """The original stays as it was."""
+    config = CacheConfig(namespace="n")
+    changed = config.with_(ttl_seconds="never", enabled=True)
+    assert (changed.ttl_seconds, changed.enabled, changed.namespace) == (None, True, "n")
+    assert config == CacheConfig(namespace="n")
+
+
+def test_with_tells_what_it_changed() -> None:
+    """The new value shadows the old one."""
+    origin = CacheConfig(ttl_seconds="1h").with_(ttl_seconds="2h").origins["ttl_seconds"]
+    assert (origin.kind, origin.value) == ("constructor", "2h")
+    assert [(below.kind, below.value) for below in origin.shadows] == [
+        ("constructor", "3600"),
+        ("default", "86400"),
+    ]
+
+
+def test_with_replaces_the_keys_as_a_whole(tmp_path: Path) -> None:
+    """A new key replaces the key file, which is the same setting."""
+    file = tmp_path / "keys"
+    file.write_text(Fernet.generate_key().decode())
+    file.chmod(0o600)
+    config = CacheConfig(encryption_key_file=file).with_(encryption_keys=KEY)
+    assert config.encryption_key_file is None
+    assert config.fernet_keys() == (KEY,)
+
+
+def test_with_refuses_what_the_constructor_refuses() -> None:
+    """All problems at once."""
+    with pytest.raises(ConfigError) as caught:
+        CacheConfig().with_(ttl_seconds="soon", tll=1)
+    assert [problem.key for problem in caught.value.problems] == ["ttl_seconds", "tll"]
+
+
+def test_origins_of_one_made_in_code() -> None:
+    """What was given came from the constructor, the rest are defaults."""
+    origins = CacheConfig(ttl_seconds="1h").origins
+    assert (origins["ttl_seconds"].kind, origins["mode"].kind) == ("constructor", "default")
+    assert set(origins) == set(CacheConfig.model_fields)
+
+
+def test_validation_by_pydantic_takes_the_same_way() -> None:
+    """A configuration inside another model is read alike."""
+    assert CacheConfig.model_validate({"ttl_seconds": "1h"}).ttl_seconds == 3600
+    with pytest.raises(ValidationError, match="'soon' is not a duration"):
+        CacheConfig.model_validate({"ttl_seconds": "soon"})

@@ -1,0 +1,202 @@
+"""Rules: which models they hold for, what they decide, and what beats them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.fernet import Fernet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spark_cache.config import CacheConfig, Rule
+from spark_cache.config.policy import policy_of
+from spark_cache.config.rules import effective_rules
+from spark_cache.errors import ConfigError
+from spark_cache.types import Mode
+
+if TYPE_CHECKING:
+    from config_world import World
+
+
+def test_without_rules_a_policy_is_the_configuration() -> None:
+    """Every model gets the same, and the same object."""
+    config = CacheConfig(enabled=True, ttl_seconds="1h", mode="refresh", namespace="n")
+    policy = config.policy("openai", "gpt-4o")
+    assert (policy.enabled, policy.ttl_seconds, policy.mode, policy.namespace) == (
+        True,
+        3600,
+        Mode.REFRESH,
+        "n",
+    )
+    assert policy.sensitive is False
+    assert config.policy("anthropic", "claude") is policy
+
+
+def test_a_policy_is_remembered_by_model() -> None:
+    """Asking again works nothing out again."""
+    config = CacheConfig(rules=[{"model": "gpt-*", "ttl": "1h"}])
+    assert config.policy("openai", "gpt-4o") is config.policy("openai", "gpt-4o")
+    assert config.policy("openai", "o3").ttl_seconds == 86400
+
+
+def test_policies_of_countless_models_are_forgotten_in_time() -> None:
+    """A program that makes up names does not fill its memory, and still gets right answers."""
+    config = CacheConfig(rules=[{"model": "m1*", "ttl": "1h"}])
+    lifetimes = [config.policy("openai", f"m{number}").ttl_seconds for number in range(3000)]
+    assert lifetimes == [3600 if str(number).startswith("1") else 86400 for number in range(3000)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "matches"),
+    [
+        ({"model": "gpt-4o*"}, True),
+        ({"model": "gpt-4o"}, False),
+        ({"model": "GPT-4o*"}, False),
+        ({"provider": "openai"}, True),
+        ({"provider": "open?i", "model": "*mini"}, True),
+        ({"provider": "anthropic", "model": "*"}, False),
+        ({"model": "gpt-[45]o-mini"}, True),
+    ],
+)
+def test_globs_decide_which_models_a_rule_holds_for(rule: dict[str, str], matches: bool) -> None:
+    """Provider and model must match both, and case matters."""
+    config = CacheConfig(rules=[rule | {"ttl": "5s"}])
+    assert (config.policy("openai", "gpt-4o-mini").ttl_seconds == 5) is matches
+
+
+def test_the_first_rule_that_sets_a_field_decides_it() -> None:
+    """Later rules fill in what earlier ones leave open."""
+    config = CacheConfig(
+        rules=[
+            {"model": "gpt-4o*", "ttl": "1h"},
+            {"model": "gpt-*", "ttl": "2h", "namespace": "gpt"},
+        ]
+    )
+    policy = config.policy("openai", "gpt-4o")
+    assert (policy.ttl_seconds, policy.namespace) == (3600, "gpt")
+
+
+def test_a_rule_made_by_hand_is_read_like_a_table() -> None:
+    """What it holds is checked, and means the same."""
+    config = CacheConfig(rules=[Rule("openai", None, (("ttl", "1h"),))])
+    assert config.rules == (Rule("openai", None, (("ttl_seconds", 3600),)),)
+    with pytest.raises(ConfigError):
+        CacheConfig(rules=[Rule("openai", None, (("ttl", "soon"),))])
+
+
+def test_a_request_is_sensitive_if_any_rule_says_so() -> None:
+    """No other rule can take that back."""
+    config = CacheConfig(
+        rules=[{"model": "*", "sensitive": False}, {"model": "*-internal", "sensitive": True}]
+    )
+    assert config.policy("openai", "gpt-internal").sensitive is True
+    assert config.policy("openai", "gpt").sensitive is False
+
+
+def test_rules_only_ever_raise_encryption() -> None:
+    """The strongest of the base and every matching rule holds."""
+    key = Fernet.generate_key().decode()
+    rules = [{"model": "a*", "encryption": "off"}, {"model": "ab*", "encryption": "all"}]
+    config = CacheConfig(encryption_keys=key, encryption="sensitive", rules=rules)
+    assert config.policy("p", "a").encryption == "sensitive"
+    assert config.policy("p", "abc").encryption == "all"
+
+
+def test_a_rule_ranks_above_the_table_of_its_own_layer(world: World) -> None:
+    """That is what it is for."""
+    world.profile("mine", '[cache]\nttl = "1d"\n\n[[rules]]\nmodel = "gpt-*"\nttl = "1h"\n')
+    config = world.load("mine")
+    assert config.policy("openai", "gpt-4o").ttl_seconds == 3600
+    assert config.policy("openai", "o3").ttl_seconds == 86400
+
+
+def test_a_rule_ranks_below_a_higher_layers_table(world: World) -> None:
+    """A project's own setting beats what a shipped rule says of it."""
+    world.ship("mine", '[cache]\n[[rules]]\nmodel = "gpt-*"\nttl = "1h"\nnamespace = "gpt"\n')
+    world.profile("mine", '[cache]\nttl = "5m"\n')
+    policy = world.load("mine").policy("openai", "gpt-4o")
+    assert (policy.ttl_seconds, policy.namespace) == (300, "gpt")
+
+
+@pytest.mark.parametrize("source", ["constructor", "environment", ".env"])
+def test_environment_and_code_beat_rules(world: World, source: str) -> None:
+    """A value set for one deployment holds for all its models."""
+    world.profile("mine", '[cache]\n[[rules]]\nmodel = "*"\nttl = "1h"\n')
+    overrides = {"ttl_seconds": 7} if source == "constructor" else {}
+    if source == "environment":
+        world.environ["SPARK_CACHE_TTL"] = "7"
+    if source == ".env":
+        world.dotenv("SPARK_CACHE_TTL=7\n")
+    assert world.load("mine", **overrides).policy("openai", "gpt-4o").ttl_seconds == 7
+
+
+def test_no_layer_takes_back_a_rule_that_protects(world: World) -> None:
+    """``sensitive`` and ``encryption`` of a rule hold whatever the environment says."""
+    world.environ |= {
+        "SPARK_CACHE_ENCRYPTION": "off",
+        "SPARK_CACHE_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+    }
+    world.profile("mine", '[cache]\n[[rules]]\nmodel = "*"\nsensitive = true\nencryption = "all"\n')
+    policy = world.load("mine").policy("openai", "gpt-4o")
+    assert (policy.sensitive, policy.encryption) == (True, "all")
+
+
+def test_rules_of_a_higher_layer_come_first(world: World) -> None:
+    """And those of the layers below still fill in."""
+    world.ship("mine", '[cache]\n[[rules]]\nmodel = "*"\nttl = "1h"\nnamespace = "low"\n')
+    world.profile("mine", '[cache]\n[[rules]]\nmodel = "gpt-*"\nttl = "2h"\n')
+    policy = world.load("mine").policy("openai", "gpt-4o")
+    assert (policy.ttl_seconds, policy.namespace) == (7200, "low")
+
+
+def test_rules_given_in_code_come_before_all(world: World) -> None:
+    """A list of tables is as good as TOML."""
+    world.profile("mine", '[cache]\n[[rules]]\nmodel = "*"\nttl = "1h"\n')
+    config = world.load("mine", rules=[{"model": "*", "ttl": "1s"}])
+    assert config.policy("openai", "gpt-4o").ttl_seconds == 1
+
+
+def test_a_change_in_code_beats_every_rule(world: World) -> None:
+    """``with_`` is the constructor of a model: it wins over everything."""
+    config = CacheConfig(rules=[{"model": "*", "ttl": "1h", "namespace": "n"}]).with_(ttl_seconds=5)
+    policy = config.policy("openai", "gpt-4o")
+    assert (policy.ttl_seconds, policy.namespace) == (5, "n")
+
+
+def test_the_rules_tell_their_places(world: World) -> None:
+    """The origin of the rules is the first of them, over the others."""
+    path = world.profile(
+        "mine", '[cache]\n\n[[rules]]\nmodel = "a"\nttl = 1\n\n[[rules]]\nmodel = "b"\nttl = 2\n'
+    )
+    origin = world.load("mine").origins["rules"]
+    assert (origin.place, origin.name) == (f"{path}:3", "rules[0]")
+    assert [below.place for below in origin.shadows] == [f"{path}:7", "default"]
+
+
+patterns = st.sampled_from([None, "a", "a*", "*"])
+some_rules = st.lists(
+    st.builds(
+        lambda provider, settings: Rule(provider, "m*", tuple(sorted(settings.items()))),
+        patterns,
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "ttl_seconds": st.integers(0, 3),
+                "sensitive": st.booleans(),
+                "encryption": st.sampled_from(["off", "sensitive", "all"]),
+                "namespace": st.sampled_from(["x", None]),
+            },
+        ).filter(bool),
+    ),
+    max_size=8,
+)
+
+
+@given(some_rules, st.sampled_from(["a", "ab", "b"]))
+def test_leaving_out_what_is_decided_changes_no_policy(rules: list[Rule], provider: str) -> None:
+    """The short list of rules gives every model what the long one gives."""
+    key = Fernet.generate_key().decode()
+    whole = CacheConfig(rules=rules, encryption_keys=key)
+    short = CacheConfig(rules=[rule for _, rule in effective_rules(rules)], encryption_keys=key)
+    assert policy_of(whole, provider, "m1") == policy_of(short, provider, "m1")
