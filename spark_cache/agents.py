@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.pricing import price
@@ -28,8 +29,8 @@ class AgentConfig:
 
     model: Model
     name: str = "agent"
-    system_prompt: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    system_prompt: str | None = field(default=None, repr=False)
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class CostStats:
 
     Attributes:
         calls: Questions asked.
-        hits: Those answered from the cache.
+        hits: Those answered from the cache, or by an equal call that was under way.
         total_cost: What the other calls cost, in US dollars, as far as the model's price is known.
         cache_savings: What the hits would have cost, likewise.
         unpriced_calls: Questions that neither sum holds, because the price or the usage is unknown.
@@ -61,6 +62,7 @@ class Agent:
     def __init__(self, config: AgentConfig) -> None:
         self.config = config
         self._stats = CostStats()
+        self._lock = Lock()
 
     @property
     def name(self) -> str:
@@ -78,7 +80,8 @@ class Agent:
             system_prompt=self.config.system_prompt,
             **{**self.config.parameters, **parameters},
         )
-        self._stats = _counted(self._stats, self.config.model, response)
+        with self._lock:
+            self._stats = _counted(self._stats, self.config.model, response)
         return response.content
 
     def get_cost_stats(self) -> CostStats:
@@ -88,10 +91,11 @@ class Agent:
 
 def _counted(stats: CostStats, model: Model, response: ModelResponse) -> CostStats:
     cost = price(model.provider, model.model_id, response.usage)
+    spared = response.cached or response.shared
     return CostStats(
         calls=stats.calls + 1,
-        hits=stats.hits + response.cached,
-        total_cost=stats.total_cost + (0.0 if response.cached else cost or 0.0),
-        cache_savings=stats.cache_savings + (cost or 0.0 if response.cached else 0.0),
+        hits=stats.hits + spared,
+        total_cost=stats.total_cost + (0.0 if spared else cost or 0.0),
+        cache_savings=stats.cache_savings + (cost or 0.0 if spared else 0.0),
         unpriced_calls=stats.unpriced_calls + (cost is None),
     )

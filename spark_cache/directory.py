@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import weakref
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ __all__ = ["Directory", "open_directory"]
 
 _MEGABYTE = 2**20
 _FAULTS_REMEMBERED = 1000
+_ON_DISK = frozenset({"read", "write"})
 
 
 class Directory:
@@ -56,7 +56,7 @@ class Directory:
                 expired=expired,
                 on_removed=self._removed,
             )
-        self._told: set[tuple[str, str]] = set()
+        self._told: dict[tuple[str, str], str] = {}
         self._told_lock = Lock()
 
     def adopt(self, config: CacheConfig) -> None:
@@ -69,23 +69,29 @@ class Directory:
         )
 
     def tell(self, operation: str, error: str, *, profile: str | None, hint: str | None = None) -> None:
-        """Warn of a fault: once for each operation and cause, until the operation works again."""
-        with self._told_lock:
-            if (operation, error) in self._told:
-                return
-            if len(self._told) >= _FAULTS_REMEMBERED:
-                self._told.clear()
-            self._told.add((operation, error))
-        if self._sink.wants(logging.WARNING):
+        """Warn of a fault: once for each cause, until the operation that met it works again."""
+        # What keeps a directory from being read keeps it from being written, and need not be said twice.
+        subject = "" if operation in _ON_DISK else operation
+        if self.is_news(subject, error, operation) and self._sink.wants(logging.WARNING):
             self._sink.emit(
                 CacheError(operation=operation, error=error, directory=self.path, profile=profile, hint=hint)
             )
 
-    def recovered(self, operation: str) -> None:
-        """Note that an operation worked, so that its next fault is told again."""
+    def is_news(self, subject: str, cause: str, until: str) -> bool:
+        """Whether a cause was not yet told of a subject; it counts as told until an operation, or an entry, recovers."""
+        with self._told_lock:
+            if (subject, cause) in self._told:
+                return False
+            if len(self._told) >= _FAULTS_REMEMBERED:
+                self._told.clear()
+            self._told[subject, cause] = until
+            return True
+
+    def recovered(self, what: str) -> None:
+        """Note that an operation worked, or that an entry of this name is whole, so that its next fault is told again."""
         if self._told:
             with self._told_lock:
-                self._told = {told for told in self._told if told[0] != operation}
+                self._told = {told: until for told, until in self._told.items() if until != what}
 
     def _removed(self, at: Address, size_bytes: int, why: str) -> None:
         self.ledger.record(why, provider=at.provider_folder, model=at.model_folder, profile=None, keep=True)
@@ -110,7 +116,8 @@ def _never_expired(data: bytes, now: float) -> bool:  # noqa: ARG001 - the signa
     return False
 
 
-_open: weakref.WeakValueDictionary[tuple[str, str, int], Directory] = weakref.WeakValueDictionary()
+# Kept as long as the process: its figures, and the entries of a memory store, outlive the model that made them.
+_open: dict[tuple[str, str, int], Directory] = {}
 _open_lock = Lock()
 
 

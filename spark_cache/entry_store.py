@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.entries import CacheEntry, decode, describe, encode, seal
 from spark_cache.errors import StoreError
 from spark_cache.events import CacheCorrupt, CacheHit, CacheMiss, CacheStore
-from spark_cache.plan import Hit, Miss
-from spark_cache.stores import address, entry_name, folder_name
+from spark_cache.plan import Hit, Miss, needs_sealing
+from spark_cache.stores import Address, address, entry_name, folder_name
 from spark_cache.types import CacheKey, MissReason, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from spark_cache.config import CacheConfig, Policy
     from spark_cache.directory import Directory
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.events import Event, Sink
-    from spark_cache.stores import Address, Stored
+    from spark_cache.stores import Stored
     from spark_cache.types import EntryMeta
+
+    Reader = Callable[[dict[str, Any]], Any]
 
 __all__ = ["EntryStore"]
 
@@ -33,10 +36,12 @@ _CORRUPT = frozenset(
         MissReason.TOO_LARGE,
         MissReason.FUTURE,
         MissReason.UNDECRYPTABLE,
-        MissReason.PLAIN_REFUSED,
     }
 )
 """Reasons that somebody should know of: an entry is there and cannot be used."""
+
+_TOO_MANY = 10**9
+"""Tokens or seconds that no single call takes."""
 
 
 class EntryStore:
@@ -53,6 +58,7 @@ class EntryStore:
         self, directory: Directory, config: CacheConfig, *, ring: KeyRing | None, sink: Sink
     ) -> None:
         self.directory = directory
+        self.config = config
         self._profile = config.profile
         self._allow_plaintext = config.allow_plaintext
         self._ring = ring
@@ -62,36 +68,57 @@ class EntryStore:
         """The file name under which an entry is written."""
         return self._ring.names(key)[0] if sealed and self._ring is not None else entry_name(key)
 
-    def addresses(self, key: str, provider: str | None = None, *, sealed: bool = False) -> Iterable[Address]:
+    def shown_name(self, at: Address, key: str, *, sealed: bool) -> str:
+        """The name that a log may show for an address: where encryption is required, never a digest of the request."""
+        return self.name(key, sealed=True) if sealed and at.name == entry_name(key) else at.name
+
+    def addresses(self, key: str, provider: str | None = None) -> Iterator[Address]:
         """Where the entry of a key may stand: under the names of each encryption key, newest first, then under the plain one.
+
+        With encryption keys, the first place comes once more at the end: the entry may have been moved there, out of a later
+        place, while that one was not looked at yet.
 
         Args:
             key: A key that knows its model, or a plain text, for which all folders are looked through.
             provider: Where to look for a plain text.
-            sealed: Whether only encrypted entries will do.
         """
-        names = () if self._ring is None else self._ring.names(key)
-        if not sealed:
-            names = (*names, entry_name(key))
         if isinstance(key, CacheKey):
-            return [address(key.provider, key.model_id, name) for name in names]
+            folders = folder_name(key.provider), folder_name(key.model_id)
+            for name in self._names(key):
+                yield Address(*folders, name)
+            return
         try:
-            found = [at for name in names for at in self.directory.store.find(name)]
+            for name in self._names(key):
+                for at in self.directory.store.find(name):
+                    if provider is None or at.provider_folder == folder_name(provider):
+                        yield at
         except StoreError as error:
             self.directory.tell("read", error.cause, profile=self._profile)
-            return ()
-        return [at for at in found if provider is None or at.provider_folder == folder_name(provider)]
+
+    def _names(self, key: str) -> tuple[str, ...]:
+        if self._ring is None:
+            return (entry_name(key),)
+        names = self._ring.names(key)
+        return (*names, entry_name(key), names[0])
 
     def open(
         self,
         at: Address,
-        key: str | None,
+        key: str,
         *,
-        note_use: bool = False,
-        namespace: str | None = None,
+        policy: Policy | None = None,
         sealed: bool = False,
+        note_use: bool = False,
     ) -> CacheEntry | Miss:
-        """Read and decode what stands at an address, whatever its age; a fault of the machine is told, and is a miss."""
+        """Read and decode what stands at an address, whatever its age; a fault of the machine is told, and is a miss.
+
+        Args:
+            at: Where to look.
+            key: The key that was asked for.
+            policy: The settings of the call; None takes those of the model that the entry names.
+            sealed: Whether only an encrypted entry will do.
+            note_use: Whether the read counts as a use.
+        """
         try:
             data = self.directory.store.read(at, note_use=note_use)
         except StoreError as error:
@@ -100,43 +127,74 @@ class EntryStore:
         self.directory.recovered("read")
         if isinstance(data, MissReason):
             return Miss(data)
-        entry = decode(data, key, ring=self._ring, namespace=namespace, sealed_only=sealed)
+        if policy is None:
+            about = describe(data, at.name)
+            if isinstance(about, MissReason):
+                return Miss(about)
+            policy = self.config.policy(about.provider, about.model_id)
+            sealed = needs_sealing(policy, sensitive=False)
+        moved = self._ring is not None and at.name != entry_name(key)
+        entry = decode(data, key, ring=self._ring, namespace=policy.namespace, sealed_only=sealed or moved)
+        if entry is MissReason.PLAIN_REFUSED and moved:
+            # Plain text under a name that only a key gives: somebody put it there.
+            return Miss(MissReason.WRONG_KEY)
         return Miss(entry) if isinstance(entry, MissReason) else entry
 
     def fresh(self, found: CacheEntry | Miss, policy: Policy, mode: Mode) -> Hit | Miss:
         """Judge the age of an entry; replay takes it whatever its age."""
         if isinstance(found, Miss):
             return found
+        if policy.ttl_seconds == 0:
+            return Miss(MissReason.NO_TTL)
         stale = None if mode is Mode.REPLAY else found.staleness(self.directory.clock(), policy.ttl_seconds)
         return Hit(found) if stale is None else Miss(stale)
 
     def fetch(
-        self, key: CacheKey, policy: Policy, mode: Mode, *, sealed: bool, operation: str | None
+        self,
+        key: CacheKey,
+        policy: Policy,
+        mode: Mode,
+        *,
+        sealed: bool,
+        operation: str | None = None,
+        read: Reader | None = None,
     ) -> Hit | Miss:
-        """Answer from the entry of a key, and count and log what came of it."""
+        """Answer from the entry of a key, and count and log what came of it.
+
+        Args:
+            key: The key.
+            policy: The settings of the call.
+            mode: What the call may do.
+            sealed: Whether only encrypted entries will do.
+            operation: What is asked for, for the log.
+            read: Makes the caller's answer out of the stored response; None where it cannot.
+        """
         started = perf_counter()
+        found, name = self.find(key, policy, mode, sealed=sealed, read=read)
+        self.count(found, key.provider, key.model_id, name, mode, operation, started)
+        return found
+
+    def find(
+        self, key: CacheKey, policy: Policy, mode: Mode, *, sealed: bool, read: Reader | None = None
+    ) -> tuple[Hit | Miss, str]:
+        """What :meth:`fetch` answers with, uncounted, and the name of the entry that it speaks of."""
         result = Miss(MissReason.ABSENT)
         name = ""
-        for at in self.addresses(key, sealed=sealed):
-            name = name or at.name
-            found = self.fresh(
-                self.open(at, key, note_use=mode.writes, namespace=policy.namespace, sealed=sealed),
-                policy,
-                mode,
-            )
+        folders = folder_name(key.provider), folder_name(key.model_id)
+        for tried in self._names(key):
+            at = Address(*folders, tried)
+            name = name or tried
+            entry = self.open(at, key, policy=policy, sealed=sealed, note_use=mode.writes)
+            found = _understood(self.fresh(entry, policy, mode), read)
             if isinstance(found, Hit):
-                self.count(found, key.provider, key.model_id, at.name, mode, operation, started)
-                return found
-            if result.reason is MissReason.ABSENT:
+                return found, at.name
+            if result.reason is MissReason.ABSENT and found.reason is not MissReason.ABSENT:
                 # What stands there and cannot be used says more than that nothing stands elsewhere.
-                result, name = found, at.name if found.reason is not MissReason.ABSENT else name
-        self.count(result, key.provider, key.model_id, name, mode, operation, started)
-        return result
+                result, name = found, self.shown_name(at, key, sealed=sealed)
+        return result, name
 
-    def put(
-        self, entry: CacheEntry, *, sealed: bool, namespace: str | None, operation: str | None = None
-    ) -> bool:
-        """Write an entry; whether it is now in the store.
+    def put(self, entry: CacheEntry, *, sealed: bool, operation: str | None = None) -> bool:
+        """Write an entry, and remove what stands under the other names of its key; whether it is now in the store.
 
         Raises:
             UncacheableResponseError: The response would not come back equal.
@@ -146,7 +204,7 @@ class EntryStore:
         if not sealed:
             data = encode(entry)
         elif self._ring is not None:
-            data = seal(entry, self._ring, namespace)
+            data = seal(entry, self._ring)
         else:
             # The keys went with a reload since this call was planned: never plain text instead.
             return False
@@ -157,9 +215,12 @@ class EntryStore:
             self.directory.tell("write", error.cause, profile=self._profile)
             return False
         if not kept:
-            self.directory.tell("write", "an entry is larger than the cache may be", profile=self._profile)
+            # Not "write": that a smaller entry can be written makes this one no smaller.
+            self.directory.tell("keep an entry", "it is larger than the cache may be", profile=self._profile)
             return False
         self.directory.recovered("write")
+        self.directory.recovered(at.name)
+        self._remove_others(at, key)
         if not sealed and not self._allow_plaintext:
             self.directory.tell(
                 "encrypt",
@@ -181,6 +242,16 @@ class EntryStore:
             duration_ms=_since(started),
         )
         return True
+
+    def _remove_others(self, at: Address, key: str) -> None:
+        """Leave one entry of a key: an older one would be found before it, and a plain one tells what was to be encrypted."""
+        for name in self._names(key):
+            if name == at.name:
+                continue
+            try:
+                self.directory.store.remove(replace(at, name=name))
+            except StoreError as error:
+                self.directory.tell("remove", error.cause, profile=self._profile)
 
     def count(
         self,
@@ -221,7 +292,7 @@ class EntryStore:
             age = self.directory.clock() - found.entry.timestamp
             self.emit(CacheHit, **about, age=age, duration_ms=_since(started))
             return
-        if found.reason in _CORRUPT:
+        if found.reason in _CORRUPT and self.directory.is_news(name, found.reason.value, name):
             self.emit(CacheCorrupt, **about, reason=found.reason.value)
         self.emit(CacheMiss, **about, reason=found.reason.value, duration_ms=_since(started))
 
@@ -258,12 +329,24 @@ class EntryStore:
                 yield stored.address, described
 
 
+def _understood(found: Hit | Miss, read: Reader | None) -> Hit | Miss:
+    """A hit with the caller's answer; a miss where the entry holds something else than such an answer."""
+    if isinstance(found, Miss) or read is None:
+        return found
+    answer = read(found.entry.response)
+    return Miss(MissReason.CORRUPT) if answer is None else Hit(found.entry, answer)
+
+
 def _spared(response: Mapping[str, Any]) -> tuple[int, float]:
     """The tokens and the seconds of the call that a hit spared, as far as the response tells."""
     usage = response.get("usage")
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
     seconds = response.get("latency_seconds")
-    return (tokens if type(tokens) is int else 0, float(seconds) if isinstance(seconds, int | float) else 0.0)
+    # Anybody may have written the file: what no call can have taken is not added up.
+    return (
+        tokens if type(tokens) is int and 0 <= tokens < _TOO_MANY else 0,
+        float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < _TOO_MANY else 0.0,
+    )
 
 
 def _since(started: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from concurrent.futures import Future
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,21 +17,19 @@ __all__ = ["Flights"]
 T = TypeVar("T")
 
 
-class _AbandonedError(Exception):
-    """The call was cancelled before it had an answer: nobody's answer, so the next one asks again."""
-
-
 class _Flight:
-    """A call under way. ``client`` made it; ``waiters`` want its answer."""
+    """A call under way. ``client`` made it, in ``loop``; ``waiting`` are those who want its answer, each with its loop."""
 
-    __slots__ = ("client", "future", "loop", "task", "waiters")
+    __slots__ = ("answer", "client", "error", "landed", "loop", "task", "waiting")
 
     def __init__(self, client: object, loop: asyncio.AbstractEventLoop) -> None:
         self.client = client
         self.loop = loop
-        self.future: Future[Any] = Future()
-        self.task: asyncio.Task[None] | None = None
-        self.waiters = 0
+        self.task: asyncio.Task[Any] | None = None
+        self.waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
+        self.landed = False
+        self.answer: Any = None
+        self.error: BaseException | None = None
 
 
 class Flights:
@@ -60,62 +58,81 @@ class Flights:
         Returns:
             The answer.
         """
+        loop = asyncio.get_running_loop()
         while True:
+            landed: asyncio.Future[None] = loop.create_future()
             with self._lock:
                 flight = self._flights.get(key)
                 own = flight is None or flight.loop.is_closed()
                 if flight is None or own:
-                    flight = self._flights[key] = _Flight(client, asyncio.get_running_loop())
-                    flight.task = flight.loop.create_task(self._fly(key, flight, call))
-                flight.waiters += 1
+                    flight = self._flights[key] = _Flight(client, loop)
+                flight.waiting[landed] = loop
             try:
-                waiting = asyncio.shield(asyncio.wrap_future(flight.future))
-                return await (waiting if own else asyncio.wait_for(waiting, patience))
-            except _AbandonedError:
-                continue
-            except Exception as error:
-                if isinstance(error, TimeoutError) and not flight.future.done():
-                    # The end of our patience, not an answer: whoever comes next need not wait as long.
-                    self._land(key, flight)
-                    return await call()
-                if flight.client is client:
-                    raise
+                if own:
+                    # Not under the lock: an eager task begins to run right here.
+                    flight.task = loop.create_task(_made(call))
+                    # Not in the task: one that is cancelled before its first step runs no code of its own.
+                    flight.task.add_done_callback(partial(self._arrive, key, flight))
+                await asyncio.wait((landed,), timeout=None if own else patience)
             finally:
-                self._leave(flight)
+                self._leave(flight, landed)
+            if not landed.done():
+                # The end of our patience, not an answer: whoever comes next need not wait as long.
+                self._land(key, flight)
+                return await call()
+            if flight.error is None:
+                answer: T = flight.answer
+                return answer
+            if own or (flight.client is client and isinstance(flight.error, Exception)):
+                raise flight.error
+            # Another client's failure, or a call that was cancelled: nobody's answer, so ask again.
 
-    async def _fly(self, key: Hashable, flight: _Flight, call: Callable[[], Awaitable[Any]]) -> None:
-        try:
-            answer = await call()
-        except asyncio.CancelledError:
-            self._land(key, flight)
-            flight.future.set_exception(_AbandonedError())
-            raise
-        except BaseException as error:
-            self._land(key, flight)
-            flight.future.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
-        else:
-            self._land(key, flight)
-            flight.future.set_result(answer)
+    def _arrive(self, key: Hashable, flight: _Flight, task: asyncio.Task[Any]) -> None:
+        flight.error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if flight.error is None:
+            flight.answer = task.result()
+        # Off the board before its answer is out: whoever comes now finds the answer in the cache.
+        self._land(key, flight)
+        with self._lock:
+            flight.landed = True
+            waiting = list(flight.waiting.items())
+        for landed, loop in waiting:
+            try:
+                loop.call_soon_threadsafe(_set, landed)
+            except RuntimeError:
+                # That loop is closed: nobody waits there any more.
+                continue
 
     def _land(self, key: Hashable, flight: _Flight) -> None:
-        """Take the flight off the board before its answer is out: whoever comes now finds the answer in the cache."""
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
 
-    def _leave(self, flight: _Flight) -> None:
+    def _leave(self, flight: _Flight, landed: asyncio.Future[None]) -> None:
+        """One waits no longer; the last one takes the call along."""
         with self._lock:
-            flight.waiters -= 1
-            deserted = flight.waiters == 0 and not flight.future.done()
-        if deserted and flight.task is not None and not flight.loop.is_closed():
-            flight.loop.call_soon_threadsafe(flight.task.cancel)
+            del flight.waiting[landed]
+            deserted = not flight.waiting and not flight.landed
+        if deserted and flight.task is not None:
+            try:
+                flight.loop.call_soon_threadsafe(flight.task.cancel)
+            except RuntimeError:
+                # Its loop is closed, and the call with it.
+                return
 
     def forget(self) -> None:
         """Begin anew in a forked child: the calls under way are the parent's, and its lock may have been held."""
         self._lock = Lock()
         self._flights = {}
+
+
+async def _made(call: Callable[[], Awaitable[T]]) -> T:
+    return await call()
+
+
+def _set(landed: asyncio.Future[None]) -> None:
+    if not landed.done():
+        landed.set_result(None)
 
 
 def _forget_if_alive(flights: weakref.ref[Flights]) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 import weakref
 from dataclasses import asdict, replace
+from math import inf
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -154,16 +155,35 @@ class CacheManager:
         try:
             key = self._key(request, policy, sealed=sealed)
         except UncacheableRequestError as error:
-            refusal = Miss(MissReason.UNCACHEABLE, str(error))
+            # The names inside a sensitive request may say as much as its values: its part is enough.
+            part = error.path.partition(".")[0].partition("[")[0] if sealed else error.path
+            refusal = Miss(MissReason.UNCACHEABLE, f"{part}: {error.reason}")
             self._warn_of(refusal)
             return Plan(policy, chosen, sealed, refusal=refusal)
-        return Plan(policy, chosen, sealed, key, self._entries.name(key, sealed=sealed))
+        entries = self._entries
+        return Plan(policy, chosen, sealed, key, entries.name(key, sealed=sealed), place=entries)
 
-    def lookup(self, plan: Plan, operation: str = "text") -> Hit | Miss:
-        """Answer a planned call from the cache, or say why not. Never raises for what the machine does."""
+    def lookup(
+        self, plan: Plan, operation: str = "text", *, read: Callable[[dict[str, Any]], Any] | None = None
+    ) -> Hit | Miss:
+        """Answer a planned call from the cache, or say why not. Never raises for what the machine does.
+
+        Args:
+            plan: The call.
+            operation: What is asked for, for the log.
+            read: Makes the caller's answer out of the stored response; None where the response is of another shape.
+        """
         if plan.key is None or not plan.mode.reads:
             return plan.refusal or Miss(MissReason.BYPASSED)
-        return self._entries.fetch(plan.key, plan.policy, plan.mode, sealed=plan.sealed, operation=operation)
+        return self._place(plan).fetch(
+            plan.key, plan.policy, plan.mode, sealed=plan.sealed, operation=operation, read=read
+        )
+
+    def look_again(self, plan: Plan, *, read: Callable[[dict[str, Any]], Any]) -> Hit | Miss:
+        """Look up a planned call once more, uncounted: whether an equal one has brought its answer meanwhile."""
+        if plan.key is None or not plan.mode.reads:
+            return Miss(MissReason.BYPASSED)
+        return self._place(plan).find(plan.key, plan.policy, plan.mode, sealed=plan.sealed, read=read)[0]
 
     def store(
         self, plan: Plan, request: Mapping[str, Any], response: dict[str, Any], operation: str = "text"
@@ -180,12 +200,11 @@ class CacheManager:
             plan.policy.ttl_seconds,
             plan.policy,
         )
+        entries = self._place(plan)
         try:
-            return self._entries.put(
-                entry, sealed=plan.sealed, namespace=plan.policy.namespace, operation=operation
-            )
+            return entries.put(entry, sealed=plan.sealed, operation=operation)
         except UncacheableResponseError as error:
-            self._entries.directory.tell("store the answer", str(error), profile=self._config.profile)
+            entries.directory.tell("store the answer", str(error), profile=self._config.profile)
             return False
 
     def note_bypass(self, plan: Plan, request: Request, reason: str) -> None:
@@ -199,20 +218,24 @@ class CacheManager:
             reason=reason,
         )
 
-    @property
-    def flights(self) -> Flights:
+    def flights(self, plan: Plan) -> Flights:
         """The calls under way to the provider, shared by everybody who shares the directory."""
-        return self._entries.directory.flights
+        return self._place(plan).directory.flights
 
     # -- keys -------------------------------------------------------------------------------------
 
-    def key(self, request: Request) -> CacheKey:
+    def key(self, request: Request, *, sensitive: bool = False) -> CacheKey:
         """Key a request, with the namespace, the version and the endpoint of this configuration.
+
+        Args:
+            request: What would be asked.
+            sensitive: Whether the request is sensitive: nothing of it is remembered then, and the key is the same.
 
         Raises:
             UncacheableRequestError: The request holds something that cannot be keyed exactly.
         """
-        return self._key(request, self._config.policy(request.provider, request.model_id), sealed=False)
+        policy = self._config.policy(request.provider, request.model_id)
+        return self._key(request, policy, sealed=needs_sealing(policy, sensitive=sensitive))
 
     def generate_cache_key(
         self,
@@ -245,7 +268,7 @@ class CacheManager:
             **parameters: Whatever else goes to the provider.
 
         Returns:
-            The key: 64 hex digits.
+            The key, as 64 hex digits.
 
         Raises:
             UncacheableRequestError: The request holds something that cannot be keyed exactly.
@@ -282,21 +305,15 @@ class CacheManager:
             if not policy.enabled or not policy.mode.reads:
                 return None
             sealed = needs_sealing(policy, sensitive=False)
-            found = self._entries.fetch(cache_key, policy, policy.mode, sealed=sealed, operation=None)
-            return found.entry.response if isinstance(found, Hit) else None
-        for at in self._entries.addresses(cache_key, provider):
-            started = perf_counter()
-            found, policy, names = self._found(at, cache_key)
-            if policy.enabled and policy.mode.reads:
-                self._entries.count(found, *names, at.name, policy.mode, None, started)
-                if isinstance(found, Hit):
-                    return found.entry.response
-        return None
+            found = self._entries.fetch(cache_key, policy, policy.mode, sealed=sealed)
+        else:
+            found = self._found_by_text(cache_key, provider)
+        return found.entry.response if isinstance(found, Hit) else None
 
     def get_entry(self, cache_key: str) -> CacheEntry | None:
         """The whole entry of a key, whatever its age; None when there is none that can be read. Counts as no use."""
         for at in self._entries.addresses(cache_key):
-            entry = self._entries.open(at, cache_key, namespace=self._config.namespace)
+            entry = self._entries.open(at, cache_key)
             if isinstance(entry, CacheEntry):
                 return entry
         return None
@@ -319,15 +336,15 @@ class CacheManager:
             model_id: The model that gave it.
             request: What was asked; stored only where requests are stored.
             response: A dictionary of JSON values.
-            ttl_seconds: How long it may live, in seconds; None is the configured time.
+            ttl_seconds: How long it may live, in seconds; None is the configured time, infinity for ever.
             sensitive: Whether it must not be stored as plain text; rules can only raise it.
 
         Returns:
-            Whether it is now in the cache: not with the cache off, in a mode that writes nothing, or after a fault of the machine.
+            Whether it is now in the cache; not with the cache off, in a mode that writes nothing, or after a fault of the machine.
 
         Raises:
             UncacheableResponseError: The response would not come back equal.
-            ValueError: The key belongs to another provider or model.
+            ValueError: The key belongs to another provider or model, or the lifetime is not a number from 0 up.
         """
         if isinstance(cache_key, CacheKey) and (cache_key.provider, cache_key.model_id) != (
             provider,
@@ -337,7 +354,7 @@ class CacheManager:
                 f"the key was made for {cache_key.provider}/{cache_key.model_id}, not for {provider}/{model_id}"
             )
         policy = self._config.policy(provider, model_id)
-        ttl = policy.ttl_seconds if ttl_seconds is None else ttl_seconds
+        ttl = policy.ttl_seconds if ttl_seconds is None else _lifetime(ttl_seconds)
         if not policy.enabled or not policy.mode.writes or ttl == 0:
             return False
         sealed = needs_sealing(policy, sensitive=bool(sensitive))
@@ -345,7 +362,7 @@ class CacheManager:
             self._warn_of(Miss(MissReason.SENSITIVE))
             return False
         entry = self._entry(cache_key, provider, model_id, request, response, ttl, policy)
-        return self._entries.put(entry, sealed=sealed, namespace=policy.namespace)
+        return self._entries.put(entry, sealed=sealed)
 
     def has_entry(self, key: str) -> bool:
         """Whether an entry of this key would be answered now, as far as its age and content go."""
@@ -404,17 +421,26 @@ class CacheManager:
             "lifetime": _figures(directory.ledger.lifetime()),
         }
 
+    def flush(self) -> None:
+        """Write the figures that are still in memory, so that nothing is written to the directory later on."""
+        if self._opened is not None:
+            self._opened.directory.ledger.flush()
+
     # -- how --------------------------------------------------------------------------------------
 
     @property
     def _entries(self) -> EntryStore:
         """The entries of the directory, opened when first needed: a cache that is off never gets here."""
-        opened = self._opened
-        if opened is None:
-            directory = open_directory(str(self.cache_dir), self._config, clock=self._clock, sink=self._sink)
-            opened = EntryStore(directory, self._config, ring=self._ring, sink=self._sink)
+        opened, config = self._opened, self._config
+        if opened is None or opened.config is not config:
+            directory = open_directory(str(self.cache_dir), config, clock=self._clock, sink=self._sink)
+            opened = EntryStore(directory, config, ring=self._ring, sink=self._sink)
             self._opened = opened
         return opened
+
+    def _place(self, plan: Plan) -> EntryStore:
+        """The entries that a call was planned with."""
+        return plan.place if isinstance(plan.place, EntryStore) else self._entries
 
     def _can_seal(self, policy: Policy) -> bool:
         return self._ring is not None and policy.encryption != "off"
@@ -464,13 +490,12 @@ class CacheManager:
             profile=self._config.profile,
             digests=key.digests if isinstance(key, CacheKey) else {},
             request=request if policy.store_requests else None,
+            namespace=policy.namespace,
         )
 
     def _found(self, at: Address, key: str) -> tuple[Hit | Miss, Policy, tuple[str, str]]:
         """What stands at an address, judged by the settings of the model that the key, the entry, or else the folder names."""
-        found = self._entries.open(
-            at, key, note_use=self._config.mode.writes, namespace=self._config.namespace
-        )
+        found = self._entries.open(at, key, note_use=self._config.mode.writes)
         if isinstance(key, CacheKey):
             names = key.provider, key.model_id
         elif isinstance(found, CacheEntry):
@@ -479,6 +504,25 @@ class CacheManager:
             names = at.provider_folder, at.model_folder
         policy = self._config.policy(*names)
         return self._entries.fresh(found, policy, policy.mode), policy, names
+
+    def _found_by_text(self, key: str, provider: str | None) -> Hit | Miss:
+        """What the entry of a plain text answers: one question, however many folders hold one; the first hit decides."""
+        started = perf_counter()
+        found: Hit | Miss = Miss(MissReason.ABSENT)
+        about = (provider or "", "", self._entries.name(key, sealed=True), self._config.mode)
+        asked = self._config.enabled and self._config.mode.reads
+        for at in self._entries.addresses(key, provider):
+            judged, policy, names = self._found(at, key)
+            if policy.enabled and policy.mode.reads and not isinstance(found, Hit):
+                asked = True
+                if judged != Miss(MissReason.ABSENT):
+                    sealed = needs_sealing(policy, sensitive=False)
+                    name = self._entries.shown_name(at, key, sealed=sealed)
+                    found, about = judged, (*names, name, policy.mode)
+        if not asked:
+            return Miss(MissReason.BYPASSED)
+        self._entries.count(found, *about, None, started)
+        return found
 
     def _remove(self, listed: Iterable[Stored]) -> int:
         return sum([self._entries.directory.store.remove(stored.address) for stored in list(listed)])
@@ -503,6 +547,15 @@ def _loaded(config: CacheConfig | None) -> CacheConfig:
     from spark_cache.config import load_config  # noqa: PLC0415 - a given configuration needs no loading
 
     return load_config()
+
+
+def _lifetime(seconds: float) -> float | None:
+    """A lifetime as an entry holds it: None is for ever."""
+    if not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ValueError(
+            f"ttl_seconds={seconds!r}: it takes seconds from 0 up, or None for the configured time"
+        )
+    return None if seconds == inf else seconds
 
 
 def _ring_of(config: CacheConfig) -> KeyRing | None:

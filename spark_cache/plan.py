@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spark_cache.keys import stateful_parameter
 from spark_cache.types import MissReason, Mode
@@ -18,9 +18,10 @@ __all__ = ["Hit", "Miss", "Plan", "mode_of", "needs_sealing", "refusal_of"]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The cache answered."""
+    """The cache answered; ``answer`` is what the caller's reader made of the stored response, where it gave one."""
 
     entry: CacheEntry
+    answer: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Plan:
         key: Its cache key; None where the cache has no part in the call.
         name: The name of its entry, which is what may be shown of the key.
         refusal: Why the cache has no part in it.
+        place: Where its entry is kept: a call ends where it began, whatever is reloaded meanwhile.
     """
 
     policy: Policy
@@ -50,6 +52,7 @@ class Plan:
     key: CacheKey | None = None
     name: str | None = None
     refusal: Miss | None = None
+    place: object = None
 
 
 def mode_of(policy: Policy, asked: Mode | None) -> Mode:

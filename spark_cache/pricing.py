@@ -14,7 +14,7 @@ _PROVIDERS = {"bedrock": "aws", "gemini": "google"}
 
 
 def price(provider: str, model_id: str, usage: Usage | None) -> float | None:
-    """The price of a call in US dollars; None where the table does not know the model, or the usage is not known."""
+    """The price of a call in US dollars; None where the table does not know the model, or the usage tells no price."""
     if usage is None:
         return None
     import genai_prices  # noqa: PLC0415 - a large table, for those who ask for prices
@@ -31,5 +31,6 @@ def price(provider: str, model_id: str, usage: Usage | None) -> float | None:
                 provider_id=_PROVIDERS.get(provider, provider),
             ).total_price
         )
-    except LookupError:
+    except (LookupError, ValueError):
+        # The second is for usage that cannot be, such as more cached tokens than there are.
         return None

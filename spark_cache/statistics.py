@@ -47,7 +47,10 @@ def statistics(store: Store) -> dict[str, Any]:
         provider, model = _names(store, count.example)
         by_provider[provider]["entries"] += count.entries
         by_provider[provider]["size_bytes"] += count.size_bytes
-        by_model[provider][model] = {"entries": count.entries, "size_bytes": count.size_bytes}
+        # Added, not set: a copied folder may hold entries of a model that has a folder already.
+        figures = by_model[provider].setdefault(model, {"entries": 0, "size_bytes": 0})
+        figures["entries"] += count.entries
+        figures["size_bytes"] += count.size_bytes
     return {
         "total_entries": sum(count.entries for count in folders.values()),
         "total_size_bytes": sum(count.size_bytes for count in folders.values()),

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from spark_cache.errors import CacheMissError
 from spark_cache.keys import key_parameters
 from spark_cache.manager import CacheManager
+from spark_cache.models.credentials import without_credentials
 from spark_cache.models.response import ModelResponse, from_stored, to_stored
-from spark_cache.plan import Hit, Miss
+from spark_cache.plan import Hit
 from spark_cache.types import MissReason, Mode, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
 
     from spark_cache.config import CacheConfig
@@ -28,6 +29,8 @@ _DEFAULT = "default"
 
 _COMPLETE = frozenset({"end_turn", "tool_use", "stop_sequence"})
 """The reasons to stop after which an answer is whole; one cut at the token limit is stored only on request."""
+
+_UNFIT = {"max_tokens": "truncated", "refusal": "refused", "content_filter": "refused"}
 
 
 class Model(ABC):
@@ -97,21 +100,20 @@ class Model(ABC):
             cache: What this call may do with the cache, a :class:`spark_cache.Mode`; ``default`` is the configured mode.
             sensitive: Whether the request may only be stored encrypted; rules of the configuration can only raise it.
             sample: Which of several equal requests this is: each has an entry of its own.
-            **parameters: Go to the provider's SDK as they are.
+            **parameters: Go to the provider's SDK as they are. One that has a name above goes by what is given there.
 
         Returns:
             The answer; ``cached`` says where it came from.
 
         Raises:
             CacheMissError: Replay mode, and the cache has no answer.
+            TypeError: ``messages`` is one text or one message instead of a list, or a parameter is not one of a call.
             ValueError: ``cache`` is no mode.
 
         The errors of the provider's SDK come through unchanged and are never stored.
         """
         request = self._request(messages, system_prompt, tool_specs, tool_choice, sample, parameters)
-        return await self._answer(
-            request, mode=None if cache == _DEFAULT else Mode(cache), sensitive=sensitive
-        )
+        return await self._answer(request, mode=_mode(cache), sensitive=sensitive)
 
     def cache_key(
         self,
@@ -121,7 +123,7 @@ class Model(ABC):
         tool_choice: Any = None,
         *,
         cache: str = _DEFAULT,  # noqa: ARG002 - taken so that the arguments of get_text can be given as they are
-        sensitive: bool | None = None,  # noqa: ARG002 - the same
+        sensitive: bool | None = None,
         sample: int | None = None,
         **parameters: Any,
     ) -> CacheKey:
@@ -130,12 +132,12 @@ class Model(ABC):
         Raises:
             UncacheableRequestError: The request holds something that cannot be keyed exactly.
         """
-        return self._manager.key(
-            self._request(messages, system_prompt, tool_specs, tool_choice, sample, parameters)
-        )
+        request = self._request(messages, system_prompt, tool_specs, tool_choice, sample, parameters)
+        return self._manager.key(request, sensitive=bool(sensitive))
 
-    async def aclose(self) -> None:  # noqa: B027 - nothing to close unless a provider's model holds connections
-        """Close the connections that this model opened; it can still be used."""
+    async def aclose(self) -> None:
+        """Close the connections that this model opened, and finish what the cache writes later; it can still be used."""
+        self._manager.flush()
 
     async def __aenter__(self) -> Self:
         return self
@@ -157,6 +159,14 @@ class Model(ABC):
     def _read(self, raw: Any) -> ModelResponse:
         """Understand the provider's JSON."""
 
+    def _stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
+        """Why the model stopped, for every answer that a response holds."""
+        return (response.stop_reason,)
+
+    def _parameters(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The parameters of a call, with whatever else its client sends that can change the answer."""
+        return {**self.params, **given}
+
     # -- the one way of every call --------------------------------------------------------------------------------------------------
 
     def _request(
@@ -168,6 +178,11 @@ class Model(ABC):
         sample: int | None,
         parameters: Mapping[str, Any],
     ) -> Request:
+        if isinstance(messages, str | bytes | dict):
+            raise TypeError(
+                "messages takes a list of messages, such as [{'role': 'user', 'content': 'Hello'}], "
+                f"not one {type(messages).__name__}"
+            )
         return Request(
             provider=self.provider,
             model_id=self.model_id,
@@ -177,30 +192,33 @@ class Model(ABC):
             tool_choice=tool_choice,
             endpoint=self._endpoint(),
             sample=sample,
-            parameters={**self.params, **parameters},
+            parameters=self._parameters(parameters),
         )
 
     async def _answer(self, request: Request, *, mode: Mode | None, sensitive: bool | None) -> ModelResponse:
         manager = self._manager
         plan = manager.plan(request, mode=mode, sensitive=sensitive)
-        found = manager.lookup(plan, request.operation)
+        found = manager.lookup(plan, request.operation, read=_reader(plan))
         if isinstance(found, Hit):
-            hit = _response(found, plan)
-            if hit is not None:
-                return hit
-            found = Miss(MissReason.CORRUPT)
+            hit: ModelResponse = found.answer
+            return hit
         if plan.mode is Mode.REPLAY:
             raise CacheMissError(found.reason.value, self.provider, self.model_id, plan.name, found.detail)
         if plan.key is None:
             if found.reason is not MissReason.DISABLED:
                 manager.note_bypass(plan, request, found.reason.value)
             return await self._ask(request)
-        return await manager.flights.share(
-            (plan.key, plan.mode.writes),
-            lambda: self._ask_and_store(request, plan),
-            client=self,
-            patience=manager.config.lock_timeout_seconds,
+        asked = False
+
+        async def ask() -> ModelResponse:
+            nonlocal asked
+            asked = True
+            return await self._ask_and_store(request, plan)
+
+        response = await manager.flights(plan).share(
+            (plan.key, plan.mode.writes), ask, client=self, patience=manager.config.lock_timeout_seconds
         )
+        return response if asked else replace(response, shared=True)
 
     async def _ask(self, request: Request) -> ModelResponse:
         started = perf_counter()
@@ -208,8 +226,13 @@ class Model(ABC):
         return replace(response, latency_seconds=perf_counter() - started)
 
     async def _ask_and_store(self, request: Request, plan: Plan) -> ModelResponse:
+        # An equal call in another thread may have ended between the look-up and now.
+        found = self._manager.look_again(plan, read=_reader(plan))
+        if isinstance(found, Hit):
+            hit: ModelResponse = found.answer
+            return hit
         response = replace(await self._ask(request), cache_key=plan.key)
-        unfit = _unfit(response, plan)
+        unfit = _unfit(self._stop_reasons(response), plan)
         if unfit is None:
             self._manager.store(plan, _readable(request), to_stored(response), request.operation)
         else:
@@ -226,25 +249,27 @@ def _configured(config: CacheConfig | None, **overrides: Any) -> CacheConfig:
     return config.with_(**given) if given else config
 
 
-def _response(hit: Hit, plan: Plan) -> ModelResponse | None:
-    """The response of a hit; None when the entry holds something else than a model's answer."""
-    if plan.key is None:
+def _mode(cache: str) -> Mode | None:
+    """The mode that a call asks for; None leaves it to the configuration."""
+    if cache == _DEFAULT:
         return None
     try:
-        return from_stored(hit.entry.response, plan.key)
-    except (KeyError, TypeError, AttributeError):
-        return None
+        return Mode(cache)
+    except ValueError:
+        raise ValueError(f"cache={cache!r}: it takes {', '.join((_DEFAULT, *Mode))}") from None
 
 
-def _unfit(response: ModelResponse, plan: Plan) -> str | None:
-    """Why an answer is not stored; None when it may be."""
-    if response.stop_reason in _COMPLETE or (
-        response.stop_reason == "max_tokens" and plan.policy.store_truncated
-    ):
-        return None
-    return {"max_tokens": "truncated", "refusal": "refused", "content_filter": "refused"}.get(
-        response.stop_reason or "", "incomplete"
-    )
+def _reader(plan: Plan) -> Callable[[dict[str, Any]], ModelResponse | None]:
+    return lambda stored: None if plan.key is None else from_stored(stored, plan.key)
+
+
+def _unfit(stop_reasons: Sequence[str | None], plan: Plan) -> str | None:
+    """Why a response is not stored: what is wrong with the first of its answers that may not be; None when all may."""
+    fit = _COMPLETE | {"max_tokens"} if plan.policy.store_truncated else _COMPLETE
+    for reason in stop_reasons:
+        if reason not in fit:
+            return _UNFIT.get(reason or "", "incomplete")
+    return None if stop_reasons else "incomplete"
 
 
 def _readable(request: Request) -> dict[str, Any]:
@@ -256,6 +281,6 @@ def _readable(request: Request) -> dict[str, Any]:
         "tool_choice": request.tool_choice,
         "sample": request.sample,
         "endpoint": request.endpoint,
-        "parameters": key_parameters(request.parameters) or None,
+        "parameters": without_credentials(key_parameters(request.parameters)) or None,
     }
     return {name: value for name, value in shown.items() if value is not None}

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
+from collections.abc import Mapping
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakKeyDictionary
 
 import orjson
 
-from spark_cache.keys import normalise_endpoint, normalise_message
+from spark_cache.keys import normalise_endpoint
 from spark_cache.models.base import Model
-from spark_cache.models.response import ModelResponse, ToolCall, Usage
+from spark_cache.models.credentials import is_credential
+from spark_cache.models.openai_chat import body_of, read_answer, stop_reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from openai import AsyncOpenAI
+    from openai._legacy_response import LegacyAPIResponse
 
+    from spark_cache.models.response import ModelResponse
     from spark_cache.types import Request
 
 __all__ = ["OpenAIModel"]
@@ -25,13 +31,10 @@ __all__ = ["OpenAIModel"]
 _OWN_ENDPOINT = "https://api.openai.com/v1"
 """The SDK's own default (``openai.AsyncOpenAI``)."""
 
-_STOP_REASONS = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
-    "content_filter": "content_filter",
-}
+_CHOOSE_ADDRESS = ("data_residency", "provider")
+"""Arguments by which the SDK chooses the address itself."""
+
+_SDK_HEADERS = re.compile(r"accept|content-type|user-agent|openai-organization|openai-project|x-stainless-.*")
 
 
 class OpenAIModel(Model):
@@ -39,13 +42,15 @@ class OpenAIModel(Model):
 
     Args:
         model_id: Such as ``gpt-4o``.
-        client: An ``openai.AsyncOpenAI`` of yours; you close it.
-        client_args: Arguments for the client that is made when the first call goes out: ``api_key``, ``base_url``, …
+        client: An ``openai.AsyncOpenAI`` of yours, for one event loop; you close it.
+        client_args: Arguments for the client that is made when the first call goes out, one for each event loop:
+            ``api_key``, ``base_url``, …
         **options: ``params`` and those of the cache: see :class:`Model`.
 
     Raises:
         ConfigError: The configuration cannot be used.
-        ValueError: Both ``client`` and ``client_args`` are given.
+        TypeError: ``client`` is not an asynchronous one.
+        ValueError: Both ``client`` and ``client_args`` are given, or an argument by which the SDK chooses the address.
     """
 
     provider: ClassVar[str] = "openai"
@@ -62,121 +67,141 @@ class OpenAIModel(Model):
             raise ValueError(
                 "give client or client_args, not both: client_args are for the client that is made here"
             )
+        if client is not None and not hasattr(client, "__aenter__"):
+            raise TypeError(
+                f"client is an {type(client).__name__}: it takes an asynchronous one, an AsyncOpenAI"
+            )
+        self._client_args = dict(client_args or {})
+        for name in _CHOOSE_ADDRESS:
+            if self._client_args.get(name) is not None:
+                raise ValueError(
+                    f"client_args: with {name!r}, make an AsyncOpenAI yourself and give it as client"
+                )
         super().__init__(model_id, **options)
         self._given_client = client
-        self._client_args = dict(client_args or {})
+        self._base_url: str | None = None
         # Connections belong to the event loop that opened them.
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
+        self._clients: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
+        self._clients_lock = Lock()
 
     async def aclose(self) -> None:
         """Close the connections that this model opened on the running event loop; a client of yours stays open."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
+        await super().aclose()
+        with self._clients_lock:
+            client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
 
+    def _address(self) -> str:
+        """The base URL as the SDK resolves it; found once, so that keys and calls agree whatever the environment does later."""
+        if self._given_client is not None:
+            return str(self._given_client.base_url)
+        if self._base_url is None:
+            given = self._client_args.get("base_url")
+            known = os.environ.get("OPENAI_BASE_URL") if given is None or _is_left_out(given) else given
+            self._base_url = str(known or _OWN_ENDPOINT)
+        return self._base_url
+
     def _endpoint(self) -> str | None:
-        address = (
-            self._given_client.base_url
-            if self._given_client is not None
-            else self._client_args.get("base_url")
-        )
-        if address is None:
-            address = os.environ.get("OPENAI_BASE_URL") or _OWN_ENDPOINT
-        return normalise_endpoint(str(address), _OWN_ENDPOINT)
+        return normalise_endpoint(self._address(), _OWN_ENDPOINT)
+
+    def _parameters(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        parameters = {
+            name: value for name, value in super()._parameters(given).items() if not _is_left_out(value)
+        }
+        for name in ("model", "messages"):
+            if name in parameters:
+                raise TypeError(
+                    f"{name!r} is no parameter of a call: it is given to the model or to get_text by place"
+                )
+        if parameters.get("stream"):
+            raise TypeError("get_text answers in one piece: leave out stream=True")
+        # What the client adds to every request can change the answer like what the call adds, so it is keyed like it.
+        for name, own in (("extra_headers", self._own_headers()), ("extra_query", self._own_query())):
+            called = parameters.get(name) or {}
+            if own and isinstance(called, Mapping):
+                parameters[name] = {**own, **called}
+        return parameters
+
+    def _own_headers(self) -> dict[str, str]:
+        """The headers of every request that are neither the SDK's own nor credentials."""
+        if self._given_client is not None:
+            headers: Any = self._given_client.default_headers
+        else:
+            headers = {**_environment_headers(), **(self._client_args.get("default_headers") or {})}
+        return {
+            name: value
+            for name, value in headers.items()
+            if isinstance(value, str) and not _SDK_HEADERS.fullmatch(name.lower()) and not is_credential(name)
+        }
+
+    def _own_query(self) -> dict[str, object]:
+        """The query parameters of every request that are no credentials."""
+        if self._given_client is not None:
+            query: Any = self._given_client.default_query
+        else:
+            query = self._client_args.get("default_query") or {}
+        return {name: value for name, value in query.items() if not is_credential(name)}
 
     async def _call(self, request: Request) -> Any:
-        answer = await self._client().chat.completions.with_raw_response.create(**_body(request))
+        answer = await self._client().chat.completions.with_raw_response.create(**body_of(request))
         try:
             return orjson.loads(answer.content)
         except ValueError:
-            # Not JSON: the SDK has its own error for that.
-            return answer.parse().model_dump(mode="json")
+            return _unusual_json(answer)
 
     def _read(self, raw: Any) -> ModelResponse:
-        return _read(raw)
+        return read_answer(raw)
+
+    def _stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
+        return stop_reasons(response.raw)
 
     def _client(self) -> AsyncOpenAI:
         if self._given_client is not None:
             return self._given_client
         loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            from openai import AsyncOpenAI  # noqa: PLC0415 - a hit needs no SDK
-
-            client = self._clients[loop] = AsyncOpenAI(**self._client_args)
+        with self._clients_lock:
+            client = self._clients.get(loop)
+            if client is None:
+                try:
+                    from openai import AsyncOpenAI  # noqa: PLC0415 - a hit needs no SDK
+                except ModuleNotFoundError as error:
+                    raise ModuleNotFoundError(
+                        f"{error}; a call that the cache does not answer needs it: pip install 'spark-cache[openai]'",
+                        name=error.name,
+                    ) from None
+                # A loop that is closed never comes back; its client would keep it and the connections alive.
+                self._clients = {
+                    known: kept for known, kept in self._clients.items() if not known.is_closed()
+                }
+                client = self._clients[loop] = AsyncOpenAI(**self._arguments())
         return client
 
-
-def _body(request: Request) -> dict[str, Any]:
-    """The arguments of ``chat.completions.create``."""
-    messages = [_message(message) for message in request.messages]
-    if request.system_prompt is not None:
-        messages.insert(0, {"role": "system", "content": request.system_prompt})
-    body = {**request.parameters, "model": request.model_id, "messages": messages}
-    if request.tool_specs is not None:
-        body["tools"] = [_tool(spec) for spec in request.tool_specs]
-    if request.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(request.tool_choice, request.tool_specs or ())
-    return body
+    def _arguments(self) -> dict[str, Any]:
+        if "workload_identity" in self._client_args:
+            # Some of these need the SDK's own choice of the address.
+            return self._client_args
+        return {**self._client_args, "base_url": self._address()}
 
 
-def _message(message: Any) -> Any:
-    message = normalise_message(message)
-    if not isinstance(message, dict) or not isinstance(message.get("content"), list | tuple):
-        return message
-    return {**message, "content": [_block(block) for block in message["content"]]}
+def _is_left_out(value: object) -> bool:
+    """Whether a value is one of the SDK's marks for an argument that is not given."""
+    kind = type(value)
+    return kind.__name__ in ("NotGiven", "Omit") and kind.__module__.partition(".")[0] == "openai"
 
 
-def _block(block: Any) -> Any:
-    if isinstance(block, dict) and "type" not in block and isinstance(block.get("text"), str):
-        return {"type": "text", **block}
-    return block
+def _environment_headers() -> dict[str, str]:
+    """The headers that the SDK takes from the environment: one a line."""
+    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+    parts = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, colon, value in parts if colon}
 
 
-def _tool(spec: Any) -> Any:
-    if not isinstance(spec, dict) or "type" in spec or "name" not in spec:
-        return spec
-    return {"type": "function", "function": spec}
+def _unusual_json(answer: LegacyAPIResponse[Any]) -> Any:
+    """JSON that only lenient readers take, the SDK among them: NaN, half a character at a cut."""
+    try:
+        return json.loads(answer.content)
+    except ValueError:
+        from openai import APIResponseValidationError  # noqa: PLC0415 - for an answer that is no answer
 
-
-def _tool_choice(choice: Any, specs: Sequence[Any]) -> Any:
-    if choice == "any":
-        return "required"
-    names = {spec.get("name") for spec in specs if isinstance(spec, dict)}
-    if isinstance(choice, str) and choice in names - {"auto", "none", "required"}:
-        return {"type": "function", "function": {"name": choice}}
-    return choice
-
-
-def _read(raw: Any) -> ModelResponse:
-    """Understand a chat completion; what a compatible service leaves out stays empty."""
-    choice: dict[str, Any] = next(iter(raw.get("choices") or ()), {})
-    message = choice.get("message") or {}
-    reason = choice.get("finish_reason")
-    stop_reason = "refusal" if message.get("refusal") else _STOP_REASONS.get(reason or "", reason)
-    return ModelResponse(
-        content=message.get("content") or "",
-        stop_reason=stop_reason,
-        usage=_usage(raw.get("usage")),
-        tool_calls=tuple(_tool_call(call) for call in message.get("tool_calls") or ()),
-        raw=raw,
-        provider_stop_reason=reason,
-    )
-
-
-def _usage(usage: Any) -> Usage | None:
-    if not usage:
-        return None
-    return Usage(
-        input_tokens=usage.get("prompt_tokens") or 0,
-        output_tokens=usage.get("completion_tokens") or 0,
-        total_tokens=usage.get("total_tokens") or 0,
-        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
-        reasoning_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
-    )
-
-
-def _tool_call(call: Mapping[str, Any]) -> ToolCall:
-    if "custom" in call:
-        return ToolCall.from_text(call["id"], call["custom"]["name"], call["custom"]["input"])
-    return ToolCall.from_text(call["id"], call["function"]["name"], call["function"]["arguments"])
+        raise APIResponseValidationError(response=answer.http_response, body=answer.text) from None

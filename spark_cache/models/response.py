@@ -36,7 +36,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call of a tool that the model asks for.
+    """A call of a tool that the model asks for. Its ``repr`` shows no arguments.
 
     Attributes:
         id: The provider's name for this call, which the tool's result has to carry.
@@ -47,8 +47,8 @@ class ToolCall:
 
     id: str
     name: str
-    arguments: dict[str, Any]
-    arguments_text: str
+    arguments: dict[str, Any] = field(repr=False)
+    arguments_text: str = field(repr=False)
 
     @classmethod
     def from_text(cls, id: str, name: str, arguments_text: str) -> ToolCall:  # noqa: A002 - the providers' word for it
@@ -74,6 +74,7 @@ class ModelResponse:
         provider_stop_reason: The provider's own word for why the model stopped.
         latency_seconds: How long the original call took.
         cached: Whether it came from the cache.
+        shared: Whether it is the answer of an equal call that was under way.
         cache_key: Its key; None where the cache had no part in the call.
     """
 
@@ -85,6 +86,7 @@ class ModelResponse:
     provider_stop_reason: str | None = None
     latency_seconds: float | None = field(default=None, compare=False)
     cached: bool = field(default=False, compare=False)
+    shared: bool = field(default=False, compare=False)
     cache_key: CacheKey | None = field(default=None, compare=False)
 
     __hash__ = None  # type: ignore[assignment]  # it holds the provider's JSON
@@ -115,27 +117,27 @@ def to_stored(response: ModelResponse) -> dict[str, Any]:
     return stored
 
 
-def from_stored(stored: Mapping[str, Any], key: CacheKey) -> ModelResponse:
-    """The response that :func:`to_stored` was given, as a hit.
-
-    Raises:
-        KeyError, TypeError: The dictionary is of another shape: it was stored by something else.
-    """
-    usage = stored["usage"]
-    return ModelResponse(
-        content=_text(stored["content"]),
-        stop_reason=stored["stop_reason"],
-        usage=None if usage is None else Usage(**usage),
-        tool_calls=tuple(
-            ToolCall.from_text(call["id"], call["name"], call["arguments"])
-            for call in stored.get("tool_calls") or ()
-        ),
-        raw=stored.get("raw"),
-        provider_stop_reason=stored.get("provider_stop_reason"),
-        latency_seconds=stored.get("latency_seconds"),
-        cached=True,
-        cache_key=key,
-    )
+def from_stored(stored: Mapping[str, Any], key: CacheKey) -> ModelResponse | None:
+    """The response that :func:`to_stored` was given, as a hit; None where the dictionary is of another shape."""
+    usage = stored.get("usage")
+    try:
+        return ModelResponse(
+            content=_text(stored["content"]),
+            stop_reason=stored.get("stop_reason"),
+            usage=None if usage is None else Usage(**usage),
+            tool_calls=tuple(
+                ToolCall.from_text(_text(call["id"]), _text(call["name"]), _text(call["arguments"]))
+                for call in stored.get("tool_calls") or ()
+            ),
+            raw=stored.get("raw"),
+            provider_stop_reason=stored.get("provider_stop_reason"),
+            latency_seconds=stored.get("latency_seconds"),
+            cached=True,
+            cache_key=key,
+        )
+    except (KeyError, TypeError):
+        # Somebody else stored it, or edited it.
+        return None
 
 
 def _usage_to_stored(usage: Usage) -> dict[str, int]:
@@ -151,5 +153,5 @@ def _usage_to_stored(usage: Usage) -> dict[str, int]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("content is no text")
+        raise TypeError("is no text")
     return value

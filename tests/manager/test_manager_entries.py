@@ -1,0 +1,318 @@
+"""Entries by their keys: get, set, and what manages them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from manager_world import ANSWER, QUESTION, fill, manager_of
+
+from spark_cache import CacheKey, Mode, UncacheableResponseError
+from spark_cache.types import EntryMeta
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+field_names = st.sampled_from(
+    ["content", "stop_reason", "usage", "tool_calls", "raw", "latency_seconds", "response", "schema", "key"]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@given(response=st.dictionaries(field_names | st.text(), json_values, max_size=6), key=st.text(max_size=80))
+def test_get_equals_set(tmp_path_factory, response, key):
+    """Whatever dictionary of JSON values is set under whatever text, get gives an equal one."""
+    manager = manager_of(tmp_path_factory.mktemp("cache"))
+    if not _is_text(key):
+        with pytest.raises(UncacheableResponseError):
+            manager.set(key, "openai", "gpt-4o", {}, response)
+        return
+    assert manager.set(key, "openai", "gpt-4o", {}, response)
+    assert _exactly(manager.get(key)) == _exactly(response)
+
+
+def _is_text(key: str) -> bool:
+    return all(not "\ud800" <= letter <= "\udfff" for letter in key)
+
+
+def _exactly(value):
+    """The value with its types: to Python, 1 equals 1.0 and True."""
+    return json.dumps(value)
+
+
+def test_key_that_knows_its_model(manager):
+    """A key of generate_cache_key finds its entry without a search."""
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    assert isinstance(key, CacheKey)
+    assert manager.get(key) is None
+    assert manager.set(key, "openai", "gpt-4o", {"messages": QUESTION}, ANSWER)
+    assert manager.get(key) == ANSWER
+
+
+def test_plain_text_of_a_key(manager):
+    """The digits of a key, read from a file name, find the same entry."""
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    manager.set(key, "openai", "gpt-4o", {}, ANSWER)
+    assert manager.get(str.__str__(key)) == ANSWER
+    assert type(str.__str__(key)) is str
+
+
+@pytest.mark.parametrize("key", ["my key", "../../etc/passwd", "", "a/b:c", "é", "x" * 500, "\0"])
+def test_any_text_is_a_key(manager, cache_dir, tmp_path, key):
+    """Any text can be a key; its entry stays inside the cache directory."""
+    assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
+    assert manager.get(key) == ANSWER
+    assert manager.has_entry(key)
+    (path,) = cache_dir.glob("openai/gpt-4o/*.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert manager.remove_entry(key)
+    assert not path.exists()
+
+
+def test_provider_narrows_a_plain_key(manager):
+    """A plain key is looked for under the provider that is named, else under all."""
+    fill(manager, "openai/gpt-4o/k")
+    assert manager.get("k", provider="openai") == manager.get("k") == ANSWER
+    assert manager.get("k", provider="gemini") is None
+
+
+def test_folders_of_the_directory(manager, cache_dir):
+    """An entry stands in the folder of its model, in that of its provider."""
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    manager.set(key, "openai", "gpt-4o", {}, ANSWER)
+    assert (cache_dir / "openai" / "gpt-4o" / f"{key}.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b:c", ".", "CON", "x" * 500, "nul\0", ""])
+def test_names_stay_inside(manager, cache_dir, tmp_path, name):
+    """Providers and models of any name have folders of their own inside the cache directory."""
+    manager.set("k1", name, "gpt-4o", {}, ANSWER)
+    manager.set("k2", "openai", name, {}, ANSWER)
+    assert (manager.get("k1"), manager.get("k2")) == (ANSWER, ANSWER)
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert len(list(cache_dir.glob("*/*/*.json"))) == 2
+    assert manager.clear_provider(name) == 1
+    assert manager.clear_model("openai", name) == 1
+
+
+def test_key_of_another_model(manager):
+    """A key that was made for one model cannot be used for another."""
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    with pytest.raises(ValueError, match="was made for openai/gpt-4o, not for openai/gpt-4o-mini"):
+        manager.set(key, "openai", "gpt-4o-mini", {}, ANSWER)
+
+
+@pytest.mark.parametrize(
+    "response", [{"x": (1, 2)}, {"x": float("nan")}, {"x": {1, 2}}, {1: "x"}, {"x": b"x"}], ids=str
+)
+def test_response_that_would_come_back_changed(manager, cache_dir, response):
+    """A response that JSON cannot give back equal is refused, and nothing is stored."""
+    with pytest.raises(UncacheableResponseError):
+        manager.set("k", "openai", "gpt-4o", {}, response)
+    assert list(cache_dir.glob("*/*/*.json")) == []
+
+
+def test_request_is_stored_where_asked_for(cache_dir):
+    """A request, also one that JSON has no words for, never keeps its response out."""
+    manager = manager_of(cache_dir, store_requests=True)
+    manager.set("k1", "openai", "gpt-4o", {"messages": QUESTION}, ANSWER)
+    manager.set("k2", "openai", "gpt-4o", {"fn": len}, ANSWER)
+    assert manager.get_entry("k1").request == {"messages": QUESTION}
+    assert manager.get("k2") == ANSWER
+
+
+def test_answer_is_the_reader_s_own(manager):
+    """What a reader does to an answer does not change the next one's."""
+    fill(manager, "openai/gpt-4o/k")
+    manager.get("k")["content"] = "changed"
+    assert manager.get("k") == ANSWER
+
+
+def test_get_entry(manager, clock):
+    """The whole entry comes back whatever its age, and counts as no use."""
+    fill(manager, "openai/gpt-4o/k")
+    clock.now += 10**6
+    entry = manager.get_entry("k")
+    assert (entry.provider, entry.model_id, entry.response) == ("openai", "gpt-4o", ANSWER)
+    assert (entry.timestamp, entry.ttl) == (1_700_000_000.0, 86400)
+    assert manager.get("k") is None
+    assert manager.get_stats()["hits"] == 0
+    assert manager.get_entry("other") is None
+    assert "Paris" not in repr(entry)
+
+
+@pytest.mark.parametrize(("age", "found"), [(9.9, True), (10, False)])
+def test_lifetime_of_one_entry(manager, clock, age, found):
+    """An entry can have a lifetime of its own, shorter than the configured one."""
+    manager.set("k", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=10)
+    clock.now += age
+    assert (manager.get("k") == ANSWER) is found
+    assert manager.has_entry("k") is found
+
+
+def test_lifetime_without_end(cache_dir, clock):
+    """An entry can be stored for ever, for readers who set no bound of their own."""
+    manager_of(cache_dir, clock=clock).set("k", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=float("inf"))
+    clock.now += 10**10
+    assert manager_of(cache_dir, clock=clock, ttl_seconds="never").get("k") == ANSWER
+    assert manager_of(cache_dir, clock=clock).get("k") is None
+
+
+def test_lifetime_of_nothing(manager):
+    """With a lifetime of 0 nothing is stored."""
+    assert manager.set("k", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=0) is False
+    assert manager.get_entry("k") is None
+
+
+def test_reader_without_time(manager, cache_dir, clock):
+    """A reader whose lifetime is 0 is given nothing, not even an entry that is dated ahead."""
+    fill(manager, "openai/gpt-4o/k")
+    clock.now -= 60
+    assert manager_of(cache_dir, clock=clock, ttl_seconds=0).get("k") is None
+    assert not manager_of(cache_dir, clock=clock, ttl_seconds=0).has_entry("k")
+
+
+@pytest.mark.parametrize("ttl", [-1, float("nan"), "1h"])
+def test_lifetime_that_is_none(manager, ttl):
+    """A lifetime that is no number from 0 up is refused."""
+    with pytest.raises(ValueError, match="ttl_seconds"):
+        manager.set("k", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=ttl)
+
+
+def test_has_and_remove(manager):
+    """remove_entry says whether there was an entry, has_entry whether there is."""
+    fill(manager, "openai/gpt-4o/k")
+    assert manager.has_entry("k")
+    assert manager.remove_entry("k")
+    assert not manager.has_entry("k")
+    assert not manager.remove_entry("k")
+
+
+def test_key_of_a_request_can_be_removed(manager):
+    """The key of one request removes its entry and no other."""
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    manager.set(key, "openai", "gpt-4o", {}, ANSWER)
+    fill(manager, "openai/gpt-4o/k")
+    assert manager.remove_entry(key)
+    assert manager.get("k") == ANSWER
+
+
+def test_cleanup_expired(manager, clock):
+    """Expired entries are removed and counted, of one provider or of all; the others stay."""
+    for name, ttl in (("old1", 10), ("old2", 10), ("young", 1000)):
+        manager.set(name, "openai", "gpt-4o", {}, ANSWER, ttl_seconds=ttl)
+    manager.set("old3", "gemini", "flash", {}, ANSWER, ttl_seconds=10)
+    clock.now += 11
+    assert manager.cleanup_expired("openai") == 2
+    assert manager.get_entry("old3") is not None
+    assert manager.cleanup_expired() == 1
+    assert manager.cleanup_expired() == 0
+    assert manager.get("young") == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("clear", "removed", "left"),
+    [
+        (lambda manager: manager.clear_all(), 4, set()),
+        (lambda manager: manager.clear_provider("openai"), 3, {"d"}),
+        (lambda manager: manager.clear_model("openai", "gpt-4o"), 2, {"c", "d"}),
+        (lambda manager: manager.clear_provider("nobody"), 0, {"a", "b", "c", "d"}),
+    ],
+    ids=["all", "provider", "model", "nobody"],
+)
+def test_clear(manager, clear, removed, left):
+    """Clearing removes what it names and nothing else, and says how many entries there were."""
+    fill(manager, "openai/gpt-4o/a", "openai/gpt-4o/b", "openai/o3/c", "gemini/flash/d")
+    assert clear(manager) == removed
+    assert {name for name in "abcd" if manager.has_entry(name)} == left
+
+
+def test_clear_takes_broken_entries_too(manager, cache_dir):
+    """Clearing removes what cannot be read as well."""
+    fill(manager, "openai/gpt-4o/a")
+    (path,) = cache_dir.glob("*/*/*.json")
+    path.write_text("{")
+    assert manager.clear_all() == 1
+
+
+def test_entries(manager, clock):
+    """A listing shows what is known of every entry, or of those of a provider or a model."""
+    fill(manager, "openai/gpt-4o/a", "openai/o3/b", "gemini/flash/c")
+    assert {(meta.provider, meta.model_id) for meta in manager.entries()} == {
+        ("openai", "gpt-4o"),
+        ("openai", "o3"),
+        ("gemini", "flash"),
+    }
+    (meta,) = manager.entries("openai", "o3")
+    assert isinstance(meta, EntryMeta)
+    assert (meta.timestamp, meta.ttl, meta.encrypted) == (clock.now, 86400, False)
+    assert meta.expired(clock.now + 86400)
+    assert not meta.expired(clock.now + 86399)
+
+
+@pytest.mark.parametrize(
+    "values", [{"enabled": False}, {"mode": "bypass"}, {"mode": "read-only"}, {"mode": "replay"}], ids=str
+)
+def test_set_where_nothing_is_written(cache_dir, values):
+    """With the cache off, and in modes that write nothing, set stores nothing and says so."""
+    manager = manager_of(cache_dir, **values)
+    assert manager.set("k", "openai", "gpt-4o", {}, ANSWER) is False
+    assert not cache_dir.exists()
+
+
+@pytest.mark.parametrize("values", [{"enabled": False}, {"mode": "bypass"}, {"mode": "refresh"}], ids=str)
+def test_get_where_nothing_is_read(manager, cache_dir, values):
+    """With the cache off, and in modes that do not read, get gives nothing."""
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    manager.set(key, "openai", "gpt-4o", {}, ANSWER)
+    reader = manager_of(cache_dir, **values)
+    assert reader.get(key) is None
+    assert reader.get(str.__str__(key)) is None
+
+
+def test_managing_works_with_the_cache_off(manager, cache_dir, clock):
+    """Off gates get and set alone: what is there can be looked at and removed."""
+    fill(manager, "openai/gpt-4o/a", "openai/gpt-4o/b")
+    off = manager_of(cache_dir, clock=clock, enabled=False)
+    assert off.has_entry("a")
+    assert off.get_entry("a").response == ANSWER
+    assert off.get_stats()["total_entries"] == 2
+    assert off.remove_entry("a")
+    assert off.clear_all() == 1
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_managing_works_in_every_mode(manager, cache_dir, mode):
+    """Removing what one names is no business of the mode."""
+    fill(manager, "openai/gpt-4o/a")
+    assert manager_of(cache_dir, mode=mode).remove_entry("a")
+
+
+def test_rule_decides_for_one_model(cache_dir):
+    """A rule that turns the cache off for one model leaves the others alone."""
+    manager = manager_of(cache_dir, rules=[{"model": "secret-*", "enabled": False}])
+    assert not manager.set("a", "openai", "secret-1", {}, ANSWER)
+    assert manager.set("b", "openai", "gpt-4o", {}, ANSWER)
+
+
+def test_rule_turns_the_cache_on_for_one_model(cache_dir):
+    """A rule can turn the cache on for one model where it is off for the others."""
+    manager = manager_of(cache_dir, enabled=False, rules=[{"model": "gpt-4o", "enabled": True}])
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
+    assert manager.get(key) == manager.get(str.__str__(key)) == ANSWER
+    assert not manager.set("k", "openai", "o3", {}, ANSWER)
+
+
+def test_sensitive_response_without_a_key(manager, cache_dir):
+    """What is sensitive is not stored in plain text."""
+    assert manager.set("k", "openai", "gpt-4o", {}, ANSWER, sensitive=True) is False
+    assert list(cache_dir.glob("*/*/*.json")) == []

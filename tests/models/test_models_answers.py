@@ -1,0 +1,266 @@
+"""What get_text answers, and that a hit answers the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+
+import openai
+import pytest
+from models_world import QUESTION, WEATHER, answer_next, ask, completion, entry_files, only_entry
+
+from spark_cache import ModelResponse, OpenAIModel
+from spark_cache.testing import StandInProvider
+
+
+async def test_second_call_is_a_hit(make_model, provider):
+    """The second of two equal calls reaches no provider and gives an equal answer."""
+    model = make_model()
+    first, second = await model.get_text(QUESTION), await model.get_text(QUESTION)
+    assert provider.calls == 1
+    assert (first.cached, second.cached) == (False, True)
+    assert first == second
+    assert first.content.startswith("[stand-in] You asked: What is Python?")
+
+
+async def test_answer_is_complete(make_model):
+    """An answer tells its text, why the model stopped, what it used and the provider's own JSON."""
+    response = await make_model().get_text(QUESTION)
+    assert response.content == response.raw["choices"][0]["message"]["content"] == str(response)
+    assert (response.stop_reason, response.provider_stop_reason) == ("end_turn", "stop")
+    assert response.usage.input_tokens == response.raw["usage"]["prompt_tokens"]
+    assert response.usage.output_tokens == response.raw["usage"]["completion_tokens"]
+    assert response.usage.total_tokens == response.raw["usage"]["total_tokens"]
+    assert response.usage.reasoning_tokens == 0
+    assert response.tool_calls == ()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [field.name for field in dataclasses.fields(ModelResponse) if field.name not in ("cached", "shared")],
+)
+async def test_hit_has_every_field(make_model, field):
+    """Every field of an answer comes back from the cache as it was."""
+    model = make_model()
+    arguments = {"tool_specs": [WEATHER], "tool_choice": "get_weather"}
+    first = await model.get_text(ask("Use get_weather"), **arguments)
+    hit = await model.get_text(ask("Use get_weather"), **arguments)
+    assert hit.cached
+    assert getattr(hit, field) == getattr(first, field)
+
+
+async def test_tool_calls(make_model):
+    """A tool call has its id, its name, and its arguments both parsed and as written."""
+    response = await make_model().get_text(ask("Use get_weather"), tool_specs=[WEATHER])
+    (call,) = response.tool_calls
+    written = response.raw["choices"][0]["message"]["tool_calls"][0]
+    assert (call.id, call.name) == (written["id"], "get_weather")
+    assert call.arguments_text == written["function"]["arguments"]
+    assert call.arguments == json.loads(call.arguments_text)
+    assert response.stop_reason == "tool_use"
+    assert response.content == ""
+
+
+@pytest.mark.parametrize("written", ["{not json", "[1, 2]", ""])
+async def test_arguments_that_are_no_object(cache_dir, written):
+    """Arguments that are no JSON object are kept as text, also by a hit."""
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": written}}
+    with StandInProvider(answer=lambda _: {"tool_calls": [call]}) as provider:
+        client_args = {"base_url": provider.base_url, "api_key": "test"}
+        async with OpenAIModel(
+            "gpt-4o", enable_cache=True, cache_dir=cache_dir, client_args=client_args
+        ) as model:
+            first, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
+    assert hit.cached
+    assert first == hit
+    assert hit.tool_calls[0].arguments_text == written
+    assert hit.tool_calls[0].arguments == {}
+
+
+async def test_custom_tool_call(make_model, provider):
+    """The call of a custom tool has its input as text."""
+    call = {"id": "c1", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+    answer_next(provider, completion({"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}))
+    response = await make_model().get_text(QUESTION)
+    assert [(call.name, call.arguments_text) for call in response.tool_calls] == [("sql", "select 1")]
+
+
+async def test_answer_in_parts(make_model, provider):
+    """Of an answer that a compatible service gives in parts, the text parts are the content."""
+    parts = [{"type": "thinking", "thinking": [{"text": "hm"}]}, {"type": "text", "text": "Hello"}]
+    answer_next(provider, completion({"message": {"content": parts}, "finish_reason": "stop"}))
+    model = make_model()
+    first, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
+    assert (first.content, hit.content, hit.cached) == ("Hello", "Hello", True)
+
+
+async def test_answer_that_leaves_things_out(make_model, provider):
+    """What a compatible service leaves out of its answer stays empty, and the answer is cached all the same."""
+    call = {"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
+    answer_next(provider, completion({"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}))
+    model = make_model()
+    first, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
+    assert (first.usage, first.content, first.tool_calls[0].id) == (None, "", "")
+    assert first.tool_calls[0].arguments == {"x": 1}
+    assert hit.cached
+    assert hit == first
+
+
+async def test_entry_shows_the_answer(make_model, cache_dir):
+    """The entry is JSON with the seven fields first, in the folder of its provider and model, named by its key."""
+    response = await make_model(cache_ttl_seconds=600).get_text(QUESTION)
+    (path,) = entry_files(cache_dir)
+    assert path == cache_dir / "openai" / "gpt-4o" / f"{response.cache_key}.json"
+    entry = only_entry(cache_dir)
+    assert list(entry)[:7] == [
+        "content",
+        "stop_reason",
+        "usage",
+        "timestamp",
+        "ttl",
+        "provider",
+        "model_id",
+    ]
+    assert entry["content"] == response.content
+    assert entry["ttl"] == 600
+    assert entry["raw"] == response.raw
+
+
+async def test_two_models_share_answers(make_model, provider):
+    """Models of an equal configuration share one manager, and what one asked the other need not ask."""
+    one, other = make_model(), make_model()
+    assert one.cache is other.cache
+    await one.get_text(QUESTION)
+    assert (await other.get_text(QUESTION)).cached
+    assert provider.calls == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"messages": ask("What is Rust?")},
+        {"system_prompt": "Be brief."},
+        {"tool_specs": [WEATHER]},
+        {"temperature": 0.5},
+        {"sample": 1},
+        {"extra_headers": {"X-Variant": "b"}},
+        {"extra_body": {"top_k": 3}},
+        {"extra_query": {"variant": "b"}},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+async def test_another_request_is_another_answer(make_model, provider, changed):
+    """A request that differs in anything that can change the answer is asked anew."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    assert not (await model.get_text(**{"messages": QUESTION, **changed})).cached
+    assert provider.calls == 2
+
+
+async def test_another_model_is_another_answer(make_model, provider):
+    """Two models never share an answer."""
+    await make_model("gpt-4o").get_text(QUESTION)
+    assert not (await make_model("GPT-4o").get_text(QUESTION)).cached
+    assert provider.calls == 2
+
+
+async def test_entry_set_by_hand_is_answered(make_model, provider):
+    """What set() stores under a model's key is what the model answers."""
+    model = make_model()
+    response = {"content": "Paris", "stop_reason": "end_turn", "usage": None}
+    model.cache.set(model.cache_key(QUESTION), "openai", "gpt-4o", {}, response)
+    assert (await model.get_text(QUESTION)).content == "Paris"
+    assert provider.calls == 0
+
+
+async def test_memory_store_answers_without_files(make_model, provider, cache_dir, monkeypatch):
+    """In memory, answers live on when the model that asked is gone, and no file is written."""
+    monkeypatch.setenv("SPARK_CACHE_STORE", "memory")
+    model = make_model()
+    await model.get_text(QUESTION)
+    model.cache.reset_instance()
+    del model
+    assert (await make_model().get_text(QUESTION)).cached
+    assert provider.calls == 1
+    assert not cache_dir.exists()
+
+
+async def test_client_of_the_caller(make_model, provider):
+    """A client of the caller is used, and left open."""
+    async with openai.AsyncOpenAI(base_url=provider.base_url, api_key="test") as client:
+        async with make_model(client=client) as model:
+            await model.get_text(QUESTION)
+        assert not client.is_closed()
+    assert provider.calls == 1
+
+
+def test_client_and_client_args():
+    """A client and arguments for one cannot both be given."""
+    client = openai.AsyncOpenAI(api_key="test")
+    with pytest.raises(ValueError, match="not both"):
+        OpenAIModel("gpt-4o", client=client, client_args={"api_key": "test"})
+
+
+def test_synchronous_client():
+    """A client that cannot be awaited is refused before it is called."""
+    with (
+        openai.OpenAI(api_key="test") as client,
+        pytest.raises(TypeError, match="OpenAI: it takes an asynchronous one"),
+    ):
+        OpenAIModel("gpt-4o", client=client)
+
+
+def test_client_args_that_choose_the_address():
+    """An argument that hides the address from the key is refused, with the way out."""
+    with pytest.raises(ValueError, match="give it as client"):
+        OpenAIModel("gpt-4o", client_args={"data_residency": "eu"})
+
+
+@pytest.mark.parametrize("messages", ["Hello", {"role": "user", "content": "Hello"}, b"Hello"])
+async def test_messages_that_are_no_list(make_model, provider, messages):
+    """One text or one message instead of a list is refused before anything is asked."""
+    with pytest.raises(TypeError, match="messages takes a list of messages"):
+        await make_model().get_text(messages)
+    assert provider.calls == 0
+
+
+@pytest.mark.parametrize("given", [{"model": "gpt-4o-mini"}, {"stream": True}])
+async def test_parameters_that_are_none(make_model, provider, given):
+    """A parameter that get_text would have to ignore is refused."""
+    with pytest.raises(TypeError, match=f"{next(iter(given))}"):
+        await make_model().get_text(QUESTION, **given)
+    assert provider.calls == 0
+
+
+def test_repr_shows_no_content():
+    """The repr of an answer and of a tool call shows neither text nor arguments."""
+    from spark_cache.models import ToolCall  # noqa: PLC0415 - named where it is looked at
+
+    call = ToolCall.from_text("c1", "f", '{"city": "Paris"}')
+    response = ModelResponse("The secret is Paris", "end_turn", tool_calls=(call,), raw={"x": "Paris"})
+    assert "Paris" not in f"{response!r} {call!r}"
+    assert (
+        repr(response) == "ModelResponse(19 characters, stop_reason='end_turn', tool_calls=1, cached=False)"
+    )
+
+
+def test_equality_ignores_the_way():
+    """Answers are equal whether they come from the cache or not; they are not hashable, and can be pickled."""
+    one = ModelResponse("x", "end_turn", cached=True, latency_seconds=1.0)
+    other = ModelResponse("x", "end_turn", latency_seconds=2.0)
+    assert one == other
+    assert pickle.loads(pickle.dumps(one)) == one
+    with pytest.raises(TypeError):
+        hash(one)
+
+
+async def test_closing_finishes_what_is_written(make_model, cache_dir):
+    """Once a model is closed, its figures are on the disk, and nothing is written later on."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    ledger = model._manager._entries.directory.ledger
+    assert ledger._timer is not None
+    await model.aclose()
+    assert ledger._timer is None
+    assert any((cache_dir / ".spark-cache").glob("ledger*"))

@@ -1,0 +1,237 @@
+"""The keys of model calls: what is in them, and requests that have none."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import openai
+import pytest
+from models_world import QUESTION, WEATHER, EchoModel, ask, entry_files
+
+from spark_cache import CacheKey, OpenAIModel, UncacheableRequestError
+from spark_cache.testing import StandInProvider
+
+REQUESTS = {
+    "plain": ((QUESTION,), {}),
+    "system prompt": ((QUESTION, "Be brief."), {}),
+    "tools": ((QUESTION, None, [WEATHER], "auto"), {}),
+    "parameters": ((QUESTION,), {"temperature": 0.5, "stop": ["\n"], "extra_headers": {"X-A": "b"}}),
+    "sample": ((QUESTION,), {"sample": 2}),
+    "one text block": (([{"role": "user", "content": [{"text": "What is Python?"}]}],), {}),
+}
+
+
+@pytest.fixture
+def plain():
+    """A model that differs from its defaults in nothing."""
+    return OpenAIModel("gpt-4o", enable_cache=True)
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_manager_and_model_agree(plain, name):
+    """generate_cache_key gives the key that the model's call uses."""
+    arguments, options = REQUESTS[name]
+    key = plain.cache_key(*arguments, **options)
+    assert (
+        plain.cache.generate_cache_key("openai", "gpt-4o", *arguments[:3], **_named(arguments), **options)
+        == key
+    )
+
+
+def _named(arguments):
+    return {"tool_choice": arguments[3]} if len(arguments) > 3 else {}
+
+
+async def test_answer_knows_its_key(make_model):
+    """An answer, fresh or from the cache, carries the key that cache_key gives."""
+    model = make_model()
+    first, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
+    assert first.cache_key == hit.cache_key == model.cache_key(QUESTION)
+    assert isinstance(hit.cache_key, CacheKey)
+    assert (hit.cache_key.provider, hit.cache_key.model_id) == ("openai", "gpt-4o")
+
+
+def test_options_of_the_cache_are_not_keyed(plain):
+    """How a call uses the cache does not change its key."""
+    assert plain.cache_key(QUESTION, cache="refresh", sensitive=True) == plain.cache_key(QUESTION)
+
+
+def test_text_and_one_text_block(plain):
+    """A text and the same text as the only block are one request."""
+    assert plain.cache_key([{"role": "user", "content": [{"text": "Hi"}]}]) == plain.cache_key(ask("Hi"))
+
+
+@pytest.mark.parametrize(
+    "client_args",
+    [
+        {"api_key": "sk-other"},
+        {"organization": "o", "project": "p", "timeout": 5, "max_retries": 7},
+        {"base_url": "https://api.openai.com/v1/"},
+        {"base_url": None},
+        {"default_headers": {"Helicone-Auth": "Bearer x", "User-Agent": "mine"}},
+        {"default_query": {"key": "x"}},
+    ],
+    ids=["key", "transport", "own address", "no address", "credentials", "credential in the query"],
+)
+def test_client_that_changes_no_answer(plain, client_args):
+    """Credentials, timeouts and the provider's own address are no part of a key."""
+    model = OpenAIModel("gpt-4o", enable_cache=True, client_args=client_args)
+    assert model.cache_key(QUESTION) == plain.cache_key(QUESTION)
+
+
+@pytest.mark.parametrize(
+    "client_args",
+    [
+        {"base_url": "https://gateway.example/v1"},
+        {"default_headers": {"X-Route": "b"}},
+        {"default_query": {"api-version": "2"}},
+    ],
+    ids=["address", "headers", "query"],
+)
+def test_client_that_can_change_the_answer(plain, client_args):
+    """What a client sends with every request is part of the key, given as arguments or as a client."""
+    made_here = OpenAIModel("gpt-4o", enable_cache=True, client_args=client_args)
+    given = OpenAIModel("gpt-4o", enable_cache=True, client=openai.AsyncOpenAI(api_key="test", **client_args))
+    assert made_here.cache_key(QUESTION) != plain.cache_key(QUESTION)
+    assert made_here.cache_key(QUESTION) == given.cache_key(QUESTION)
+
+
+def test_client_of_the_caller_with_defaults(plain):
+    """A client of the caller that has nothing unusual gives the key of a plain model."""
+    model = OpenAIModel("gpt-4o", enable_cache=True, client=openai.AsyncOpenAI(api_key="test"))
+    assert model.cache_key(QUESTION) == plain.cache_key(QUESTION)
+
+
+def test_headers_of_the_environment(plain, monkeypatch):
+    """Headers that the SDK takes from the environment are keyed like those of its arguments."""
+    before = plain.cache_key(QUESTION)
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Route: b\nAuthorization: Bearer x")
+    given = OpenAIModel(
+        "gpt-4o", enable_cache=True, client_args={"default_headers": {"X-Route": "b"}}
+    ).cache_key(QUESTION)
+    assert before != plain.cache_key(QUESTION) == given
+
+
+def test_address_of_the_environment(monkeypatch):
+    """The SDK's environment variable is an address like its argument."""
+    given = OpenAIModel("gpt-4o", client_args={"base_url": "http://localhost:1/v1"}).cache_key(QUESTION)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://LOCALHOST:1/v1/")
+    assert OpenAIModel("gpt-4o").cache_key(QUESTION) == given
+
+
+async def test_environment_that_changes_later(provider, cache_dir, monkeypatch):
+    """Keys and calls go by the same address, whatever the environment says after the first call."""
+    monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
+    async with OpenAIModel("gpt-4o", enable_cache=True, cache_dir=cache_dir) as model:
+        key = model.cache_key(QUESTION)
+        monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+        assert (await model.get_text(QUESTION)).cache_key == key
+    assert provider.calls == 1
+
+
+async def test_configured_endpoint_stands_for_the_address(cache_dir, monkeypatch):
+    """With a configured endpoint, what was recorded at one address is found at another."""
+    monkeypatch.setenv("SPARK_CACHE_ENDPOINT", "recorded")
+    cached = []
+    for _ in range(2):
+        with StandInProvider() as provider:
+            client_args = {"base_url": provider.base_url, "api_key": "test"}
+            async with OpenAIModel(
+                "gpt-4o", enable_cache=True, cache_dir=cache_dir, client_args=client_args
+            ) as model:
+                cached.append((await model.get_text(QUESTION)).cached)
+    assert cached == [False, True]
+
+
+async def test_other_address_is_another_provider(make_model, cache_dir):
+    """Without one, an answer from one address is not given for another."""
+    await make_model().get_text(QUESTION)
+    with StandInProvider() as other:
+        model = make_model(client_args={"base_url": other.base_url, "api_key": "test"})
+        assert not (await model.get_text(QUESTION)).cached
+        await model.aclose()
+    assert len(entry_files(cache_dir)) == 2
+
+
+@pytest.mark.parametrize(
+    "changed", [{"SPARK_CACHE_NAMESPACE": "team"}, {"SPARK_CACHE_VERSION": "2"}], ids=str
+)
+async def test_namespace_and_version(make_model, provider, monkeypatch, changed):
+    """Another namespace and another cache version leave the earlier entries behind."""
+    await make_model().get_text(QUESTION)
+    for name, value in changed.items():
+        monkeypatch.setenv(name, value)
+    assert not (await make_model().get_text(QUESTION)).cached
+    assert provider.calls == 2
+
+
+# -- requests that cannot be keyed ----------------------------------------------------------------
+
+
+@pytest.fixture
+def unkeyable():
+    """Parameters that no key can be made of, each with the place that an error has to name."""
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(Path("open.txt").open("w"))
+        yield {
+            "callable": ({"metadata": {"fn": len}}, "parameters.metadata.fn"),
+            "open file": ({"user": file}, "parameters.user"),
+            "NaN": ({"metadata": {"x": [1, float("nan")]}}, "parameters.metadata.x[1]"),
+        }
+
+
+@pytest.mark.parametrize("name", ["callable", "open file", "NaN"])
+def test_place_of_what_cannot_be_keyed(plain, unkeyable, name):
+    """Both ways to a key name the place of a value that cannot be keyed."""
+    parameters, path = unkeyable[name]
+    with pytest.raises(UncacheableRequestError) as caught:
+        plain.cache.generate_cache_key("openai", "gpt-4o", QUESTION, **parameters)
+    assert caught.value.path == path
+    with pytest.raises(UncacheableRequestError) as caught:
+        plain.cache_key(QUESTION, **parameters)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize("name", ["callable", "open file", "NaN"])
+async def test_call_that_cannot_be_keyed(unkeyable, cache_dir, warned, name):
+    """A call that cannot be keyed is answered each time, never stored, and one warning names the place."""
+    model = EchoModel("echo-1", enable_cache=True, cache_dir=cache_dir)
+    parameters, path = unkeyable[name]
+    for _ in range(2):
+        response = await model.get_text(QUESTION, **parameters)
+        assert (response.content, response.cached) == ("What is Python?", False)
+    assert model.calls == 2
+    assert not cache_dir.exists()
+    (warning,) = warned()
+    assert path in warning
+
+
+@pytest.mark.parametrize("name", ["callable", "open file", "NaN"])
+async def test_sdk_s_own_error_for_what_it_cannot_send(make_model, unkeyable, warned, name):
+    """What the SDK cannot send either raises its own error."""
+    with pytest.raises((TypeError, ValueError), match="JSON"):
+        await make_model().get_text(QUESTION, **unkeyable[name][0])
+    assert len(warned()) == 1
+
+
+async def test_request_that_only_the_sdk_takes(make_model, provider, cache_dir, warned):
+    """Numbers as names, which the SDK sends as text, give an uncached answer and one warning."""
+    model = make_model()
+    for _ in range(2):
+        assert not (await model.get_text(QUESTION, logit_bias={50256: -100})).cached
+    assert provider.requests[-1].body["logit_bias"] == {"50256": -100}
+    assert provider.calls == 2
+    assert not cache_dir.exists()
+    (warning,) = warned()
+    assert "parameters.logit_bias" in warning
+
+
+async def test_model_of_one_s_own(cache_dir):
+    """A model of another provider needs three methods, and its answers are cached."""
+    model = EchoModel("echo-1", enable_cache=True, cache_dir=cache_dir)
+    first, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
+    assert (first, hit.cached, model.calls) == (hit, True, 1)
+    (path,) = entry_files(cache_dir)
+    assert path.parts[-3:-1] == ("echo", "echo-1")

@@ -1,0 +1,167 @@
+"""Off means off, and a hit needs neither the SDK nor a key: looked at from fresh interpreters."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from models_world import QUESTION, EchoModel, run_python
+
+from spark_cache import CacheManager, load_config
+
+LOADED = """
+import json, sys
+{code}
+print(json.dumps(sorted(name for name in sys.modules if "." not in name)))
+"""
+
+WITHOUT_SDK = """
+import asyncio, sys
+
+class NoSdk:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "openai":
+            raise ModuleNotFoundError("No module named 'openai'", name="openai")
+
+sys.meta_path.insert(0, NoSdk())
+from spark_cache import OpenAIModel
+
+async def main():
+    async with OpenAIModel("gpt-4o", enable_cache=True, cache_dir=sys.argv[1]) as model:
+        response = await model.get_text([{"role": "user", "content": sys.argv[2]}])
+        print(response.cached, response.content)
+
+asyncio.run(main())
+"""
+
+ECHO_OFF = """
+import asyncio
+from spark_cache import Model, ModelResponse
+
+class Echo(Model):
+    provider = "echo"
+    def _endpoint(self): return None
+    async def _call(self, request): return {"said": "Hello"}
+    def _read(self, raw): return ModelResponse(raw["said"], "end_turn", raw=raw)
+
+assert asyncio.run(Echo("echo-1").get_text([])).content == "Hello"
+"""
+
+
+def loaded_by(code: str) -> set[str]:
+    done = run_python(LOADED.format(code=code))
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+async def test_hit_without_sdk_and_key(make_model, cache_dir, monkeypatch):
+    """A recorded answer comes back where the SDK is not installed and no key is set."""
+    monkeypatch.setenv("SPARK_CACHE_ENDPOINT", "recorded")
+    recorded = await make_model().get_text(QUESTION)
+    done = run_python(WITHOUT_SDK, cache_dir, "What is Python?")
+    assert (done.stdout.rstrip("\n"), done.stderr) == (f"True {recorded.content}", "")
+
+
+def test_miss_without_sdk(cache_dir):
+    """A miss without the SDK says what to install."""
+    done = run_python(WITHOUT_SDK, cache_dir, "What is Python?")
+    assert done.returncode == 1
+    assert "pip install 'spark-cache[openai]'" in done.stderr
+
+
+def test_import_is_light():
+    """Importing the package loads no SDK and none of the heavy packages."""
+    loaded = loaded_by("import spark_cache")
+    assert "spark_cache" in loaded
+    assert not loaded & {
+        "openai",
+        "anthropic",
+        "boto3",
+        "google",
+        "pydantic",
+        "structlog",
+        "cryptography",
+        "rich",
+    }
+
+
+def test_import_does_nothing(tmp_path):
+    """Importing the package and its models writes nothing and starts no thread."""
+    before = sorted(tmp_path.rglob("*"))
+    code = "import threading, spark_cache.models, spark_cache.agents; assert threading.active_count() == 1"
+    done = run_python(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_call_with_the_cache_off_is_light(tmp_path):
+    """A call with the cache off loads neither cryptography nor a log library, and writes nothing."""
+    loaded = loaded_by(ECHO_OFF)
+    assert not loaded & {"cryptography", "structlog", "openai", "rich", "genai_prices"}
+    assert list(tmp_path.rglob("*")) == []
+
+
+async def test_off_computes_no_key(monkeypatch, cache_dir):
+    """With the cache off no key is computed, no directory opened, and the answer is the provider's."""
+
+    def must_not_be_called(*_, **__):
+        raise AssertionError("the cache is off")
+
+    monkeypatch.setattr("spark_cache.manager.cache_key", must_not_be_called)
+    monkeypatch.setattr("spark_cache.manager.open_directory", must_not_be_called)
+    model = EchoModel("echo-1", enable_cache=False, cache_dir=cache_dir)
+    for _ in range(2):
+        assert not (await model.get_text(QUESTION)).cached
+    assert model.calls == 2
+    assert not cache_dir.exists()
+
+
+async def test_off_by_default(make_model, provider, monkeypatch, tmp_path):
+    """Without a profile, a variable or an argument, nothing is cached."""
+    model = make_model(enable_cache=None, cache_dir=None)
+    for _ in range(2):
+        assert not (await model.get_text(QUESTION)).cached
+    assert provider.calls == 2
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "cached"), [("development", True), ("testing", True), ("production", False)]
+)
+async def test_profile_decides(make_model, monkeypatch, profile, cached):
+    """The profile of the environment decides whether a model's answers are cached."""
+    monkeypatch.setenv("ENVIRONMENT", profile)
+    model = make_model(enable_cache=None, cache_dir=None)
+    await model.get_text(QUESTION)
+    assert (await model.get_text(QUESTION)).cached is cached
+
+
+async def test_argument_wins_over_the_environment(make_model, provider, monkeypatch):
+    """What is given to the model wins over profile and environment."""
+    monkeypatch.setenv("ENVIRONMENT", "development")
+    monkeypatch.setenv("SPARK_ENABLE_CACHE", "true")
+    model = make_model(enable_cache=False)
+    for _ in range(2):
+        await model.get_text(QUESTION)
+    assert provider.calls == 2
+
+
+async def test_arguments_win_over_a_whole_configuration(make_model, tmp_path):
+    """Single arguments win over a whole configuration that is given beside them."""
+    config = load_config(enabled=True, cache_dir=tmp_path / "given", ttl_seconds=5)
+    model = make_model(
+        enable_cache=None, cache_dir=tmp_path / "mine", cache_ttl_seconds="1h", cache_config=config
+    )
+    assert model.cache.config == config.with_(cache_dir=tmp_path / "mine", ttl_seconds=3600)
+    assert make_model(enable_cache=None, cache_dir=None, cache_config=config).cache is CacheManager.shared(
+        config
+    )
+
+
+def test_names_of_spark():
+    """Code that was written for Spark finds the manager and its configuration under their old names."""
+    from spark_cache import CacheConfig  # noqa: PLC0415 - what is compared
+    from spark_cache.models import cache, openai  # noqa: PLC0415 - likewise
+
+    assert (cache.CacheConfig, cache.CacheManager) == (CacheConfig, CacheManager)
+    assert openai.OpenAIModel.provider == "openai"

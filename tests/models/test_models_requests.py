@@ -1,0 +1,164 @@
+"""What reaches the provider."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+from models_world import QUESTION, WEATHER, ask
+
+FUNCTION = {"type": "function", "function": WEATHER}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+
+
+async def sent(make_model, provider, *arguments, **parameters):
+    """The body of the request that get_text with these arguments sends."""
+    await make_model().get_text(*arguments, **parameters)
+    return provider.requests[-1].body
+
+
+async def test_plain_request(make_model, provider):
+    """A plain question is sent with its model and its message, and with nothing else."""
+    assert await sent(make_model, provider, QUESTION) == {"model": "gpt-4o", "messages": QUESTION}
+
+
+async def test_system_prompt(make_model, provider):
+    """The system prompt is the first message."""
+    body = await sent(make_model, provider, QUESTION, "Be brief.")
+    assert body["messages"] == [{"role": "system", "content": "Be brief."}, *QUESTION]
+
+
+async def test_several_turns(make_model, provider):
+    """A conversation is sent in its order."""
+    messages = [*QUESTION, {"role": "assistant", "content": "A language."}, *ask("Whose?")]
+    assert (await sent(make_model, provider, messages))["messages"] == messages
+
+
+async def test_messages_are_left_as_they_are(make_model):
+    """The caller's messages are not changed."""
+    messages = [{"role": "user", "content": [{"text": "Hello"}]}]
+    await make_model().get_text(messages, "Be brief.")
+    assert messages == [{"role": "user", "content": [{"text": "Hello"}]}]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ([{"text": "Hello"}], "Hello"),
+        ([{"text": "a"}, {"text": "b"}], [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]),
+        ([{"type": "text", "text": "Hello"}], [{"type": "text", "text": "Hello"}]),
+        ([{"text": "See"}, IMAGE], [{"type": "text", "text": "See"}, IMAGE]),
+        (({"text": "a"}, IMAGE), [{"type": "text", "text": "a"}, IMAGE]),
+        ([{"type": "unknown", "text": "x", "more": 1}], [{"type": "unknown", "text": "x", "more": 1}]),
+    ],
+    ids=["one text", "two texts", "the provider's text", "image", "tuple", "unknown"],
+)
+async def test_blocks(make_model, provider, content, expected):
+    """Text blocks become the provider's; blocks that are not known go as they are."""
+    body = await sent(make_model, provider, [{"role": "user", "content": content}])
+    assert body["messages"][0]["content"] == expected
+
+
+async def test_message_object_of_the_sdk(make_model, provider):
+    """A message object of the SDK can be sent back in a conversation, and is cached."""
+    model = make_model()
+    message = openai.types.chat.ChatCompletionMessage(role="assistant", content="A language.")
+    for _ in range(2):
+        response = await model.get_text([*QUESTION, message, *ask("Whose?")])
+    assert response.cached
+    assert provider.requests[-1].body["messages"][1] == {"role": "assistant", "content": "A language."}
+
+
+@pytest.mark.parametrize("spec", [WEATHER, FUNCTION], ids=["ours", "the provider's"])
+async def test_tools(make_model, provider, spec):
+    """A tool is sent in the provider's form, in whichever form it is given."""
+    assert (await sent(make_model, provider, QUESTION, tool_specs=[spec]))["tools"] == [FUNCTION]
+
+
+@pytest.mark.parametrize("spec", [WEATHER, FUNCTION], ids=["ours", "the provider's"])
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("auto", "auto"),
+        ("none", "none"),
+        ("required", "required"),
+        ("any", "required"),
+        ("get_weather", {"type": "function", "function": {"name": "get_weather"}}),
+        (
+            {"type": "function", "function": {"name": "get_weather"}},
+            {"type": "function", "function": {"name": "get_weather"}},
+        ),
+    ],
+    ids=["auto", "none", "required", "any", "name", "the provider's"],
+)
+async def test_tool_choice(make_model, provider, choice, expected, spec):
+    """A tool choice is sent in the provider's form, in whichever form it and the tools are given."""
+    body = await sent(make_model, provider, QUESTION, tool_specs=[spec], tool_choice=choice)
+    assert body["tool_choice"] == expected
+
+
+async def test_tool_results(make_model, provider):
+    """The result of a tool goes back as the provider wants it."""
+    call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    messages = [
+        *ask("Use get_weather"),
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "Sunny"},
+    ]
+    body = await sent(make_model, provider, messages, tool_specs=[WEATHER])
+    assert body["messages"] == messages
+
+
+async def test_parameters_go_as_they_are(make_model, provider):
+    """Further parameters reach the provider, also those that the SDK does not know by name."""
+    body = await sent(
+        make_model, provider, QUESTION, temperature=0.2, stop=["\n"], seed=7, extra_body={"top_k": 3}
+    )
+    assert {name: body[name] for name in body.keys() - {"model", "messages"}} == {
+        "temperature": 0.2,
+        "stop": ["\n"],
+        "seed": 7,
+        "top_k": 3,
+    }
+
+
+async def test_tools_by_the_provider_s_name(make_model, provider):
+    """Tools given under the SDK's own name reach the provider; those under ours win over them."""
+    body = await sent(make_model, provider, QUESTION, tools=[FUNCTION], tool_choice="none")
+    assert (body["tools"], body["tool_choice"]) == ([FUNCTION], "none")
+
+
+async def test_values_that_mean_nothing_given(make_model, provider):
+    """The SDK's marks for an argument that is not given equal its absence, for the key too."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    assert (await model.get_text(QUESTION, temperature=openai.NOT_GIVEN, user=openai.omit)).cached
+    assert provider.calls == 1
+
+
+async def test_defaults_of_the_model(make_model, provider):
+    """The model's parameters go with every call; those of a call win."""
+    model = make_model(params={"temperature": 0.1, "seed": 1})
+    await model.get_text(QUESTION, seed=2)
+    body = provider.requests[-1].body
+    assert (body["temperature"], body["seed"]) == (0.1, 2)
+
+
+async def test_our_own_options_stay_here(make_model, provider):
+    """The options of a call that are meant for the cache do not reach the provider."""
+    body = await sent(make_model, provider, QUESTION, cache="refresh", sensitive=False, sample=3)
+    assert body == {"model": "gpt-4o", "messages": QUESTION}
+
+
+async def test_extra_headers(make_model, provider, monkeypatch):
+    """Extra headers of a call, and the default ones of the client's arguments, reach the provider."""
+    seen = []
+    monkeypatch.setattr(
+        type(provider), "_delay", lambda _self, request: seen.append(dict(request.headers)) or 0.0
+    )
+    model = make_model(client_args={**_args(provider), "default_headers": {"X-Route": "a"}})
+    await model.get_text(QUESTION, extra_headers={"X-More": "b"})
+    assert (seen[0]["x-route"], seen[0]["x-more"]) == ("a", "b")
+
+
+def _args(provider):
+    return {"base_url": provider.base_url, "api_key": "test"}

@@ -1,0 +1,184 @@
+"""Which answers are stored, and what becomes of errors."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+from models_world import QUESTION, answer_next, ask, completion, entry_files, only_entry
+
+WHOLE = {"message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+CUT = {"message": {"role": "assistant", "content": "Hel"}, "finish_reason": "length"}
+FILTERED = {"message": {"role": "assistant", "content": ""}, "finish_reason": "content_filter"}
+REFUSED = {"message": {"role": "assistant", "content": None, "refusal": "No."}, "finish_reason": "stop"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "stop_reason", "why"),
+    [
+        (CUT, "max_tokens", "truncated"),
+        (FILTERED, "content_filter", "refused"),
+        (REFUSED, "refusal", "refused"),
+        ({**WHOLE, "finish_reason": None}, None, "incomplete"),
+        ({**WHOLE, "finish_reason": "insufficient_system_resource"}, None, "incomplete"),
+    ],
+    ids=["cut", "content filter", "refusal", "no reason", "unknown reason"],
+)
+async def test_answer_that_is_not_stored(make_model, provider, cache_dir, caplog, choice, stop_reason, why):
+    """An answer that is not whole reaches the caller and is not stored; the log says why."""
+    caplog.set_level("INFO", logger="spark_cache")
+    answer_next(provider, completion(choice))
+    response = await make_model().get_text(QUESTION)
+    assert response.raw["choices"] == [choice]
+    assert response.stop_reason == (stop_reason or choice["finish_reason"])
+    assert entry_files(cache_dir) == []
+    assert f"reason={why}" in caplog.messages[-1]
+
+
+async def test_answer_is_whole_only_if_all_choices_are(make_model, provider, cache_dir):
+    """Of several choices, one that is cut keeps the whole answer out of the cache."""
+    answer_next(provider, completion(WHOLE, CUT))
+    assert (await make_model().get_text(QUESTION, n=2)).content == "Hello"
+    assert entry_files(cache_dir) == []
+
+
+async def test_several_whole_choices(make_model, provider):
+    """Several whole choices are stored, all of them."""
+    model = make_model()
+    first, hit = await model.get_text(QUESTION, n=2), await model.get_text(QUESTION, n=2)
+    assert hit.cached
+    assert len(hit.raw["choices"]) == 2
+    assert hit == first
+
+
+async def test_store_truncated(make_model, monkeypatch):
+    """An answer cut at the token limit is stored where that is asked for."""
+    monkeypatch.setenv("SPARK_CACHE_STORE_TRUNCATED", "true")
+    model = make_model()
+    first = await model.get_text(ask("Tell me a long story"), max_tokens=3)
+    assert first.stop_reason == "max_tokens"
+    assert (await model.get_text(ask("Tell me a long story"), max_tokens=3)).cached
+
+
+async def test_store_truncated_is_not_for_refusals(make_model, provider, cache_dir, monkeypatch):
+    """That cut answers are stored says nothing of filtered ones."""
+    monkeypatch.setenv("SPARK_CACHE_STORE_TRUNCATED", "true")
+    answer_next(provider, completion(FILTERED))
+    await make_model().get_text(QUESTION)
+    assert entry_files(cache_dir) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, openai.BadRequestError),
+        (401, openai.AuthenticationError),
+        (429, openai.RateLimitError),
+        (500, openai.InternalServerError),
+    ],
+)
+async def test_error_is_raised_and_never_stored(make_model, provider, cache_dir, status, error):
+    """The SDK's own error reaches the caller each time, nothing is stored, and the next answer is."""
+    model = make_model()
+    provider.fail_next(status, times=2)
+    for _ in range(2):
+        with pytest.raises(error) as caught:
+            await model.get_text(QUESTION)
+        assert type(caught.value) is error
+        assert caught.value.status_code == status
+    assert entry_files(cache_dir) == []
+    await model.get_text(QUESTION)
+    assert (await model.get_text(QUESTION)).cached
+    assert provider.calls == 3
+
+
+async def test_provider_that_is_not_there(make_model, cache_dir):
+    """A connection that fails raises the SDK's error, and nothing is stored."""
+    model = make_model(client_args={"base_url": "http://127.0.0.1:9", "api_key": "test", "max_retries": 0})
+    with pytest.raises(openai.APIConnectionError):
+        await model.get_text(QUESTION)
+    assert not cache_dir.exists()
+
+
+async def test_no_api_key(make_model, provider, cache_dir):
+    """Without an API key the SDK's own error says so."""
+    model = make_model(client_args={"base_url": provider.base_url})
+    with pytest.raises(openai.OpenAIError, match="api_key"):
+        await model.get_text(QUESTION)
+    assert not cache_dir.exists()
+
+
+@pytest.mark.parametrize("body", ["<html>Please log in</html>", "", '{"choices": ['])
+async def test_answer_that_is_no_json(make_model, provider, cache_dir, body):
+    """A body that is no JSON raises an error of the SDK, and nothing is stored."""
+    answer_next(provider, body)
+    with pytest.raises(openai.APIResponseValidationError):
+        await make_model().get_text(QUESTION)
+    assert entry_files(cache_dir) == []
+
+
+@pytest.mark.parametrize("body", ['{"error": "overloaded"}', "[]", "null", '{"choices": null}'])
+async def test_answer_without_an_answer(make_model, provider, cache_dir, body):
+    """JSON without a choice gives an empty answer with that JSON, and nothing is stored."""
+    answer_next(provider, body)
+    response = await make_model().get_text(QUESTION)
+    assert (response.content, response.stop_reason, response.usage) == ("", None, None)
+    assert entry_files(cache_dir) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"choices": [{"message": {"content": "x"}, "finish_reason": "stop", "logprobs": NaN}]}',
+        '{"choices": [{"message": {"content": "\\ud83d"}, "finish_reason": "stop"}]}',
+    ],
+    ids=["NaN", "half a character"],
+)
+async def test_answer_that_json_cannot_give_back(make_model, provider, cache_dir, warned, body):
+    """An answer that would not come back equal reaches the caller, is not stored, and one warning says why."""
+    model = make_model()
+    for _ in range(2):
+        answer_next(provider, body)
+        assert (await model.get_text(QUESTION)).stop_reason == "end_turn"
+    assert entry_files(cache_dir) == []
+    (warning,) = warned()
+    assert "store the answer" in warning
+
+
+async def test_request_is_stored_where_asked_for(make_model, cache_dir, monkeypatch):
+    """With store_requests the entry holds its request; without, it does not."""
+    await make_model().get_text(QUESTION)
+    assert "request" not in only_entry(cache_dir)
+    monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
+    await make_model().get_text(QUESTION, "Be brief.", cache="refresh", temperature=0.5)
+    (path,) = [path for path in entry_files(cache_dir) if "Be brief." in path.read_text()]
+    assert '"temperature": 0.5' in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"extra_headers": {"Authorization": "Bearer hush"}},
+        {"extra_headers": {"X-Portkey-Api-Key": "hush"}},
+        {"extra_headers": {"Helicone-Auth": "hush"}},
+        {"extra_query": {"key": "hush"}},
+        {"extra_body": {"access_token": "hush"}},
+    ],
+    ids=lambda given: next(iter(next(iter(given.values())))),
+)
+async def test_stored_request_holds_no_credentials(make_model, cache_dir, monkeypatch, given):
+    """What identifies the caller never enters an entry, also where requests are stored."""
+    monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
+    await make_model().get_text(QUESTION, **given)
+    (path,) = entry_files(cache_dir)
+    assert "What is Python?" in path.read_text()
+    assert "hush" not in path.read_text()
+
+
+async def test_stored_request_that_is_no_json(make_model, cache_dir, monkeypatch):
+    """A request that JSON cannot hold does not keep its answer out of the cache."""
+    monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
+    model = make_model()
+    message = openai.types.chat.ChatCompletionMessage(role="assistant", content="A language.")
+    await model.get_text([*QUESTION, message, *ask("Whose?")])
+    assert (await model.get_text([*QUESTION, message, *ask("Whose?")])).cached
+    assert "A language." in entry_files(cache_dir)[0].read_text()
