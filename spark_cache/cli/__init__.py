@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+# Type checkers take this name for true; importing typing would cost more than `--version` does (see __main__.py).
+TYPE_CHECKING = False
 
-import click
+if TYPE_CHECKING:
+    from typing import Any
 
-from spark_cache import __version__
-from spark_cache.errors import SparkCacheError
+    from spark_cache.cli.group import main
 
 __all__ = ["main"]
 
-_COMMANDS = {
-    "cleanup": "spark_cache.cli.manage",
-    "clear": "spark_cache.cli.manage",
-    "config": "spark_cache.cli.config",
-    "demo": "spark_cache.cli.demo",
-    "ls": "spark_cache.cli.inspect",
-    "profile": "spark_cache.cli.profile",
-    "rm": "spark_cache.cli.manage",
-    "show": "spark_cache.cli.inspect",
-    "stats": "spark_cache.cli.inspect",
-}
-"""The module that defines each command: only the one that runs is imported, which keeps ``--version`` quick."""
 
+def __getattr__(name: str) -> Any:
+    if name != "main":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from spark_cache.cli.group import main  # noqa: PLC0415 - with click, which `--version` does without
 
-class _Commands(click.Group):
-    """A group that imports a command when it is asked for, and turns our errors into one line and exit code 2."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(_COMMANDS[cmd_name]), f"{cmd_name}_command")
-        return command
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except SparkCacheError as error:
-            raise click.UsageError(str(error)) from error
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="spark-cache")
-def main() -> None:
-    """Look at the cache of model responses, manage it, and see where its settings come from."""
+    return main

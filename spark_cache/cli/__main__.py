@@ -1,0 +1,26 @@
+"""``python -m spark_cache.cli``, and what the installed ``spark-cache`` runs."""
+
+from __future__ import annotations
+
+import sys
+
+from spark_cache import __version__
+
+__all__ = ["run"]
+
+
+def run() -> None:
+    """Run the command line with the arguments of this process.
+
+    The version alone is answered without click, whose import takes longer than starting Python does.
+    """
+    if sys.argv[1:] == ["--version"]:
+        print(f"spark-cache {__version__}")
+        return
+    from spark_cache.cli.group import main  # noqa: PLC0415 - see above
+
+    main(prog_name="spark-cache")
+
+
+if __name__ == "__main__":
+    run()

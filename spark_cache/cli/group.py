@@ -1,0 +1,59 @@
+"""The commands under one name, each imported when it is run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from spark_cache import __version__
+from spark_cache.errors import SparkCacheError
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "cleanup": "spark_cache.cli.manage",
+    "clear": "spark_cache.cli.manage",
+    "config": "spark_cache.cli.config",
+    "demo": "spark_cache.cli.demo",
+    "ls": "spark_cache.cli.inspect",
+    "profile": "spark_cache.cli.profile",
+    "rm": "spark_cache.cli.manage",
+    "show": "spark_cache.cli.show",
+    "stats": "spark_cache.cli.inspect",
+}
+"""The module that defines each command, as ``NAME_command``."""
+
+
+class _Failure(click.ClickException):
+    """One of our own errors, said once and without a traceback."""
+
+    exit_code = 2
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is asked for, and answers our errors with exit code 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(_COMMANDS[cmd_name]), f"{cmd_name}_command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SparkCacheError as error:
+            raise _Failure(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Look at the cache of model responses, manage it, and see where its settings come from.
+
+    Exit codes: 0 is fine, 1 means that a problem was found, 2 that the command or the configuration is wrong.
+    """

@@ -1,0 +1,70 @@
+"""``spark-cache rm``, ``cleanup`` and ``clear``: remove entries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from spark_cache.cli.cache import find_entry, with_cache
+from spark_cache.cli.output import print_json
+from spark_cache.cli.progress import progress
+from spark_cache.cli.wording import counted
+
+if TYPE_CHECKING:
+    from spark_cache.manager import CacheManager
+
+__all__ = ["cleanup_command", "clear_command", "rm_command"]
+
+
+@click.command("rm")
+@click.argument("key")
+@with_cache
+def rm_command(cache: CacheManager, key: str, as_json: bool) -> None:
+    """Remove the entry whose file name is, or begins with, KEY."""
+    path = find_entry(cache, key)
+    cache.remove_entry(path.stem)
+    if as_json:
+        print_json({"removed": 1, "path": str(path)})
+    else:
+        click.echo(f"removed {path}")
+
+
+@click.command("cleanup")
+@click.option("--provider", metavar="NAME", help="Only entries of this provider.")
+@with_cache
+def cleanup_command(cache: CacheManager, provider: str | None, as_json: bool) -> None:
+    """Remove the entries whose own lifetime is over."""
+    with progress("Looking for expired entries"):
+        removed = cache.cleanup_expired(provider)
+    _report(cache, removed, as_json=as_json)
+
+
+@click.command("clear")
+@click.option("--provider", metavar="NAME", help="Only entries of this provider.")
+@click.option("--model", metavar="NAME", help="Only entries of this model; needs --provider.")
+@click.option("--all", "everything", is_flag=True, help="Every entry.")
+@with_cache
+def clear_command(
+    cache: CacheManager, provider: str | None, model: str | None, everything: bool, as_json: bool
+) -> None:
+    """Remove every entry, or those of a provider or of one of its models; asks nothing."""
+    if everything == (provider is not None) or (model is not None and provider is None):
+        raise click.UsageError(
+            "say what to remove: --all, or --provider NAME, or --provider NAME --model NAME"
+        )
+    with progress("Removing entries"):
+        if provider is None:
+            removed = cache.clear_all()
+        elif model is None:
+            removed = cache.clear_provider(provider)
+        else:
+            removed = cache.clear_model(provider, model)
+    _report(cache, removed, as_json=as_json)
+
+
+def _report(cache: CacheManager, removed: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"removed": removed, "cache_dir": str(cache.cache_dir)})
+    else:
+        click.echo(f"removed {counted(removed, 'entry', 'entries')} from {cache.cache_dir}")

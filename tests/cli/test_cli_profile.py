@@ -1,0 +1,189 @@
+"""``spark-cache profile``."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from spark_cache.cli import main
+from spark_cache.config import load_config
+from spark_cache.config.surroundings import shipped_profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHIPPED = shipped_profiles()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "project"
+    (folder / "src").mkdir(parents=True)
+    (folder / "pyproject.toml").touch()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def run(project: Path) -> Callable[..., Result]:
+    def run(*arguments: str, code: int = 0, **environ: str) -> Result:
+        result = CliRunner().invoke(main, ["profile", *arguments], env=environ)
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+def as_json(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def test_list_shows_every_profile_and_the_one_in_effect(run: Callable[..., Result], project: Path) -> None:
+    """Shipped ones and the project's own, with a star."""
+    run("new", "mine", "--description", "for me")
+    listed = {row["name"]: row for row in as_json(run("list", "--json", ENVIRONMENT="mine"))}
+    assert set(listed) == {"development", "testing", "staging", "production", "mine"}
+    assert listed["mine"] == {
+        "name": "mine",
+        "in_effect": True,
+        "description": "for me",
+        "layers": ["project"],
+        "files": [str(project / "profiles" / "mine.toml")],
+    }
+    lines = [line.split() for line in run("list", ENVIRONMENT="mine").stdout.splitlines()]
+    assert [line[1:3] for line in lines if line[:1] == ["*"]] == [["mine", "project"]]
+    assert ["project", "profiles", "are", "in", str(project / "profiles")] in lines
+
+
+def test_list_shows_a_profile_that_cannot_be_read(run: Callable[..., Result], project: Path) -> None:
+    """It is there; ``config check`` says what is wrong with it."""
+    (project / "profiles").mkdir()
+    (project / "profiles" / "broken.toml").write_text("[cache")
+    listed = {row["name"]: row for row in as_json(run("list", "--json"))}
+    assert listed["broken"]["files"] == [str(project / "profiles" / "broken.toml")]
+    assert listed["broken"]["layers"] == ["unusable"]
+
+
+def test_show_tells_what_each_layer_says(run: Callable[..., Result], project: Path) -> None:
+    """The project's file above the shipped one, rules and guards included."""
+    (project / "profiles").mkdir()
+    path = project / "profiles" / "production.toml"
+    path.write_text(
+        '[cache]\nenabled = true\n\n[[rules]]\nmodel = "a"\nttl = "1h"\n\n[guard]\nmax_ttl = "1d"\n'
+    )
+    lines = [line.split() for line in run("show", "prod").stdout.splitlines()]
+    assert lines[0] == ["profile", "production"]
+    assert ["enabled", "true", f"{path}:2"] in lines
+    assert ["enabled", "false", "(shadowed)", f"{SHIPPED}/production.toml:5"] in lines
+    assert ["rule", "*/a:", "ttl_seconds", "=", "1h", f"{path}:4"] in lines
+    assert ["guard.max_ttl", "1d", f"{path}:9"] in lines
+    assert [line for line in lines if line[:1] == ["guard.forbid_modes"]]
+
+
+def test_show_as_json(run: Callable[..., Result]) -> None:
+    """Files in their order, each with what it sets."""
+    shown = as_json(run("show", "testing", "--json"))
+    assert shown["name"] == "testing"
+    assert [layer["file"] for layer in shown["files"]] == [str(SHIPPED / "testing.toml")]
+    assert shown["files"][0]["cache"]["ttl_seconds"]["value"] == "30d"
+
+
+def test_a_description_cannot_steer_the_terminal(run: Callable[..., Result], project: Path) -> None:
+    """A file from somewhere else is only text."""
+    (project / "profiles").mkdir()
+    path = project / "profiles" / "mine.toml"
+    path.write_text('description = "a\\u001b[31mb"\n\n[cache]\n')
+    assert "\x1b" not in run("show", "mine").stdout + run("list").stdout
+
+
+def test_show_as_json_holds_rules_and_guards(run: Callable[..., Result], project: Path) -> None:
+    """Numbers of seconds in a rule, the written form in a guard."""
+    (project / "profiles").mkdir()
+    path = project / "profiles" / "mine.toml"
+    path.write_text(
+        '[cache]\n[[rules]]\nmodel = "a"\nttl = "1h"\nsensitive = true\n[guard]\nmax_ttl = "1d"\n'
+    )
+    shown = as_json(run("show", "mine", "--json"))
+    assert shown["files"][0]["rules"] == [
+        {"model": "a", "ttl_seconds": 3600, "sensitive": True, "place": f"{path}:2"}
+    ]
+    assert shown["guard"]["max_ttl"]["value"] == "1d"
+
+
+def test_show_of_an_unknown_profile_is_misuse(run: Callable[..., Result]) -> None:
+    """Exit code 2, with the nearest name."""
+    assert "there is no profile 'tseting'; did you mean testing?" in run("show", "tseting", code=2).stderr
+
+
+def test_new_writes_a_profile_that_loads(run: Callable[..., Result], project: Path) -> None:
+    """With its base, its settings and its guards."""
+    path = project / "profiles" / "nightly.toml"
+    options = ("--extends", "testing", "--set", "ttl=12h", "--set", "fsync=true", "--set", "guard.max_ttl=1d")
+    assert run("new", "nightly", *options, "--description", "Every night").stdout == f"wrote {path}\n"
+    assert tomllib.loads(path.read_text()) == {
+        "description": "Every night",
+        "extends": "testing",
+        "cache": {"ttl": "12h", "fsync": True},
+        "guard": {"max_ttl": "1d"},
+    }
+    config = load_config("nightly")
+    assert (config.ttl_seconds, config.fsync, config.enabled) == (43200, True, True)
+
+
+def test_new_can_be_for_the_user_alone(run: Callable[..., Result]) -> None:
+    """``--user`` writes below the home directory."""
+    path = Path(os.environ["HOME"]) / ".config" / "spark-cache" / "profiles" / "mine.toml"
+    assert as_json(run("new", "mine", "--user", "--json")) == {"name": "mine", "file": str(path)}
+    assert path.is_file()
+
+
+def test_new_goes_to_the_project_root(
+    run: Callable[..., Result], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder below, the project's profiles are still in one place."""
+    monkeypatch.chdir(project / "src")
+    run("new", "mine")
+    assert (project / "profiles" / "mine.toml").is_file()
+
+
+def test_new_goes_to_the_folder_that_a_variable_names(run: Callable[..., Result], project: Path) -> None:
+    """``SPARK_PROFILES_DIR`` is where the project keeps its profiles."""
+    (project / "settings").mkdir()
+    run("new", "mine", SPARK_PROFILES_DIR="settings")
+    assert (project / "settings" / "mine.toml").is_file()
+
+
+def test_new_never_overwrites(run: Callable[..., Result], project: Path) -> None:
+    """A second time is misuse, and the file stays as it was."""
+    run("new", "mine", "--set", "ttl=1h")
+    before = (project / "profiles" / "mine.toml").read_text()
+    result = run("new", "mine", "--set", "ttl=2h", code=2)
+    assert "exists and is not overwritten" in result.stderr
+    assert (project / "profiles" / "mine.toml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("../mine",), "'../mine' cannot name a profile"),
+        (("mine", "--extends", "tesing"), "extends: there is no profile 'tesing'; did you mean testing?"),
+        (("mine", "--set", "tll=1h"), "cache.tll: [cache] has no such key; did you mean ttl?"),
+        (("mine", "--set", "ttl=soon"), "cache.ttl: 'soon' is not a duration"),
+        (("mine", "--set", "guard.max=1"), "guard.max: [guard] has no such condition"),
+        (("mine", "--set", "ttl"), "--set ttl: write KEY=VALUE"),
+        (("mine", "--set", "rules.ttl=1"), "--set rules.ttl=1: write KEY=VALUE"),
+        (("mine", "--set", "encryption_keys=secret"), "keys do not belong in a profile"),
+    ],
+)
+def test_new_refuses_what_would_not_load(
+    run: Callable[..., Result], project: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """Exit code 2, and no file."""
+    assert message in run("new", *arguments, code=2).stderr
+    assert not (project / "profiles").exists()
