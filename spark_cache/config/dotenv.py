@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from io import StringIO
 from typing import TYPE_CHECKING, cast
@@ -35,7 +35,7 @@ class DotenvFile:
     """
 
     path: Path
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)  # secrets are kept in such files
     lines: Mapping[str, int]
     problems: tuple[Problem, ...] = ()
     ignored: tuple[Problem, ...] = ()

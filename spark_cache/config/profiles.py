@@ -149,9 +149,11 @@ class Profiles:
             extends = layer.data.get("extends")
             if extends is None:
                 continue
-            base = self.find(extends) if isinstance(extends, str) else None
+            if not isinstance(extends, str):
+                break  # its source says what is wrong with it
+            base = self.find(extends)
             if base is None:
-                problems.append(layer.problem(self.unknown(str(extends)), "extends"))
+                problems.append(layer.problem(self.unknown(extends), "extends"))
                 break
             if base == layer.name:
                 if not waiting:
@@ -179,25 +181,34 @@ class Profiles:
         if not os.path.lexists(path):  # false as well where this user may not search the folder
             self.tried[path] = "absent"
             return None
-        if not os.path.isfile(path):
-            self.tried[path] = "not a file"
-            return Problem("is not a regular file", str(path))
-        try:
-            text = path.read_bytes().decode().replace("\r\n", "\n")
-            data, lines = _parse(text)
-        except OSError as error:
-            self.tried[path] = "unreadable"
-            return Problem(f"cannot be read: {error.strerror}", str(path))
-        except UnicodeDecodeError:
-            self.tried[path] = "invalid"
-            return Problem("is not UTF-8 text, as TOML must be", str(path))
-        except tomllib.TOMLDecodeError as error:
-            self.tried[path] = "invalid"
-            place = _TOML_PLACE.search(str(error))
-            line = int(place[1]) if place and place[1] else text.count("\n") + 1
-            return Problem(f"is not valid TOML: {_TOML_PLACE.sub('', str(error))}", str(path), line)
+        content = _content(path)
+        if isinstance(content, Problem):
+            self.tried[path] = "unusable"
+            return content
         self.tried[path] = "read"
+        data, lines = content
         return ProfileFile(name, kind, path, data, lines, base)
+
+
+def _content(path: Path) -> tuple[Mapping[str, Any], Mapping[KeyPath, int]] | Problem:
+    """What a file holds, with the line of every key; or why that cannot be told."""
+    if not os.path.isfile(path):
+        return Problem("is not a regular file", str(path))
+    text, line = "", None
+    try:
+        text = path.read_bytes().decode().replace("\r\n", "\n")
+        return _parse(text)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        message = "is not UTF-8 text, as TOML must be"
+    except RecursionError:
+        message = "is nested too deeply to be read"
+    except tomllib.TOMLDecodeError as error:
+        message = f"is not valid TOML: {_TOML_PLACE.sub('', str(error))}"
+        place = _TOML_PLACE.search(str(error))
+        line = int(place[1]) if place and place[1] else text.count("\n") + 1
+    return Problem(message, str(path), line)
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@ in the ``settings_customise_sources`` of another settings class as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
@@ -51,7 +51,7 @@ class Setting:
         base: Where a relative path starts; None means the working directory.
     """
 
-    raw: Any
+    raw: Any = field(repr=False)  # a secret is not veiled here
     origin: Origin
     base: Path | None = None
 

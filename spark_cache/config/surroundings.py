@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ class Surroundings:
         unset: Variables that count as unset, in ``.env`` as well.
     """
 
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)  # secrets are kept there
     cwd: Path
     shipped: Path
     unset: frozenset[str] = frozenset()

@@ -127,7 +127,14 @@ BEYOND_A_SCHEMA = {
     "extends itself alone",
     "extends in a circle",
 }
-NOT_A_DOCUMENT = {"syntax error", "open string", "duplicate key", "not UTF-8", "a directory"}
+NOT_A_DOCUMENT = {
+    "syntax error",
+    "open string",
+    "nested without end",
+    "duplicate key",
+    "not UTF-8",
+    "a directory",
+}
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,18 @@ def test_keys_replace_a_key_file_of_a_lower_layer(world: World) -> None:
     assert [below.place for below in origin.shadows] == [f"{path}:1"]
 
 
+def test_no_part_of_a_resolution_shows_a_secret(world: World) -> None:
+    """A debugger or a log of local variables prints such things."""
+    keys = [Fernet.generate_key().decode() for _ in range(3)]
+    world.environ["SPARK_CACHE_ENCRYPTION_KEY"] = keys[0]
+    world.dotenv(f"SPARK_CACHE_ENCRYPTION_KEY={keys[1]}\n")
+    resolution = world.resolve(encryption_keys=keys[2])
+    settings = [setting for source in resolution.sources for setting in source.settings.values()]
+    forms = repr((resolution, world.around(), resolution.dotenv, settings, resolution.origins))
+    assert len(settings) == 3
+    assert not [key for key in keys if key in forms]
+
+
 def test_reload_reads_the_layers_again(world: World) -> None:
     """The same arguments, the new files, and what was changed in code since."""
     path = world.profile("mine", '[cache]\nttl = "1h"\nnamespace = "old"\n')
