@@ -158,9 +158,12 @@ def test_lifetime_of_one_entry(manager, clock, age, found):
     assert manager.has_entry("k") is found
 
 
-def test_lifetime_without_end(cache_dir, clock):
+def test_lifetime_without_end(cache_dir, clock, caplog):
     """An entry can be stored for ever, for readers who set no bound of their own."""
+    caplog.set_level("INFO", logger="spark_cache")
     manager_of(cache_dir, clock=clock).set("k", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=float("inf"))
+    assert "cache.store" in caplog.text
+    assert "ttl=" not in caplog.text
     clock.now += 10**10
     assert manager_of(cache_dir, clock=clock, ttl_seconds="never").get("k") == ANSWER
     assert manager_of(cache_dir, clock=clock).get("k") is None
