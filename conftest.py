@@ -87,7 +87,7 @@ class _Examples(pytest.Item):
 
     def runtest(self) -> None:
         with (
-            tempfile.TemporaryDirectory() as home,
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
             clean_place(Path(home)),
             StandInProvider() as provider,
         ):

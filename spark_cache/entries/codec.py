@@ -11,10 +11,15 @@ from spark_cache.entries.entry import CacheEntry
 from spark_cache.errors import UncacheableResponseError
 from spark_cache.types import EntryMeta, MissReason
 
-__all__ = ["SCHEMA_VERSION", "decode_document", "describe", "encode", "parse"]
+__all__ = ["SCHEMA_VERSION", "decode_document", "describe", "encode", "other_version", "parse"]
 
 SCHEMA_VERSION = 1
 """The version of the format; a reader leaves entries of another version alone."""
+
+_LAST_TIMESTAMP = 253_402_300_799
+"""The end of the year 9999: what lies beyond is no date that anything could show."""
+
+_TEXT_OR_NONE = (str, type(None))
 
 _ALWAYS = ("content", "stop_reason", "usage")
 """The fields of a response that every entry shows at its top level."""
@@ -30,6 +35,8 @@ def encode(entry: CacheEntry) -> bytes:
         UncacheableResponseError: The response is not made of JSON values, or would come back changed (a tuple as a list).
     """
     response = entry.response
+    if not isinstance(response, dict):
+        raise UncacheableResponseError(f"is a {type(response).__qualname__}; it takes a dictionary")
     document: dict[str, Any] = {name: response.get(name) for name in _ALWAYS}
     document["timestamp"] = entry.timestamp
     document["ttl"] = entry.ttl
@@ -38,6 +45,8 @@ def encode(entry: CacheEntry) -> bytes:
     document["schema"] = SCHEMA_VERSION
     document["key"] = str(entry.key)
     document["profile"] = entry.profile
+    if entry.namespace is not None:
+        document["namespace"] = entry.namespace
     document["digests"] = dict(entry.digests)
     if _at_top_level(response):
         for name in _RESPONSE_FIELDS[len(_ALWAYS) :]:
@@ -69,22 +78,25 @@ def parse(data: bytes) -> dict[str, Any] | MissReason:
     return document if isinstance(document, dict) else MissReason.CORRUPT
 
 
-def decode_document(document: dict[str, Any], key: str | None) -> CacheEntry | MissReason:
+def decode_document(
+    document: dict[str, Any], key: str | None, namespace: str | None
+) -> CacheEntry | MissReason:
     """Read a plain entry.
 
     Args:
         document: What :func:`parse` read.
-        key: The key that was asked for; None takes whatever key the entry has.
+        key: The key that was asked for; None takes whatever key, and whatever namespace, the entry has.
+        namespace: The reader's namespace.
 
     Returns:
         The entry, or why it answers nothing.
     """
-    version = document.get("schema")
-    if version != SCHEMA_VERSION:
-        return MissReason.OTHER_VERSION if isinstance(version, int) else MissReason.CORRUPT
+    misfit = other_version(document)
+    if misfit is not None:
+        return misfit
     if not _well_formed(document):
         return MissReason.CORRUPT
-    if key is not None and document["key"] != key:
+    if key is not None and (document["key"] != key or document.get("namespace") != namespace):
         return MissReason.WRONG_KEY
     return CacheEntry(
         key=document["key"],
@@ -96,7 +108,16 @@ def decode_document(document: dict[str, Any], key: str | None) -> CacheEntry | M
         profile=document.get("profile"),
         digests=document["digests"],
         request=document.get("request"),
+        namespace=document.get("namespace"),
     )
+
+
+def other_version(document: dict[str, Any]) -> MissReason | None:
+    """Why a document is not in the format that this release reads; None when it says that it is."""
+    version = document.get("schema")
+    if type(version) is not int:
+        return MissReason.CORRUPT
+    return None if version == SCHEMA_VERSION else MissReason.OTHER_VERSION
 
 
 def describe(data: bytes, name: str) -> EntryMeta | MissReason:
@@ -109,8 +130,9 @@ def describe(data: bytes, name: str) -> EntryMeta | MissReason:
     document = parse(data)
     if isinstance(document, MissReason):
         return document
-    if document.get("schema") != SCHEMA_VERSION:
-        return MissReason.OTHER_VERSION if isinstance(document.get("schema"), int) else MissReason.CORRUPT
+    misfit = other_version(document)
+    if misfit is not None:
+        return misfit
     if not _dated(document):
         return MissReason.CORRUPT
     return EntryMeta(
@@ -158,6 +180,8 @@ def _well_formed(document: dict[str, Any]) -> bool:
     return (
         _dated(document)
         and isinstance(document.get("key"), str)
+        and isinstance(document.get("profile"), _TEXT_OR_NONE)
+        and isinstance(document.get("namespace"), _TEXT_OR_NONE)
         and isinstance(document.get("digests"), dict)
         and all(name in document for name in _ALWAYS)
         and isinstance(document.get("response", {}), dict)
@@ -168,6 +192,7 @@ def _dated(document: dict[str, Any]) -> bool:
     """Whether the fields that also an encrypted entry shows are there, with their types."""
     return (
         type(document.get("timestamp")) in (float, int)
+        and 0 <= document["timestamp"] <= _LAST_TIMESTAMP
         and "ttl" in document
         and type(document["ttl"]) in (float, int, type(None))
         and isinstance(document.get("provider"), str)

@@ -30,6 +30,7 @@ class CacheEntry:
         profile: The profile in force when it was stored.
         digests: The digest of each part of the request.
         request: The request itself, where requests are stored.
+        namespace: The namespace it was stored in; only readers of the same one get it.
     """
 
     key: str
@@ -41,6 +42,7 @@ class CacheEntry:
     profile: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     request: Any = None
+    namespace: str | None = None
 
     def __repr__(self) -> str:
         return f"CacheEntry({self.provider}/{self.model_id})"

@@ -42,6 +42,7 @@ class KeyRing:
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
+        # Derived once, here: a derivation takes longer than opening a short entry.
         self._keys = tuple(_derived(key) for key in keys)
         self._by_id = {key.id: key for key in self._keys}
 
@@ -54,16 +55,17 @@ class KeyRing:
     @property
     def ids(self) -> tuple[str, ...]:
         """The id of each key, 16 hex digits, newest first."""
-        return tuple(key.id for key in self._keys)
+        return tuple(self._by_id)
 
     def names(self, cache_key: str) -> tuple[str, ...]:
         """The file name of an entry under each key, newest first: without the key, no guess of a request can be checked."""
         text = cache_key.encode("utf-8", "surrogatepass")
-        return tuple(hmac.digest(key.name_key, text, "sha256").hex() for key in self._keys)
+        return tuple([hmac.digest(key.name_key, text, "sha256").hex() for key in self._keys])
 
     def seal(self, body: bytes) -> tuple[str, str]:
         """Encrypt with the newest key; its id, and the token."""
-        return self._keys[0].id, self._keys[0].fernet.encrypt(body).decode()
+        newest = self._keys[0]
+        return newest.id, newest.fernet.encrypt(body).decode()
 
     def open(self, key_id: str, token: str) -> bytes | None:
         """Decrypt a token; None when its key is not at hand, or the token was tampered with."""

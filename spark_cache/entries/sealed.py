@@ -1,34 +1,38 @@
-"""An encrypted entry <-> the JSON on disk: what a store needs in the open, the rest in one Fernet token.
+"""An encrypted entry <-> the JSON on disk: what a store needs in the open, the whole plain entry in one Fernet token.
 
-What stands in the open is in the token too, with the cache key and the namespace, so that a moved, renamed or edited file answers
-nothing.
+The token is what counts: what stands in the open has to agree with it, and it names the key and the namespace, so that a moved,
+renamed or edited file answers nothing.
 """
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from spark_cache.entries.codec import SCHEMA_VERSION, decode_document, encode, parse
+from spark_cache.entries.codec import SCHEMA_VERSION, decode_document, other_version, parse
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
     from spark_cache.entries.entry import CacheEntry
     from spark_cache.entries.keyring import KeyRing
 
-__all__ = ["decode_sealed", "encode_sealed"]
+__all__ = ["decode_sealed", "open_document", "seal_bytes"]
 
 _IN_THE_OPEN = ("timestamp", "ttl", "provider", "model_id")
+_open_fields = itemgetter(*_IN_THE_OPEN)
 
 
-def encode_sealed(entry: CacheEntry, ring: KeyRing, namespace: str | None) -> bytes:
-    """Write an entry so that only the holder of a key can read what it says.
+def seal_bytes(plain: bytes, entry: CacheEntry, ring: KeyRing) -> bytes:
+    """Encrypt an entry with the newest key of a ring.
 
-    Raises:
-        UncacheableResponseError: See :func:`spark_cache.entries.encode`.
+    Args:
+        plain: The entry as :func:`spark_cache.entries.encode` writes it.
+        entry: The same entry.
+        ring: The keys.
     """
-    key_id, token = ring.seal(orjson.dumps({"namespace": namespace, "entry": orjson.Fragment(encode(entry))}))
+    key_id, token = ring.seal(plain)
     document = {
         "schema": SCHEMA_VERSION,
         "key_id": key_id,
@@ -45,25 +49,40 @@ def decode_sealed(
 
     Args:
         document: What :func:`spark_cache.entries.codec.parse` read.
-        key: The key that was asked for; None takes whatever key the entry has.
+        key: The key that was asked for; None takes whatever key, and whatever namespace, the entry has.
         ring: The keys at hand.
-        namespace: The reader's namespace; not looked at without a key.
+        namespace: The reader's namespace.
 
     Returns:
         The entry, or why it answers nothing.
     """
+    opened = open_document(document, ring)
+    return opened if isinstance(opened, MissReason) else decode_document(opened[1], key, namespace)
+
+
+def open_document(
+    document: dict[str, Any], ring: KeyRing | None
+) -> tuple[bytes, dict[str, Any]] | MissReason:
+    """The plain entry inside an encrypted one: its bytes and what they say; or why it cannot be had.
+
+    Args:
+        document: What :func:`spark_cache.entries.codec.parse` read.
+        ring: The keys at hand.
+    """
+    misfit = other_version(document)
+    if misfit is not None:
+        return misfit
     token, key_id = document["token"], document.get("key_id")
     if not isinstance(token, str) or not isinstance(key_id, str):
         return MissReason.CORRUPT
-    body = ring.open(key_id, token) if ring is not None else None
-    if body is None:
+    plain = ring.open(key_id, token) if ring is not None else None
+    if plain is None:
         return MissReason.UNDECRYPTABLE
-    inner = parse(body)
-    if isinstance(inner, MissReason) or not isinstance(inner.get("entry"), dict):
+    inner = parse(plain)
+    if isinstance(inner, MissReason):
+        return inner
+    try:
+        agree = _open_fields(inner) == _open_fields(document)
+    except KeyError:
         return MissReason.CORRUPT
-    entry = inner["entry"]
-    if any(entry.get(name) != document.get(name) for name in _IN_THE_OPEN):
-        return MissReason.WRONG_KEY
-    if key is not None and inner.get("namespace") != namespace:
-        return MissReason.WRONG_KEY
-    return decode_document(entry, key)
+    return (plain, inner) if agree else MissReason.WRONG_KEY

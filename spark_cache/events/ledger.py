@@ -7,8 +7,10 @@ deleted at any time: only the past figures go with it.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import sqlite3
+import stat
 import weakref
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -39,6 +41,15 @@ _ADD = """
 INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
     count = count + excluded.count, tokens = tokens + excluded.tokens, seconds = seconds + excluded.seconds
+"""
+
+
+# A damaged or foreign file may hold anything under these names: the types are made sure of here.
+_ALL = """
+SELECT CAST(day AS TEXT), CAST(profile AS TEXT), CAST(provider AS TEXT), CAST(model AS TEXT),
+    CAST(event AS TEXT), CAST(reason AS TEXT),
+    CAST(count AS INTEGER), CAST(tokens AS INTEGER), CAST(seconds AS REAL)
+FROM ledger
 """
 
 
@@ -149,9 +160,7 @@ class Ledger:
             if keep and self._folder is not None:
                 self._pending.setdefault(line, Sums()).add(1, tokens, seconds)
                 if self._timer is None:
-                    self._timer = Timer(_FLUSH_AFTER, self.flush)
-                    self._timer.daemon = True
-                    self._timer.start()
+                    self._timer = self._started_timer()
 
     def process(self) -> Totals:
         """What this process did."""
@@ -192,6 +201,16 @@ class Ledger:
         self._pending = {}
         self._timer = None
 
+    def _started_timer(self) -> Timer | None:
+        timer = Timer(_FLUSH_AFTER, self.flush)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:
+            # The machine has no more threads, or the interpreter is ending: the next count tries again.
+            return None
+        return timer
+
     def _day(self) -> str:
         now = self._clock()
         number = int(now // 86400)
@@ -204,12 +223,9 @@ class Ledger:
 
     def _write(self, lines: Mapping[Line, Sums]) -> None:
         path = self._path()
-        try:
-            # SQLite gives its side files the mode of this one.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        except FileNotFoundError:
-            os.mkdir(os.path.dirname(path), 0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        _claim_folder(os.path.dirname(path))
+        # SQLite gives its side files the mode of this one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         try:
             self._add(path, lines)
         except sqlite3.DatabaseError as error:
@@ -235,7 +251,7 @@ class Ledger:
             with closing(
                 sqlite3.connect(f"file:{_quoted(self._path())}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)
             ) as database:
-                rows = database.execute("SELECT * FROM ledger").fetchall()
+                rows = database.execute(_ALL).fetchall()
         except sqlite3.Error:
             return None
         return {Line(*row[:6]): Sums(*row[6:]) for row in rows}
@@ -261,6 +277,23 @@ def _totals(lines: Mapping[Line, Sums]) -> Totals:
         tokens_saved=tokens,
         seconds_saved=seconds,
     )
+
+
+def _claim_folder(path: str) -> None:
+    """Make the folder of the ledger, unless it is there.
+
+    Raises:
+        OSError: It could not be made, or something else or somebody else's stands in its place.
+    """
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        os.mkdir(path, 0o700)
+        # The umask may have taken from the owner too.
+        os.chmod(path, 0o700)
+        return
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "no folder of this user")
 
 
 def _quoted(path: str) -> str:

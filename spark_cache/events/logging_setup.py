@@ -59,10 +59,11 @@ def configure_logging(
         )
     )
     logger = logging.getLogger(LOGGER_NAME)
+    # First of all, since it may refuse the level.
+    logger.setLevel(level)
     for earlier in [old for old in logger.handlers if isinstance(old, _SparkCacheHandler)]:
         logger.removeHandler(earlier)
     logger.addHandler(handler)
-    logger.setLevel(level)
     # Shown here once; the root logger's handlers would show it again.
     logger.propagate = False
     return handler

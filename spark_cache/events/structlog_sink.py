@@ -5,6 +5,7 @@ The embedding application decides what becomes of them: nothing here configures 
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["LOGGER_NAME", "StructlogSink"]
 
 LOGGER_NAME = "spark_cache"
+
+_SEPARATORS = frozenset(' "=')
 
 
 class StructlogSink:
@@ -30,11 +33,14 @@ class StructlogSink:
         return self._target.isEnabledFor(level)
 
     def emit(self, event: Event) -> None:
-        """Log an event at its level."""
+        """Log an event at its level; never raises, whatever the application's filters, factories and handlers do."""
         if self._bound is None:
             self._bound = self._bind()
-        # structlog takes the name of the event itself as the message
-        self._bound.log(event.level, event.name, **event.facts())
+        try:
+            # structlog takes the name of the event itself as the message
+            self._bound.log(event.level, event.name, **event.facts())
+        except Exception:  # noqa: BLE001 - the call that the event is about has to be answered
+            return
 
     def _bind(self) -> Any:
         # Imported for the first event that is let through: an application that logs nothing does not pay for it.
@@ -63,4 +69,6 @@ def _shown(field: str, value: Any) -> str:
     if field in ("age", "ttl"):
         return f"{value:.0f}s"
     text = f"{value:.2f}" if isinstance(value, float) else str(value)
-    return f'"{text}"' if " " in text else text
+    # Names come from outside: none of them may begin a line, or another field, of the log.
+    plain = text.isprintable() and not set(text) & _SEPARATORS
+    return text if plain else json.dumps(text, ensure_ascii=not text.isprintable())

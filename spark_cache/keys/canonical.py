@@ -14,6 +14,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -37,6 +38,9 @@ _NO_TEXT = "holds a lone surrogate, which is no text"
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 _EXACT_FLOAT = 2.0**53
 
+_SHOWN_OF_NAME = 60
+"""How many characters of a dictionary's key an error shows: the path has to name the place, not to quote the data."""
+
 
 class _RefusedError(Exception):
     """A value without a canonical form; the path to it is gathered on the way out, so that a good value pays nothing."""
@@ -54,9 +58,10 @@ def _decimal(value: Decimal) -> str:
 
 
 _TAGGED: tuple[tuple[type, str, Callable[[Any], str]], ...] = (
-    (datetime, "~datetime", datetime.isoformat),  # before date, whose subclass it is
-    (date, "~date", date.isoformat),
-    (time, "~time", time.isoformat),
+    # The value's own method: a subclass may know more than its base, such as nanoseconds.
+    (datetime, "~datetime", methodcaller("isoformat")),  # before date, whose subclass it is
+    (date, "~date", methodcaller("isoformat")),
+    (time, "~time", methodcaller("isoformat")),
     (Decimal, "~decimal", _decimal),
     (UUID, "~uuid", str),
 )
@@ -97,10 +102,11 @@ def canonical_bytes(value: object, path: str, digest: Callable[[str | bytes], st
             _refuse_surrogates(tree)
             raise
     except _RefusedError as refused:
-        steps = "".join(
-            f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(refused.steps)
-        )
+        steps = "".join(_shown(step) for step in reversed(refused.steps))
         raise UncacheableRequestError(path + steps, refused.reason) from None
+    except RuntimeError as error:
+        # Changed by another thread meanwhile, or read with next to no stack left.
+        raise UncacheableRequestError(path, f"cannot be read ({type(error).__name__})") from None
 
 
 def _canonical(value: Any, digest: Callable[[str | bytes], str], depth: int) -> Any:  # noqa: PLR0911 - one line for each type
@@ -114,7 +120,7 @@ def _canonical(value: Any, digest: Callable[[str | bytes], str], depth: int) -> 
     if kind is bool or value is None:
         return value
     if kind is int:
-        return value if _INT_MIN <= value <= _INT_MAX else {"~int": str(value)}
+        return value if _INT_MIN <= value <= _INT_MAX else {"~int": _digits(value)}
     if kind is float:
         return _canonical_float(value)
     if kind is bytes:
@@ -124,6 +130,13 @@ def _canonical(value: Any, digest: Callable[[str | bytes], str], depth: int) -> 
             else {_BYTES_DIGEST: digest(value)}
         )
     return _canonical_other(value, digest, depth)
+
+
+def _digits(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:
+        raise _RefusedError("is an integer of more digits than Python writes") from None
 
 
 def _text_digest(value: str, digest: Callable[[str | bytes], str]) -> dict[str, str]:
@@ -138,22 +151,25 @@ def _canonical_dict(
 ) -> dict[str, Any]:
     if depth >= _MAX_DEPTH:
         raise _RefusedError(f"is nested deeper than {_MAX_DEPTH} levels, or contains itself")
-    tree = {}
+    tree: dict[str, Any] = {}
     for name, item in value.items():
+        written = name
         if type(name) is not str:
-            if not isinstance(name, str) or isinstance(name, Enum):
+            if not issubclass(type(name), str) or isinstance(name, Enum):
                 raise _RefusedError(f"has a key of type {_type_name(name)}; only text keys can be cached")
-            name = str.__str__(name)  # noqa: PLW2901 - a subclass of str is the text it holds
-        if name[:1] == "~":
-            name = "~" + name  # noqa: PLW2901 - see the module's docstring
+            written = str.__str__(name)
+        if written[:1] == "~":
+            written = "~" + written
         if type(item) is str and len(item) < DIGEST_FROM:
-            tree[name] = item
+            tree[written] = item
             continue
         try:
-            tree[name] = _canonical(item, digest, depth + 1)
+            tree[written] = _canonical(item, digest, depth + 1)
         except _RefusedError as refused:
-            refused.steps.append(name)
+            refused.steps.append(str.__str__(name))
             raise
+    if len(tree) != len(value):
+        raise _RefusedError("has two keys that are one text")
     return tree
 
 
@@ -183,21 +199,39 @@ def _canonical_float(value: float) -> Any:
 
 def _canonical_other(value: Any, digest: Callable[[str | bytes], str], depth: int) -> Any:
     """The types that requests rarely hold, and subclasses of the frequent ones."""
-    if isinstance(value, Enum):
-        return _canonical(value.value, digest, depth)
+    try:
+        tag, plain = _simpler(value)
+    except _RefusedError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the methods of somebody's class may raise anything
+        raise _RefusedError(
+            f"is a {_type_name(value)} that cannot be read ({type(error).__name__})"
+        ) from None
+    if tag is None:
+        return _canonical(plain, digest, depth)
+    if type(plain) is not str:
+        raise _RefusedError(f"is a {_type_name(value)}, which cannot be keyed exactly")
+    return {tag: plain}
+
+
+def _simpler(value: Any) -> tuple[str | None, Any]:
+    """A value as its tag and its text, or without a tag as a value of a simpler type."""
+    # What it really is: a mock passes for an instance of any class.
+    own = type(value)
+    if issubclass(own, Enum):
+        return None, value.value
     for kind, tag, text in _TAGGED:
-        if isinstance(value, kind):
-            return {tag: text(value)}
+        if issubclass(own, kind):
+            return tag, text(value)
     for kind, plain in _PLAIN:
-        if isinstance(value, kind):
-            return _canonical(plain(value), digest, depth)
-    if hasattr(value, "__fspath__") and hasattr(value, "as_posix"):
+        if issubclass(own, kind):
+            return None, plain(value)
+    if hasattr(own, "__fspath__") and hasattr(own, "as_posix"):
         # A pathlib path, recognised by what it does: this room imports nothing that touches files.
-        return {"~path": value.as_posix()}
+        return "~path", value.as_posix()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return _canonical_dict(fields, digest, depth)
-    return _canonical(_of_pydantic(value), digest, depth)
+        return None, {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return None, _of_pydantic(value)
 
 
 def _of_pydantic(value: Any) -> Any:
@@ -206,8 +240,9 @@ def _of_pydantic(value: Any) -> Any:
     pydantic = sys.modules.get("pydantic")
     if pydantic is not None:
         try:
-            if isinstance(value, pydantic.BaseModel):
-                return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            if issubclass(type(value), pydantic.BaseModel):
+                # Its warnings would quote what the fields hold.
+                return value.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
             if isinstance(value, type) and issubclass(value, pydantic.BaseModel):
                 schema: dict[str, Any] = value.model_json_schema()  # type: ignore[attr-defined]  # known only at run time
                 return schema
@@ -220,6 +255,15 @@ def _of_pydantic(value: Any) -> Any:
 
 def _type_name(value: object) -> str:
     return type(value).__qualname__
+
+
+def _shown(step: str | int) -> str:
+    """One step of a path, as an error names it."""
+    if isinstance(step, int):
+        return f"[{step}]"
+    if step.isprintable() and 0 < len(step) <= _SHOWN_OF_NAME:
+        return f".{step}"
+    return f"[{step[:_SHOWN_OF_NAME]!a}]"
 
 
 def _refuse_surrogates(tree: Any) -> None:
@@ -238,7 +282,11 @@ def _refuse_surrogates(tree: Any) -> None:
         try:
             _refuse_surrogates(item)
         except _RefusedError as refused:
-            refused.steps.append(step)
+            if not isinstance(step, str) or step[:1] != "~":
+                refused.steps.append(step)
+            elif step[:2] == "~~":
+                refused.steps.append(step[1:])
+            # The one name left belongs to a tagged value: no place in the request.
             raise
 
 

@@ -18,9 +18,12 @@ def normalise_endpoint(url: str, own: str) -> str | None:
 
     Returns:
         None for the provider's own address; else scheme and host in lower case, without a default port, user info,
-        fragment or trailing slash.
+        fragment or trailing slash. What is no URL stays as it is: whoever calls it finds out.
     """
-    normalised = _normalise(url)
+    try:
+        normalised = _normalise(url)
+    except ValueError:
+        return url
     return None if normalised == _normalise(own) else normalised
 
 

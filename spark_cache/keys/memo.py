@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from hashlib import sha256
 from threading import Lock
@@ -30,7 +31,7 @@ class DigestMemo:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._remembered: OrderedDict[int, tuple[str | bytes, str]] = OrderedDict()
+        self._remembered: OrderedDict[int, tuple[str | bytes, str, int]] = OrderedDict()
         self._size = 0
 
     def __call__(self, value: str | bytes) -> str:
@@ -39,15 +40,18 @@ class DigestMemo:
         if found is not None and found[0] is value:
             return found[1]
         digest = digest_of(value)
-        if len(value) <= _BYTE_BOUND:
+        # What it keeps alive counts: a text beyond Latin-1 takes up to four bytes a character.
+        size = sys.getsizeof(value)
+        if size <= _BYTE_BOUND:
             with self._lock:
-                self._remember(value, digest)
+                self._remember(value, digest, size)
         return digest
 
-    def _remember(self, value: str | bytes, digest: str) -> None:
-        if id(value) not in self._remembered:
-            self._size += len(value)
-        self._remembered[id(value)] = (value, digest)
+    def _remember(self, value: str | bytes, digest: str, size: int) -> None:
+        if id(value) in self._remembered:
+            return
+        self._remembered[id(value)] = (value, digest, size)
+        self._size += size
         while self._size > _BYTE_BOUND:
-            _, (oldest, _) = self._remembered.popitem(last=False)
-            self._size -= len(oldest)
+            _, (_, _, freed) = self._remembered.popitem(last=False)
+            self._size -= freed

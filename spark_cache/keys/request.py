@@ -70,9 +70,9 @@ def cache_key(
     )
     parts = {name: canonical_bytes(value, name, digest) for name, value in fields if value is not None}
     whole = b"{" + b",".join([b'"%b":%b' % (name.encode(), part) for name, part in parts.items()]) + b"}"
-    return CacheKey(
-        sha256(whole).hexdigest(), request.provider, request.model_id, partial(_part_digests, parts)
-    )
+    # The names go into paths: a member of an enumeration counts as its text there too.
+    provider, model_id = str.__str__(request.provider), str.__str__(request.model_id)
+    return CacheKey(sha256(whole).hexdigest(), provider, model_id, partial(_part_digests, parts))
 
 
 def _messages(messages: Any) -> Any:

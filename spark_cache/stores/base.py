@@ -56,8 +56,17 @@ class Store(Protocol):
         """
         ...
 
-    def write(self, at: Address, data: bytes) -> bool:
-        """Put bytes at an address, whole or not at all; whether they are kept (a store with a cap may decline)."""
+    def write(self, at: Address, data: bytes, *, replace: bool = True) -> bool:
+        """Put bytes at an address, whole or not at all.
+
+        Args:
+            at: Where they go.
+            data: The bytes.
+            replace: Whether they may take the place of others.
+
+        Returns:
+            Whether they are kept: a store with a cap may decline, and without ``replace`` whatever is there stays.
+        """
         ...
 
     def remove(self, at: Address) -> bool:

@@ -84,7 +84,9 @@ def _read_all(fd: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def write_file(folder: str, name: str, data: bytes, *, scratch: str, fsync: bool, now: float) -> None:
+def write_file(
+    folder: str, name: str, data: bytes, *, scratch: str, fsync: bool, now: float, replace: bool = True
+) -> bool:
     """Put a file in place in one step: readers see the old one or the new one, whole.
 
     Args:
@@ -94,14 +96,20 @@ def write_file(folder: str, name: str, data: bytes, *, scratch: str, fsync: bool
         scratch: A folder on the same file system, for the temporary file.
         fsync: Whether to wait until file and folder have reached the disk.
         now: The time it is given, in seconds since the epoch.
+        replace: Whether it may take the place of another file.
+
+    Returns:
+        Whether it is in place: False when another file is there and may not be replaced.
 
     Raises:
-        OSError: It could not be done; nothing is left behind.
+        OSError: It could not be done; no temporary file is left behind.
     """
     temporary = f"{scratch}/{os.getpid()}-{next(_names)}-{token_hex(4)}"
     fd = os.open(temporary, _WRITE_FLAGS, 0o600)
     try:
         try:
+            # The umask may have taken from the owner too.
+            os.fchmod(fd, 0o600)
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]
@@ -112,15 +120,30 @@ def write_file(folder: str, name: str, data: bytes, *, scratch: str, fsync: bool
             os.close(fd)
         target = f"{folder}/{name}"
         try:
-            os.replace(temporary, target)
+            placed = _place(temporary, target, replace=replace)
         except FileNotFoundError:
             make_folder(folder)
-            os.replace(temporary, target)
+            placed = _place(temporary, target, replace=replace)
     except BaseException:
         _discard(temporary)
         raise
     if fsync:
         _sync_folder(folder)
+    return placed
+
+
+def _place(temporary: str, target: str, *, replace: bool) -> bool:
+    """Move a file to its place in one step; whether it is there."""
+    if replace:
+        os.replace(temporary, target)
+        return True
+    try:
+        os.link(temporary, target, follow_symlinks=False)
+        placed = True
+    except FileExistsError:
+        placed = False
+    os.unlink(temporary)
+    return placed
 
 
 def make_folder(path: str) -> None:
@@ -137,6 +160,9 @@ def make_folder(path: str) -> None:
     except FileNotFoundError:
         make_folder(os.path.dirname(path))
         make_folder(path)
+    else:
+        # The umask may have taken from the owner too.
+        os.chmod(path, 0o700)
 
 
 def _sync_folder(path: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from spark_cache.errors import StoreError
 from spark_cache.stores.base import Address, Stored
 from spark_cache.stores.disk import MAX_BYTES, failure, make_folder, read_file, write_file
-from spark_cache.stores.names import HIDDEN
+from spark_cache.stores.names import HIDDEN, is_entry_name
 from spark_cache.stores.upkeep import Upkeep
 from spark_cache.types import MissReason
 
@@ -27,6 +27,8 @@ _ENDING = ".json"
 _USE_RESOLUTION = 60.0
 """A use is noted in the file's time when the last one is this many seconds old: order within a minute does not matter to eviction."""
 
+_SUSPECT = "the directory is a symbolic link into a place that everybody may write to"
+
 _IGNORE_ALL = "# Cached answers: not for version control.\n*\n"
 _IGNORE_HIDDEN = f"# The entries may be committed; what the cache derives from them may not.\n{HIDDEN}/\n"
 
@@ -38,6 +40,7 @@ class FileStore:
         root: The directory, absolute.
         clock: The time in seconds since the epoch.
         commit_entries: Whether entries may be committed to version control, which decides the ``.gitignore`` it writes.
+        suspect: Whether others may have a hand in where the directory lies: it is then neither read nor written.
         expired: Whether an entry's bytes say that its lifetime is over at a time.
         on_removed: Told of each entry that upkeep removes: where it stood, its length, and ``evict`` or ``expire``.
     """
@@ -48,12 +51,14 @@ class FileStore:
         *,
         clock: Callable[[], float],
         commit_entries: bool,
+        suspect: bool = False,
         expired: Callable[[bytes, float], bool],
         on_removed: Callable[[Address, int, str], None],
     ) -> None:
         self.root = root
         self._hidden = f"{root}/{HIDDEN}"
         self._scratch = f"{self._hidden}/temporary"
+        self._suspect = suspect
         self._clock = clock
         self._gitignore = _IGNORE_HIDDEN if commit_entries else _IGNORE_ALL
         self._fsync = False
@@ -78,6 +83,8 @@ class FileStore:
         Raises:
             StoreError: The machine failed to read, or the entry belongs to another user where this one also writes.
         """
+        if self._suspect:
+            raise StoreError("read", _SUSPECT)
         path = self.path(at)
         found = read_file(path)
         if isinstance(found, MissReason):
@@ -87,31 +94,35 @@ class FileStore:
             if owner != os.geteuid():
                 raise StoreError("read", "the entry belongs to another user")
             now = self._clock()
-            if now - modified > _USE_RESOLUTION:
+            # Either way: a time ahead of the clock would pass for the latest use until the clock is there.
+            if abs(now - modified) > _USE_RESOLUTION:
                 _note_use(path, now)
         return data
 
-    def write(self, at: Address, data: bytes) -> bool:
-        """Put an entry in place; False when it is larger than the store may be.
+    def write(self, at: Address, data: bytes, *, replace: bool = True) -> bool:
+        """Put an entry in place; False when it is larger than the store may be, or may not replace the one that is there.
 
         Raises:
             StoreError: It could not be written; nothing of it is left behind.
         """
+        if self._suspect:
+            raise StoreError("write", _SUSPECT)
         if len(data) > MAX_BYTES or not self._upkeep.fits(len(data)):
             return False
         try:
             self._prepare()
             try:
-                self._put(at, data)
+                placed = self._put(at, data, replace=replace)
             except FileNotFoundError:
                 # The directory was deleted while the program runs: make it anew, once.
                 self._prepared = False
                 self._prepare()
-                self._put(at, data)
+                placed = self._put(at, data, replace=replace)
         except OSError as error:
             raise failure("write", error) from None
-        self._upkeep.after_write(len(data))
-        return True
+        if placed:
+            self._upkeep.after_write(len(data))
+        return placed
 
     def remove(self, at: Address) -> bool:
         """Remove an entry; whether there was one.
@@ -152,28 +163,29 @@ class FileStore:
         try:
             with os.scandir(f"{self.root}/{provider}/{model}") as listing:
                 for item in listing:
-                    if not item.name.endswith(_ENDING) or item.name[0] == ".":
+                    name = item.name.removesuffix(_ENDING)
+                    if name == item.name or not is_entry_name(name):
                         continue
                     try:
                         status = item.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue
                     if stat.S_ISREG(status.st_mode):
-                        at = Address(provider, model, item.name[: -len(_ENDING)])
-                        yield Stored(at, status.st_size, status.st_mtime)
+                        yield Stored(Address(provider, model, name), status.st_size, status.st_mtime)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             raise failure("list", error) from None
 
-    def _put(self, at: Address, data: bytes) -> None:
-        write_file(
+    def _put(self, at: Address, data: bytes, *, replace: bool) -> bool:
+        return write_file(
             f"{self.root}/{at.provider_folder}/{at.model_folder}",
             at.name + _ENDING,
             data,
             scratch=self._scratch,
             fsync=self._fsync,
             now=self._clock(),
+            replace=replace,
         )
 
     def _prepare(self) -> None:
@@ -197,14 +209,10 @@ class FileStore:
             raise StoreError("write", "the directory belongs to another user")
 
     def _write_gitignore(self) -> None:
-        try:
-            fd = os.open(
-                f"{self.root}/.gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
-        except FileExistsError:
-            return
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(self._gitignore)
+        """Write it unless there is one; whole or not at all, since half of it would let entries into version control."""
+        if not os.path.lexists(f"{self.root}/.gitignore"):
+            text = self._gitignore.encode()
+            write_file(self.root, ".gitignore", text, scratch=self._scratch, fsync=False, now=self._clock())
 
 
 def _folders(path: str) -> list[str]:

@@ -63,11 +63,13 @@ class MemoryStore:
             kept.used_at = self._clock()
         return kept.data
 
-    def write(self, at: Address, data: bytes) -> bool:
-        """Keep bytes at an address; False when they are larger than the store may be."""
+    def write(self, at: Address, data: bytes, *, replace: bool = True) -> bool:
+        """Keep bytes at an address; False when they are larger than the store may be, or may not replace what is there."""
         if self._cap is not None and block_size(len(data)) > self._cap:
             return False
         with self._lock:
+            if at in self._kept and not replace:
+                return False
             self._drop(at)
             self._kept[at] = _Kept(data, self._clock())
             self._occupied += block_size(len(data))

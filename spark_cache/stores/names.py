@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
-__all__ = ["HIDDEN", "entry_name", "folder_name"]
+__all__ = ["HIDDEN", "entry_name", "folder_name", "is_entry_name"]
 
 HIDDEN = ".spark-cache"
 """The folder inside a cache directory for everything that can be deleted at any time."""
@@ -29,14 +29,29 @@ def folder_name(name: str) -> str:
     The name as it is where every file system takes it so; else a readable form of it, ``~`` and a digest. ``~`` stands in no plain
     name and no two names have one digest, so no two names share a folder, also where case is folded.
     """
-    if _PLAIN.fullmatch(name) and name[-1] != "." and name.split(".", 1)[0] not in _DEVICES:
+    # A plain text, not a member of an enumeration that equals it: those are written otherwise into a path.
+    name = str.__str__(name)
+    if _PLAIN.fullmatch(name) and name[-1] != "." and not _is_device(name):
         return name
     slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower())[:_SLUG_LENGTH].strip(".-")
+    if _is_device(slug):
+        slug = slug.replace(".", "-", 1)
     return f"{slug or 'name'}~{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:_DIGEST_LENGTH]}"
 
 
 def entry_name(key: str) -> str:
     """The file name, without its ending, of the entry of a key: the key where it is hexadecimal, else a digest of it."""
+    # A plain text: a cache key holds its request's parts, and a name may be kept for long.
+    key = str.__str__(key)
     if _HEX.fullmatch(key):
         return key
     return sha256(b"plain key\0" + key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_entry_name(name: str) -> bool:
+    """Whether an entry may have this name; other files in a directory are somebody else's, and are left alone."""
+    return _HEX.fullmatch(name) is not None
+
+
+def _is_device(name: str) -> bool:
+    return name.split(".", 1)[0] in _DEVICES

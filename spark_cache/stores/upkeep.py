@@ -117,6 +117,8 @@ class Upkeep:
             if next(self._sweep, self) is self:
                 self._sweep = None
                 self._next_sweep = self._clock() + (self._interval or 0)
+                # Count anew with the next write: other processes have written and removed meanwhile.
+                self._occupied = None
                 self._note_sweep()
                 return
 
@@ -150,4 +152,7 @@ class Upkeep:
 
 
 def _owner_only(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    fd = os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    # The umask may have taken from the owner too.
+    os.fchmod(fd, 0o600)
+    return fd

@@ -1,0 +1,152 @@
+# ruff: noqa: S101 - a suite of tests asserts
+"""What every store has to pass.
+
+A store's tests derive a class from :class:`StoreContract` and give it a fixture ``store``; pytest collects the rest::
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def store(self):
+            return MyStore()
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from spark_cache.stores import Address, address
+from spark_cache.types import MissReason
+
+if TYPE_CHECKING:
+    from spark_cache.stores import Store
+
+__all__ = ["StoreContract"]
+
+_AT = address("openai", "gpt-4o", "ab" * 32)
+_SIZES = (1, 4095, 4096, 65_535, 65_536, 65_537, 1_000_000)
+_HOSTILE_NAMES = (
+    "../../etc",
+    "/etc",
+    "a/b:c",
+    ".",
+    "..",
+    "CON",
+    "GPT-4o",
+    "gpt-4o",
+    "x" * 500,
+    "a\0b",
+    "",
+    "\ud800",
+)
+
+
+class StoreContract:
+    """The suite. It expects a fixture ``store``: an empty store without a cap, another one for each test."""
+
+    def test_an_unknown_address_is_absent(self, store: Store) -> None:
+        """An empty store has nothing, and says so."""
+        assert store.read(_AT, note_use=True) is MissReason.ABSENT
+        assert store.read(_AT, note_use=False) is MissReason.ABSENT
+
+    def test_what_is_written_is_read(self, store: Store) -> None:
+        """Bytes of any length come back as they were."""
+        for size in _SIZES:
+            data = bytes(number % 251 for number in range(size))
+            assert store.write(_AT, data) is True
+            assert store.read(_AT, note_use=True) == data
+
+    def test_the_last_write_counts(self, store: Store) -> None:
+        """A write replaces what stood there, also by something shorter."""
+        for data in (b"first", b"the second", b"3"):
+            store.write(_AT, data)
+            assert store.read(_AT, note_use=False) == data
+
+    def test_addresses_are_apart(self, store: Store) -> None:
+        """Provider, model and name each tell two entries apart."""
+        places = [Address(p, m, n) for p in ("a", "b") for m in ("c", "d") for n in ("01", "02")]
+        for number, at in enumerate(places):
+            store.write(at, b"%d" % number)
+        assert [store.read(at, note_use=False) for at in places] == [b"%d" % number for number in range(8)]
+
+    def test_any_name_has_a_place_of_its_own(self, store: Store) -> None:
+        """Whatever providers, models and keys are called, no two share an entry."""
+        places = {name: address(name, name, name) for name in _HOSTILE_NAMES}
+        for name, at in places.items():
+            store.write(at, repr(name).encode())
+        found = {name: store.read(at, note_use=False) for name, at in places.items()}
+        assert found == {name: repr(name).encode() for name in _HOSTILE_NAMES}
+        assert {stored.address for stored in store.scan()} == set(places.values())
+
+    def test_removing_says_whether_there_was_something(self, store: Store) -> None:
+        """A removed entry is absent, and can neither be removed again nor found."""
+        store.write(_AT, b"data")
+        assert [store.remove(_AT), store.remove(_AT)] == [True, False]
+        assert store.read(_AT, note_use=False) is MissReason.ABSENT
+        assert store.find(_AT.name) == []
+        assert list(store.scan()) == []
+
+    def test_a_removed_entry_can_be_written_again(self, store: Store) -> None:
+        """Removing leaves nothing behind that a later write could trip over."""
+        for data in (b"first", b"second"):
+            store.write(_AT, data)
+            store.remove(_AT)
+        store.write(_AT, b"third")
+        assert store.read(_AT, note_use=False) == b"third"
+
+    def test_a_name_is_found_in_every_folder(self, store: Store) -> None:
+        """A lookup by name alone finds each entry of that name and no other."""
+        wanted = {Address("a", "m", "ab"), Address("b", "n", "ab")}
+        for at in (*wanted, Address("a", "m", "ac"), Address("a", "m", "abc")):
+            store.write(at, b"data")
+        found = store.find("ab")
+        assert len(found) == len(wanted)
+        assert set(found) == wanted
+        assert store.find("ff") == []
+
+    def test_a_listing_shows_every_entry_with_its_length(self, store: Store) -> None:
+        """A listing is of everything, of one provider, or of one of its models."""
+        sizes = {Address("a", "m", "01"): 1, Address("a", "n", "02"): 5000, Address("b", "m", "03"): 9}
+        for at, size in sizes.items():
+            store.write(at, b"x" * size)
+        assert {stored.address: stored.size_bytes for stored in store.scan()} == sizes
+        assert {stored.address.name for stored in store.scan("a")} == {"01", "02"}
+        assert {stored.address.name for stored in store.scan("a", "n")} == {"02"}
+        assert list(store.scan("c")) == []
+        assert list(store.scan("b", "n")) == []
+
+    def test_a_read_that_is_not_noted_leaves_no_trace(self, store: Store) -> None:
+        """A reader that writes nothing changes nothing that a listing shows."""
+        store.write(_AT, b"data")
+        before = list(store.scan())
+        store.read(_AT, note_use=False)
+        assert list(store.scan()) == before
+
+    def test_a_listing_bears_changes_meanwhile(self, store: Store) -> None:
+        """Entries may come and go while somebody lists; those that stay are listed once."""
+        places = [Address("a", f"m{number % 3}", f"{number:02x}") for number in range(30)]
+        for at in places:
+            store.write(at, b"data")
+        listed = []
+        for stored in store.scan():
+            listed.append(stored.address)
+            if stored.address == listed[0]:
+                store.remove(places[-1] if places[-1] != listed[0] else places[-2])
+                store.write(Address("z", "m", "ff"), b"new")
+        assert len(listed) == len(set(listed))
+        assert len(set(places) - set(listed)) <= 1
+
+    def test_threads_see_whole_values(self, store: Store) -> None:
+        """While several threads write one address, a reader has one of their values, whole."""
+        values = [bytes([65 + number]) * (50_000 + number) for number in range(4)]
+        store.write(_AT, values[0])
+
+        def write(value: bytes) -> set[bytes | MissReason]:
+            seen = set()
+            for _ in range(25):
+                store.write(_AT, value)
+                seen.add(store.read(_AT, note_use=True))
+            return seen
+
+        with ThreadPoolExecutor(len(values)) as pool:
+            seen = set().union(*pool.map(write, values))
+        assert seen <= set(values)

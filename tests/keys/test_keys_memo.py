@@ -1,0 +1,84 @@
+"""Digests remembered by identity are never another object's."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+
+import pytest
+
+from spark_cache.keys import DigestMemo, memo
+from spark_cache.keys.memo import digest_of
+
+_MEGABYTE = 2**20
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The values whose digest was really computed."""
+    seen: list[str | bytes] = []
+
+    def count(value):
+        seen.append(value)
+        return digest_of(value)
+
+    monkeypatch.setattr(memo, "digest_of", count)
+    return seen
+
+
+def test_the_same_object_is_digested_once(counted):
+    """A value that comes again is not read again."""
+    remember, value = DigestMemo(), "x" * 20_000
+    assert [remember(value), remember(value)] == [sha256(value.encode()).hexdigest()] * 2
+    assert counted == [value]
+
+
+def test_an_equal_object_is_digested_again(counted):
+    """Identity alone is remembered: comparing long values would cost what it saves."""
+    remember = DigestMemo()
+    first, second = "x" * 20_000, "".join(["x"] * 20_000)
+    assert remember(first) == remember(second)
+    assert len(counted) == 2
+
+
+def test_a_digest_is_never_that_of_an_object_that_died():
+    """Objects come and go at the same addresses, and each gets the digest of its own content."""
+    remember = DigestMemo()
+    for number in range(500):
+        value = f"{number:09}" * 20_000
+        assert remember(value) == sha256(value.encode()).hexdigest()
+        del value
+        if number % 100 == 0:
+            gc.collect()
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "漢", "\U0001f600"], ids=ascii)
+def test_what_it_keeps_alive_is_bounded(letter):
+    """However many values it sees, the memory it holds stays within 16 MiB, whatever a character takes."""
+    remember = DigestMemo()
+    for number in range(20):
+        remember(f"{number:03}" + letter * _MEGABYTE)
+    held = [value for value, _, _ in remember._remembered.values()]
+    assert held
+    assert sum(map(sys.getsizeof, held)) <= 16 * _MEGABYTE
+
+
+def test_a_value_beyond_the_bound_is_not_kept():
+    """One value larger than the bound is digested and let go, and what was remembered stays."""
+    remember, small = DigestMemo(), "x" * 20_000
+    remember(small)
+    remember(b"x" * (17 * _MEGABYTE))
+    assert [value for value, _, _ in remember._remembered.values()] == [small]
+
+
+def test_threads_share_a_memo():
+    """Many threads that ask for the same values get the right digests, and the bound still holds."""
+    remember = DigestMemo()
+    values = [f"{number:03}" * 400_000 for number in range(20)]
+    expected = [sha256(value.encode()).hexdigest() for value in values]
+    with ThreadPoolExecutor(8) as pool:
+        rounds = list(pool.map(lambda _: [remember(value) for value in values], range(24)))
+    assert rounds == [expected] * 24
+    assert sum(size for _, _, size in remember._remembered.values()) == remember._size <= 16 * _MEGABYTE
