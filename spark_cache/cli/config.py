@@ -47,7 +47,7 @@ def explain(
 
     A configuration with problems is explained too, with exit code 1.
     """
-    from spark_cache.cli.config_run import run_explain  # noqa: PLC0415 - see above
+    from spark_cache.cli.config_explain import run_explain  # noqa: PLC0415 - see above
 
     if not run_explain(field, profile, unset=unset, others=others, as_json=as_json):
         ctx.exit(1)

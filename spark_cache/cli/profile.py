@@ -28,11 +28,13 @@ def list_(as_json: bool) -> None:
 @profile_command.command()
 @click.argument("name")
 @_as_json
-def show(name: str, as_json: bool) -> None:
-    """Show what a profile says, layer by layer, without variables and defaults."""
+@click.pass_context
+def show(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Show what a profile says, layer by layer, without variables and defaults; exit 1 on a problem."""
     from spark_cache.cli.profile_run import run_show  # noqa: PLC0415 - see above
 
-    run_show(name, as_json=as_json)
+    if not run_show(name, as_json=as_json):
+        ctx.exit(1)
 
 
 @profile_command.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,13 @@ import tomli_w
 from spark_cache.cli.output import print_json, table
 from spark_cache.cli.wording import harmless
 from spark_cache.config.check import unreadable_values
-from spark_cache.config.load import asked_profile
 from spark_cache.config.origins import Origin
 from spark_cache.config.profiles import ProfileFile, is_profile_name
-from spark_cache.config.report import json_origin, json_rule, rule_text
+from spark_cache.config.report import json_origin, json_problem, json_rule, rule_text
 from spark_cache.config.resolve import Resolution, resolve
 from spark_cache.config.sources import ProfileSource
 from spark_cache.config.surroundings import Surroundings
+from spark_cache.config.values import without_keys
 from spark_cache.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ __all__ = ["run_list", "run_new", "run_show"]
 
 def run_list(*, as_json: bool) -> None:
     """Print every profile that is found."""
-    resolution = resolve(asked_profile(None), {}, Surroundings.of())
+    resolution = resolve(None, {}, Surroundings.of())
     listed = [_listed(name, resolution) for name in resolution.profiles.names()]
     if as_json:
         print_json(listed)
@@ -45,15 +46,24 @@ def run_list(*, as_json: bool) -> None:
         click.echo(f"{words} profiles are in {folder}")
 
 
-def run_show(name: str, *, as_json: bool) -> None:
-    """Print what a profile says, layer by layer."""
-    resolution = resolve(Origin("constructor", "NAME", raw=name), {}, Surroundings.of())
+def run_show(name: str, *, as_json: bool) -> bool:
+    """Print what a profile says, layer by layer; say whether all is well with it."""
+    around = Surroundings.of()
+    resolution = resolve(Origin("command line", "NAME", raw=name), {}, around)
     if resolution.choice.problems:
         raise ConfigError(resolution.choice.problems)
     layers = [source for source in resolution.sources if isinstance(source, ProfileSource)]
+    _, problems = resolution.profiles.chain(str(resolution.choice.name))
+    for layer in layers:
+        problems += (*layer.problems, *unreadable_values(layer, around))
     if as_json:
-        print_json(_json_profile(resolution, layers))
-        return
+        print_json(_json_profile(resolution, layers, problems))
+    else:
+        _print_profile(resolution, layers, problems)
+    return not problems
+
+
+def _print_profile(resolution: Resolution, layers: list[ProfileSource], problems: list[Problem]) -> None:
     click.echo(f"profile {resolution.choice.name}")
     for layer in layers:
         description = harmless(str(layer.file.data.get("description", "")))
@@ -72,6 +82,8 @@ def run_show(name: str, *, as_json: bool) -> None:
     ]
     click.echo()
     table(("setting", "value", "from"), rows)
+    for problem in problems:
+        click.echo(f"problem: {problem}")
 
 
 def run_new(
@@ -96,16 +108,22 @@ def run_new(
     folder = around.user_profiles if for_user else resolution.profiles.project_folder()
     path = folder / f"{name}.toml"
     _validate(name, path, data, resolution, around)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(tomli_w.dumps(data))
-    except FileExistsError:
-        raise click.UsageError(f"{path} exists and is not overwritten: remove it first, or edit it") from None
+    _write(path, tomli_w.dumps(data))
     if as_json:
         print_json({"name": name, "file": str(path)})
     else:
         click.echo(f"wrote {path}")
+
+
+def _write(path: Path, text: str) -> None:
+    if os.path.lexists(path):
+        raise click.UsageError(f"{path} exists and is not overwritten: remove it first, or edit it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigError([Problem(f"cannot be written: {error.strerror}", str(path))]) from None
 
 
 def _listed(name: str, resolution: Resolution) -> dict[str, Any]:
@@ -136,7 +154,9 @@ def _assign(data: dict[str, Any], assignment: str) -> None:
     key, equals, written = assignment.partition("=")
     table_name, dot, inner = key.strip().rpartition(".")
     if not equals or not inner or table_name not in ("", "cache", "guard"):
-        raise click.UsageError(f"--set {assignment}: write KEY=VALUE, such as ttl=1h or guard.max_ttl=1h")
+        raise click.UsageError(
+            f"--set {without_keys(assignment)}: write KEY=VALUE, such as ttl=1h or guard.max_ttl=1h"
+        )
     value: Any = written
     try:
         parsed = tomllib.loads(f"value = {written}")
@@ -160,7 +180,9 @@ def _validate(
         raise ConfigError(problems)
 
 
-def _json_profile(resolution: Resolution, layers: list[ProfileSource]) -> dict[str, Any]:
+def _json_profile(
+    resolution: Resolution, layers: list[ProfileSource], problems: list[Problem]
+) -> dict[str, Any]:
     return {
         "name": resolution.choice.name,
         "files": [
@@ -181,5 +203,5 @@ def _json_profile(resolution: Resolution, layers: list[ProfileSource]) -> dict[s
             condition.name: json_origin(condition.origin, shadows=False)
             for condition in resolution.conditions
         },
-        "problems": [str(problem) for layer in layers for problem in layer.problems],
+        "problems": [json_problem(problem) for problem in problems],
     }

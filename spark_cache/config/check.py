@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from spark_cache.config.fields import FIELDS
 from spark_cache.config.resolve import Resolution, resolve
-from spark_cache.config.values import expand_path
 from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def unreadable_values(source: Source, around: Surroundings) -> Iterator[Problem]
         spec = FIELDS[name]
         try:
             if spec.is_path:
-                expand_path(setting.raw, around.environ, lambda: around.cwd)
+                setting.path(around)
             else:
                 spec.parse(setting.raw)
         except ValueError as error:

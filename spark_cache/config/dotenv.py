@@ -52,7 +52,7 @@ def read_dotenv(path: Path, environ: Mapping[str, str]) -> DotenvFile:
         What it says; the last line that sets a variable counts.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         return DotenvFile(path, {}, {}, problems=(Problem(f"cannot be read: {cause}", str(path)),))

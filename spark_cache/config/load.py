@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, final
 
 from spark_cache.config.notices import warn_once
 from spark_cache.config.origins import Origin
@@ -14,13 +15,17 @@ from spark_cache.config.surroundings import Surroundings
 from spark_cache.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from contextvars import Token
     from pathlib import Path
 
     from spark_cache.config.model import CacheConfig
     from spark_cache.config.resolve import Resolution
 
 __all__ = ["asked_profile", "load_config", "reload_config", "usable", "use_profile"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _in_use: ContextVar[str | None] = ContextVar("spark_cache_profile", default=None)
 
@@ -47,9 +52,10 @@ def load_config(
     Raises:
         ConfigError: Something is wrong; all problems at once.
     """
-    resolution = resolve(asked_profile(profile), overrides, Surroundings.of(environ, cwd))
-    config = usable(resolution)
-    arguments = {"profile": profile, "environ": environ, "cwd": cwd, **overrides}
+    asked = asked_profile(profile)
+    config = usable(resolve(asked, overrides, Surroundings.of(environ, cwd)))
+    # What use_profile says now may no longer be said when the configuration is loaded again.
+    arguments = {"profile": asked and asked.raw, "environ": environ, "cwd": cwd, **overrides}
     return config.loaded(replace(config.provenance, arguments=arguments))
 
 
@@ -82,18 +88,44 @@ def reload_config(config: CacheConfig) -> CacheConfig:
     return loaded.with_(**provenance.changes) if provenance.changes else loaded
 
 
-@contextmanager
-def use_profile(name: str) -> Iterator[None]:
-    """Let :func:`load_config` take this profile within a ``with`` block, or a decorated function.
+@final
+class use_profile:  # noqa: N801 - it is called like a function
+    """Let :func:`load_config` take this profile within a ``with`` block, or a decorated function or coroutine.
 
     It wins over ``SPARK_PROFILE`` and ``ENVIRONMENT``, not over an explicit ``load_config(profile=…)``. It holds
     in this thread or task, and in the tasks started from it.
+
+    Args:
+        name: The profile.
     """
-    token = _in_use.set(name)
-    try:
-        yield
-    finally:
-        _in_use.reset(token)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._before: list[Token[str | None]] = []
+
+    def __enter__(self) -> None:
+        self._before.append(_in_use.set(self._name))
+
+    def __exit__(self, *_: object) -> None:
+        _in_use.reset(self._before.pop())
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        """The same function, called within the profile."""
+        if iscoroutinefunction(function):
+
+            @wraps(function)
+            async def inside(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with use_profile(self._name):
+                    return await function(*args, **kwargs)
+
+            return cast("Callable[P, T]", inside)
+
+        @wraps(function)
+        def within(*args: P.args, **kwargs: P.kwargs) -> T:
+            with use_profile(self._name):
+                return function(*args, **kwargs)
+
+        return within
 
 
 def asked_profile(profile: str | None) -> Origin | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, SkipValidation
+from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, SkipValidation, ValidationError
 
 from spark_cache.config.fields import FIELDS, KEY_FIELDS, dotted, nearest
 from spark_cache.config.guard import Guard
@@ -185,6 +185,27 @@ class CacheConfig(BaseModel):
         if problems := before.guard.problems(copy, origins):
             raise ConfigError(problems)
         return copy.loaded(replace(before, origins=origins, changes={**before.changes, **given}))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; with ``update`` what :meth:`with_` makes of it, so that nothing goes unchecked."""
+        return self.with_(**update) if update else super().model_copy(deep=deep)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).model_fields:
+            # pydantic's own refusal repeats the value, which may be a key.
+            raise ValidationError.from_exception_data(
+                type(self).__name__,
+                [{"type": "frozen_instance", "loc": (name,), "input": None}],
+                hide_input=True,
+            )
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        if self.fernet_keys():
+            raise TypeError(
+                "a configuration with encryption keys is not pickled: load it anew in the other process"
+            )
+        return super().__getstate__()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CacheConfig):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr
 
-from spark_cache.config.secret import key_ids
+from spark_cache.config.secret import key_ids, key_text
 from spark_cache.config.values import shown, without_keys
 
 if TYPE_CHECKING:
@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "Origin", "place_of", "veiled"]
 
 Kind = Literal[
-    "constructor", "environment", ".env", "project profile", "user profile", "shipped profile", "default"
+    "command line",
+    "constructor",
+    "environment",
+    ".env",
+    "project profile",
+    "user profile",
+    "shipped profile",
+    "default",
 ]
-"""The layers a value can come from, highest first."""
+"""The layers a value can come from, highest first; the command line names a profile and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,10 @@ class Origin:
 
     def over(self, *others: Origin) -> Origin:
         """The same place, winning over ``others`` and what they shadow."""
-        chain = [below for other in others for below in (replace(other, shadows=()), *other.shadows)]
+        chain: list[Origin] = []
+        for other in others:
+            chain.append(replace(other, shadows=()) if other.shadows else other)
+            chain += other.shadows
         return replace(self, shadows=tuple(chain))
 
 
@@ -78,8 +88,8 @@ def veiled(field: str, raw: object) -> object:
     if field != "encryption_keys" or isinstance(raw, SecretStr):
         return raw
     if isinstance(raw, list | tuple):
-        return tuple(part if isinstance(part, SecretStr) else SecretStr(str(part)) for part in raw)
-    return SecretStr(str(raw))
+        return tuple(SecretStr(key_text(part)) for part in raw)
+    return SecretStr(key_text(raw))
 
 
 def place_of(key: str, origins: Mapping[str, Origin]) -> Origin:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from spark_cache.config.origins import Kind
     from spark_cache.config.surroundings import Surroundings
 
-__all__ = ["ALIASES", "ProfileFile", "Profiles", "is_profile_name"]
+__all__ = ["ALIASES", "TABLES", "ProfileFile", "Profiles", "is_profile_name"]
+
+TABLES = frozenset({"cache", "description", "extends", "guard", "rules"})
+"""What a profile may hold."""
 
 ALIASES = {"dev": "development", "test": "testing", "stage": "staging", "prod": "production"}
 """Short names for the shipped profiles; a profile that is really called so comes first."""
@@ -76,6 +79,7 @@ class Profiles:
 
     Attributes:
         tried: Every file that was looked for, and what became of it.
+        doubtful: Files that were passed over though they look as if they were meant.
     """
 
     def __init__(self, around: Surroundings, folder: Path | None = None) -> None:
@@ -83,6 +87,7 @@ class Profiles:
         self._folder = folder
         self._layers: dict[str, list[ProfileFile | Problem]] = {}
         self.tried: dict[Path, str] = {}
+        self.doubtful: list[Problem] = []
 
     def find(self, name: str) -> str | None:
         """The profile that ``name`` means: the one called so, in any case of its letters, or its alias's."""
@@ -111,7 +116,7 @@ class Profiles:
         if self._folder is not None:
             return self._folder
         folders = [parent / "profiles" for parent in self._around.project]
-        return next((folder for folder in folders if folder.is_dir()), folders[-1])
+        return next((folder for folder in folders if os.path.isdir(folder)), folders[-1])
 
     def unknown(self, name: str) -> str:
         """What to say of a name that means no profile."""
@@ -172,6 +177,9 @@ class Profiles:
             layer = self._read(name, "project profile", path, parent)
             if isinstance(layer, ProfileFile) and "cache" not in layer.data:
                 self.tried[path] = "passed over: no [cache] table"
+                if layer.data and layer.data.keys() <= TABLES:
+                    message = "is passed over, as it has no [cache] table: add one, which may be empty"
+                    self.doubtful.append(Problem(message, str(path)))
             elif layer is not None:
                 return layer
         return None
@@ -196,7 +204,7 @@ def _content(path: Path) -> tuple[Mapping[str, Any], Mapping[KeyPath, int]] | Pr
         return Problem("is not a regular file", str(path))
     text, line = "", None
     try:
-        text = path.read_bytes().decode().replace("\r\n", "\n")
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
         return _parse(text)
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
@@ -208,6 +216,8 @@ def _content(path: Path) -> tuple[Mapping[str, Any], Mapping[KeyPath, int]] | Pr
         message = f"is not valid TOML: {_TOML_PLACE.sub('', str(error))}"
         place = _TOML_PLACE.search(str(error))
         line = int(place[1]) if place and place[1] else text.count("\n") + 1
+    except ValueError:  # tomllib passes on what int() says of thousands of digits
+        message = "holds a number too long to be read"
     return Problem(message, str(path), line)
 
 

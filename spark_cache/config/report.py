@@ -54,7 +54,7 @@ def formatted(name: str, value: Any) -> str:
         return _FORMATS[spec.kind](value)
     if isinstance(value, bool):
         return str(value).lower()
-    return _UNSET if value is None else str(value)
+    return _UNSET if value is None else values.without_keys(str(value))
 
 
 def given(name: str, origin: Origin) -> str:
@@ -89,8 +89,13 @@ def in_words(origin: Origin) -> str:
     """An origin as a reader says it: ``cache.ttl in the shipped profile testing``."""
     if origin.kind == "default":
         return "built-in default"
-    places = {"constructor": "code", "environment": "the environment", ".env": ".env"}
-    return f"{origin.name} in {places.get(origin.kind) or f'the {layer(origin)}'}"
+    places = {
+        "command line": "on the command line",
+        "constructor": "in code",
+        "environment": "in the environment",
+        ".env": "in .env",
+    }
+    return f"{origin.name} {places.get(origin.kind) or f'in the {layer(origin)}'}"
 
 
 def short(origin: Origin) -> str:
@@ -115,7 +120,9 @@ def json_value(name: str, value: Any) -> Any:
         return value
     if FIELDS[name].is_secret:
         return (key_ids(value) or "").removeprefix("key id ").split(", key id ") if value else []
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
+    return (
+        value if value is None or isinstance(value, bool | int | float) else values.without_keys(str(value))
+    )
 
 
 def json_rule(rule: Rule) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.config.choose import ProfileChoice, choose_profile
@@ -20,21 +21,21 @@ from spark_cache.config.sources import (
     Setting,
     Source,
     VariableSource,
+    shown_name,
     unread_variables,
 )
-from spark_cache.config.values import expand_path
+from spark_cache.config.values import without_keys
 from spark_cache.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from spark_cache.config.rules import Rule
     from spark_cache.config.surroundings import Surroundings
 
 __all__ = ["PlacedRule", "Resolution", "resolve"]
 
-_DEFAULTS = {name: info.default for name, info in CacheConfig.model_fields.items()}
+_DEFAULTS = {name: Origin("default", raw=info.default) for name, info in CacheConfig.model_fields.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], around: Surrou
         config=None if problems else config,
         origins=origins,
         problems=tuple(dict.fromkeys(problems)),
-        notices=(*choice.notices, *_notices(around, dotenv)),
+        notices=(*choice.notices, *profiles.doubtful, *_notices(around, dotenv)),
         choice=choice,
         sources=sources,
         rules=tuple(rules),
@@ -157,19 +158,20 @@ def _find_dotenv(around: Surroundings, tried: dict[Path, str]) -> DotenvFile | N
 
 def _profiles_folder(around: Surroundings, dotenv: DotenvFile | None, problems: list[Problem]) -> Path | None:
     raw = around.environ.get(PROFILES_DIR, "").strip()
-    source, line = "environment", None
+    origin, beside = Origin("environment", PROFILES_DIR), around.environ
     if not raw and dotenv is not None:
-        raw = dotenv.variables.get(PROFILES_DIR, "").strip()
-        source, line = str(dotenv.path), dotenv.lines.get(PROFILES_DIR)
+        raw, beside = dotenv.variables.get(PROFILES_DIR, "").strip(), dotenv.variables
+        origin = Origin(".env", PROFILES_DIR, dotenv.path, dotenv.lines.get(PROFILES_DIR))
     if not raw:
         return None
     try:
-        folder = expand_path(raw, around.environ, lambda: around.cwd)
+        folder = Path(os.path.abspath(Setting(raw, origin, beside=beside).path(around)))  # its parent counts
     except ValueError as error:
-        problems.append(Problem(str(error), source, line, PROFILES_DIR))
+        problems.append(Problem(str(error), origin.source, origin.line, origin.name))
         return None
-    if not folder.is_dir():
-        problems.append(Problem(f"there is no directory {folder}", source, line, PROFILES_DIR))
+    if not os.path.isdir(folder):  # false as well where this user may not look
+        message = f"there is no directory {without_keys(str(folder))}"
+        problems.append(Problem(message, origin.source, origin.line, origin.name))
     return folder
 
 
@@ -180,8 +182,8 @@ def _winners(
     winners: dict[str, tuple[int, Setting]] = {}
     origins: dict[str, Origin] = {}
     key_rank = _key_rank(sources)
-    for name, default in _DEFAULTS.items():
-        fallback = Origin("default", raw=str(around.default_cache_dir) if name == "cache_dir" else default)
+    defaults = _DEFAULTS | {"cache_dir": Origin("default", raw=str(around.default_cache_dir))}
+    for name, fallback in defaults.items():
         placed = [
             (rank, source.settings[name]) for rank, source in enumerate(sources) if name in source.settings
         ]
@@ -229,9 +231,8 @@ def _values(
         if not FIELDS[name].is_path:
             values[name] = setting.raw
             continue
-        base = setting.base or around.cwd
         try:
-            values[name] = expand_path(setting.raw, around.environ, lambda base=base: base)  # type: ignore[misc]
+            values[name] = setting.path(around)
         except ValueError as error:
             origin = setting.origin
             problems.append(Problem(str(error), origin.source, origin.line, origin.name))
@@ -264,11 +265,12 @@ def _construct(
 
 def _notices(around: Surroundings, dotenv: DotenvFile | None) -> list[Problem]:
     notices = [
-        Problem(message, "environment", key=name) for name, message in unread_variables(around.environ)
+        Problem(message, "environment", key=shown_name(name))
+        for name, message in unread_variables(around.environ)
     ]
     if dotenv is not None:
         notices += [
-            Problem(message, str(dotenv.path), dotenv.lines[name], name)
+            Problem(message, str(dotenv.path), dotenv.lines[name], shown_name(name))
             for name, message in unread_variables(dotenv.variables)
         ]
         notices += dotenv.ignored

@@ -6,14 +6,11 @@ import os
 import re
 import stat
 from base64 import urlsafe_b64decode
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pydantic import SecretStr
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["fernet_keys", "key_id", "key_ids", "read_key_file"]
+__all__ = ["fernet_keys", "key_id", "key_ids", "key_text", "read_key_file"]
 
 _FERNET = re.compile(r"[A-Za-z0-9_-]{43}=")
 _LENGTH = 44
@@ -25,13 +22,20 @@ def fernet_keys(raw: object) -> tuple[SecretStr, ...]:
     """Read key texts, newest first, from text with commas or a sequence; no message of an error holds one."""
     if raw is None:
         return ()
-    if isinstance(raw, SecretStr):
-        raw = raw.get_secret_value()
-    parts = raw.split(",") if isinstance(raw, str) else raw
-    if not isinstance(parts, list | tuple) or not all(isinstance(part, str | SecretStr) for part in parts):
+    parts = key_text(raw).split(",") if isinstance(raw, str | bytes | SecretStr) else raw
+    if not isinstance(parts, list | tuple) or not all(
+        isinstance(part, str | bytes | SecretStr) for part in parts
+    ):
         raise ValueError("not a list of Fernet keys: write key texts with commas between them, newest first")
-    texts = [(part.get_secret_value() if isinstance(part, SecretStr) else part).strip() for part in parts]
+    texts = [key_text(part).strip() for part in parts]
     return tuple(SecretStr(key) for key in _checked([text for text in texts if text]))
+
+
+def key_text(raw: object) -> str:
+    """What was written, out of its cover; ``Fernet.generate_key()`` gives bytes."""
+    if isinstance(raw, SecretStr):
+        return raw.get_secret_value()
+    return raw.decode("ascii", "replace") if isinstance(raw, bytes) else str(raw)
 
 
 def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
@@ -47,14 +51,14 @@ def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
     Raises:
         ValueError: The file cannot be used; the message never shows its content.
     """
-    if _FERNET.fullmatch(path.name):
+    if _FERNET.search(str(path)):
         raise ValueError(
             "this is a key, not the path of a file: set SPARK_CACHE_ENCRYPTION_KEY to it instead"
         )
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if path.is_symlink():
+        if os.path.islink(path):
             raise ValueError(f"the key file {path} is a symbolic link: name the file itself") from None
         raise ValueError(f"the key file {path} cannot be read: {error.strerror}") from None
     try:
@@ -62,7 +66,7 @@ def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
         content = os.read(descriptor, _LARGEST_FILE + 1)
     finally:
         os.close(descriptor)
-    if cache_dir is not None and path.resolve().is_relative_to(cache_dir.resolve()):
+    if cache_dir is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(cache_dir)):
         raise ValueError(
             f"the key file {path} lies inside the cache directory {cache_dir}: keep it elsewhere"
         )
@@ -100,7 +104,7 @@ def _keys_of(path: Path, content: bytes) -> tuple[str, ...]:
     if len(content) > _LARGEST_FILE:
         raise ValueError(f"the key file {path} is larger than 64 KiB")
     try:
-        lines = [line.strip() for line in content.decode().splitlines()]
+        lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
         keys = _checked([line for line in lines if line and not line.startswith("#")])
     except UnicodeDecodeError:
         raise ValueError(f"the key file {path} is not UTF-8 text") from None

@@ -22,7 +22,9 @@ from spark_cache.config.fields import (
 )
 from spark_cache.config.guard import CONDITIONS, Condition
 from spark_cache.config.origins import Kind, Origin, veiled
+from spark_cache.config.profiles import TABLES
 from spark_cache.config.rules import Rule, parse_rules
+from spark_cache.config.values import expand_path
 from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
@@ -33,10 +35,21 @@ if TYPE_CHECKING:
 
     from spark_cache.config.dotenv import DotenvFile
     from spark_cache.config.profiles import ProfileFile
+    from spark_cache.config.surroundings import Surroundings
 
-__all__ = ["ConstructorSource", "ProfileSource", "Setting", "Source", "VariableSource", "unread_variables"]
+__all__ = [
+    "ConstructorSource",
+    "ProfileSource",
+    "Setting",
+    "Source",
+    "VariableSource",
+    "shown_name",
+    "unread_variables",
+]
 
-_TABLES = ("cache", "description", "extends", "guard", "rules")
+_LONGEST_NAME = 40
+"""The longest name of a variable that is shown: half a key has not run into it."""
+
 _PREFIX = "SPARK_CACHE_"
 _KNOWN = (*VARIABLES, *PROFILE_VARIABLES, PROFILES_DIR)
 
@@ -49,11 +62,18 @@ class Setting:
         raw: The value, unread.
         origin: Where it stands.
         base: Where a relative path starts; None means the working directory.
+        beside: Variables that a path may name beside those of the process.
     """
 
     raw: Any = field(repr=False)  # a secret is not veiled here
     origin: Origin
     base: Path | None = None
+    beside: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def path(self, around: Surroundings) -> Path:
+        """The value as an absolute path; ``ValueError`` says what is accepted."""
+        known = {**self.beside, **around.environ} if self.beside else around.environ
+        return expand_path(self.raw, known, lambda: self.base or around.cwd)
 
 
 class Source(PydanticBaseSettingsSource):
@@ -84,12 +104,10 @@ class Source(PydanticBaseSettingsSource):
         """Every value that this layer sets, by field."""
         return {name: setting.raw for name, setting in self.settings.items()}
 
-    def _set(self, field: str, raw: Any, origin: Origin, base: Path | None = None) -> None:
+    def _set(self, field: str, setting: Setting) -> None:
         """Note a value; a second spelling of the same field is a problem."""
-        first = self.settings.get(field)
-        if first is None:
-            self.settings[field] = Setting(raw, origin, base)
-        else:
+        first, origin = self.settings.setdefault(field, setting), setting.origin
+        if first is not setting:
             message = f"the same field is also given as {first.origin.name}: keep one"
             self.problems.append(Problem(message, origin.source, origin.line, origin.name))
 
@@ -105,7 +123,7 @@ class ConstructorSource(Source):
             if name == "rules":
                 self._rules(raw)
             elif name in FIELDS and name != "profile":
-                self._set(name, raw, Origin("constructor", name, raw=veiled(name, raw)))
+                self._set(name, Setting(raw, Origin("constructor", name, raw=veiled(name, raw))))
             else:
                 hint = nearest(name, (*(field for field in FIELDS if field != "profile"), "rules"))
                 self.problems.append(Problem(f"there is no such field{hint}", "constructor", key=name))
@@ -132,7 +150,7 @@ class VariableSource(Source):
                     None if file is None else file.lines[variable],
                     raw=veiled(spec.name, raw),
                 )
-                self._set(spec.name, raw, origin)
+                self._set(spec.name, Setting(raw, origin, beside={} if file is None else variables))
 
 
 class ProfileSource(Source):
@@ -142,8 +160,8 @@ class ProfileSource(Source):
         super().__init__(str(file.path))
         self.file = file
         for key, value in file.data.items():
-            if key not in _TABLES:
-                hint = nearest(key, _TABLES)
+            if key not in TABLES:
+                hint = nearest(key, TABLES)
                 misplaced = canonical_name(key) in FIELDS
                 message = "belongs under [cache]" if misplaced else f"a profile has no such key{hint}"
                 self.problems.append(file.problem(message, key))
@@ -183,7 +201,7 @@ class ProfileSource(Source):
                     )
                 )
             else:
-                self._set(name, value, self._origin("cache", key, raw=value), file.base)
+                self._set(name, Setting(value, self._origin("cache", key, raw=value), file.base))
 
     def _guard(self, table: Mapping[str, Any]) -> None:
         for name, value in table.items():
@@ -208,7 +226,12 @@ class ProfileSource(Source):
 def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
     """Variables that look like ours and that nobody reads, each with what to say of it."""
     return [
-        (name, f"nothing reads the variable {name}{nearest(name, _KNOWN)}")
+        (name, f"nothing reads the variable {shown_name(name)}{nearest(name[:_LONGEST_NAME], _KNOWN)}")
         for name in variables
         if name.startswith(_PREFIX) and name not in VARIABLES
     ]
+
+
+def shown_name(name: str) -> str:
+    """A variable's name for a message: of a long one only what marks it as ours, as a key may have run into it."""
+    return name if len(name) <= _LONGEST_NAME else f"{_PREFIX}…"

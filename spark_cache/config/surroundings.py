@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,12 +68,12 @@ class Surroundings:
         """The project root, else the working directory."""
         return self.project[-1]
 
-    @property
+    @cached_property
     def user_profiles(self) -> Path:
         """The folder of the user's own profiles."""
         return self._xdg("XDG_CONFIG_HOME", ".config") / "spark-cache" / "profiles"
 
-    @property
+    @cached_property
     def default_cache_dir(self) -> Path:
         """Where entries go when nothing says otherwise."""
         return self._xdg("XDG_CACHE_HOME", ".cache") / "spark" / "llm-responses"
@@ -83,6 +83,7 @@ class Surroundings:
         return folder if folder.is_absolute() else home(self.environ) / default
 
 
+@cache
 def shipped_profiles() -> Path:
     """The folder of the shipped profiles: inside the wheel, or beside the package in a checkout."""
     package = Path(__file__).parents[1]

@@ -187,8 +187,11 @@ def expand_path(raw: object, environ: Mapping[str, str], base: Callable[[], Path
         place = Path(_expand_variables(raw.strip(), environ))
         if place.parts[:1] == ("~",):
             place = home(environ).joinpath(*place.parts[1:])
-        elif raw.startswith("~"):
-            place = place.expanduser()
+        elif place.parts[:1] and place.parts[0].startswith("~"):
+            try:
+                place = place.expanduser()
+            except RuntimeError:
+                raise ValueError(f"{shown(raw)} names the home of a user that there is not") from None
     return place if place.is_absolute() else base() / place
 
 
@@ -266,8 +269,10 @@ def _tidy(number: float) -> float:
 def _expand_variables(raw: str, environ: Mapping[str, str]) -> str:
     def replace(found: re.Match[str]) -> str:
         name: Any = found[1] or found[2]
-        if name not in environ:
-            raise ValueError(f"{shown(raw)} names the variable {name}, which is not set")
-        return environ[name]
+        value = environ.get(name)
+        if not value:  # an empty one would turn $DATA/cache into /cache
+            state = "not set" if value is None else "empty"
+            raise ValueError(f"{shown(raw)} names the variable {name}, which is {state}")
+        return value
 
     return _VARIABLE.sub(replace, raw)

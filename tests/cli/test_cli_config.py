@@ -375,3 +375,26 @@ def test_piped_output_is_plain_and_complete(project: Path) -> None:
     assert f"shipped testing.toml is {SHIPPED}/testing.toml\n" in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
+
+
+def test_explain_refuses_to_unset_what_is_misspelt(run: Callable[..., Result]) -> None:
+    """A variable that is not set and that nobody reads would seem to change nothing."""
+    result = run("explain", "ttl", "--unset", "SPARK_CACHE_TLL", code=2)
+    assert (
+        "--unset SPARK_CACHE_TLL: it is not set, and nothing reads it; did you mean SPARK_CACHE_TTL?"
+        in result.stderr
+    )
+
+
+def test_explain_takes_the_variable_of_the_profile(run: Callable[..., Result]) -> None:
+    """A setting can be asked for by any variable that sets it, those that choose the profile among them."""
+    output = run("explain", "ENVIRONMENT", "--profile", "testing").stdout
+    assert output.startswith("profile = testing\n")
+    assert "--profile on the command line" in output
+
+
+def test_a_profile_that_the_command_line_misspells(run: Callable[..., Result]) -> None:
+    """The error names the option."""
+    assert run("show", "--profile", "tesing", code=2).stderr == (
+        "Error: command line: --profile: there is no profile 'tesing'; did you mean testing?\n"
+    )

@@ -187,3 +187,35 @@ def test_new_refuses_what_would_not_load(
     """Exit code 2, and no file."""
     assert message in run("new", *arguments, code=2).stderr
     assert not (project / "profiles").exists()
+
+
+def test_new_says_where_it_cannot_write(run: Callable[..., Result], project: Path) -> None:
+    """A file in the place of the folder is told in one line."""
+    (project / "profiles").touch()
+    assert run("new", "mine", code=2).stderr == (
+        f"Error: {project}/profiles/mine.toml: cannot be written: File exists\n"
+    )
+
+
+def test_new_shows_no_key_that_was_misplaced(run: Callable[..., Result]) -> None:
+    """What is repeated of an assignment is covered where it has the form of a key."""
+    key = "A" * 43 + "="
+    assert "--set rules.key=(a key): write" in run("new", "mine", "--set", f"rules.key={key}", code=2).stderr
+
+
+def test_show_names_what_is_wrong_with_a_profile(run: Callable[..., Result], project: Path) -> None:
+    """A file that cannot be read and a value that is refused are told, with exit code 1."""
+    folder = project / "profiles"
+    folder.mkdir()
+    (folder / "broken.toml").write_text("[cache\n")
+    (folder / "half.toml").write_text('extends = "broken"\n[cache]\nttl = "soon"\n')
+    lines = run("show", "half", code=1).stdout.splitlines()
+    assert [line.split(": ")[:2] for line in lines if line.startswith("problem")] == [
+        ["problem", f"{folder}/broken.toml:1"],
+        ["problem", f"{folder}/half.toml:3"],
+    ]
+    problems = json.loads(run("show", "half", "--json", code=1).stdout)["problems"]
+    assert [(problem["source"], problem["line"]) for problem in problems] == [
+        (f"{folder}/broken.toml", 1),
+        (f"{folder}/half.toml", 3),
+    ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
 from spark_cache.config import notices
-from spark_cache.config.load import load_config, use_profile
+from spark_cache.config.load import load_config, reload_config, use_profile
 from spark_cache.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -154,3 +155,33 @@ def test_use_profile_with_an_unknown_name_is_an_error_at_the_load(world: World) 
     assert str(caught.value) == (
         "constructor: use_profile: there is no profile 'testin'; did you mean testing?"
     )
+
+
+async def test_use_profile_decorates_a_coroutine(world: World) -> None:
+    """The profile holds while the coroutine runs, not only while it is made."""
+
+    @use_profile("testing")
+    async def chosen() -> str | None:
+        await asyncio.sleep(0)
+        return world.load().profile
+
+    assert await chosen() == "testing"
+
+
+async def test_tasks_have_profiles_of_their_own(world: World) -> None:
+    """Blocks that are open at the same time in different tasks do not mix."""
+
+    async def chosen(name: str) -> str | None:
+        with use_profile(name):
+            await asyncio.sleep(0)
+            return world.load().profile
+
+    names = ["testing", "staging", "development"]
+    assert await asyncio.gather(*map(chosen, names)) == names
+
+
+def test_a_reload_keeps_the_profile_of_its_block(world: World) -> None:
+    """A configuration is loaded again as it was, also when the block is over."""
+    with use_profile("testing"):
+        config = load_config(environ=world.environ, cwd=world.project)
+    assert reload_config(config).profile == "testing"

@@ -74,3 +74,11 @@ def test_a_byte_order_mark_is_no_part_of_a_name(world: World) -> None:
     config = world.load()
     assert (config.namespace, config.ttl_seconds) == ("x", 90)
     assert config.origins["ttl_seconds"].line == 2
+
+
+def test_a_path_may_name_a_variable_of_the_same_file(world: World) -> None:
+    """``$NAME`` finds what the file sets, as ``${NAME}`` does, and the process wins here too."""
+    world.dotenv("DATA=/file\nSPARK_CACHE_DIR=$DATA/entries\n")
+    assert str(world.load().cache_dir) == "/file/entries"
+    world.environ["DATA"] = "/process"
+    assert str(world.load().cache_dir) == "/process/entries"

@@ -57,16 +57,28 @@ def test_equal_values_are_equal_and_hash_alike() -> None:
     assert one != "something else"
 
 
-@pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda config: pickle.loads(pickle.dumps(config))]
-)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
 def test_a_copy_is_equal(copied: object) -> None:
-    """Also through another process, with its keys and its origins."""
+    """A copy has the same keys and the same origins."""
     config = CacheConfig(namespace="n", encryption_keys=KEY, rules=[{"model": "a", "sensitive": True}])
     again = copied(config)
     assert again == config
     assert again.fernet_keys() == (KEY,)
     assert again.origins == config.origins
+
+
+def test_a_configuration_goes_to_another_process() -> None:
+    """Pickled, it comes back equal, with its origins."""
+    config = CacheConfig(namespace="n", rules=[{"model": "a", "sensitive": True}])
+    again = pickle.loads(pickle.dumps(config))
+    assert again == config
+    assert again.origins == config.origins
+
+
+def test_keys_go_into_no_pickle() -> None:
+    """A pickle may end in a file or a queue: a configuration with keys refuses, and says what to do."""
+    with pytest.raises(TypeError, match="load it anew in the other process"):
+        pickle.dumps(CacheConfig(encryption_keys=KEY))
 
 
 def test_no_form_of_it_shows_a_key() -> None:
@@ -178,3 +190,28 @@ def test_validation_by_pydantic_takes_the_same_way() -> None:
     assert CacheConfig.model_validate({"ttl_seconds": "1h"}).ttl_seconds == 3600
     with pytest.raises(ValidationError, match="'soon' is not a duration"):
         CacheConfig.model_validate({"ttl_seconds": "soon"})
+
+
+def test_an_assignment_shows_no_value() -> None:
+    """The refusal names the field alone: what was assigned may be a key."""
+    with pytest.raises(ValidationError) as caught:
+        CacheConfig().encryption_keys = KEY  # type: ignore[misc,assignment]
+    assert "frozen" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_copy_with_an_update_is_checked() -> None:
+    """Pydantic's own way to a changed copy goes the way of ``with_``."""
+    config = CacheConfig(ttl_seconds=60)
+    assert config.policy("openai", "gpt-4o").ttl_seconds == 60
+    assert config.model_copy(update={"ttl_seconds": "2m"}).policy("openai", "gpt-4o").ttl_seconds == 120
+    with pytest.raises(ConfigError, match="not a duration"):
+        config.model_copy(update={"ttl_seconds": "soon"})
+
+
+def test_keys_may_be_bytes() -> None:
+    """``Fernet.generate_key()`` gives bytes, alone or in a list."""
+    assert CacheConfig(encryption_keys=KEY.encode()).fernet_keys() == (KEY,)
+    config = CacheConfig().with_(encryption_keys=[KEY.encode()])
+    assert config.fernet_keys() == (KEY,)
+    assert str(config.origins["encryption_keys"].value).startswith("key id ")

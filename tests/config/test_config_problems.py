@@ -171,3 +171,36 @@ def test_the_constructor_says_the_same(arguments: dict[str, Any], message: str) 
 def test_load_config_says_the_same(world: World, arguments: dict[str, Any], message: str) -> None:
     """An override is named like an argument of the constructor."""
     assert str(problems_of(world, **arguments)) == message
+
+
+def test_keys_in_place_of_a_key_file_are_not_shown(world: World) -> None:
+    """Several keys given as the path of a file are recognised, and covered."""
+    world.environ["SPARK_CACHE_ENCRYPTION_KEY_FILE"] = f"{SECRET},{SECRET}"
+    (problem,) = problems_of(world).problems
+    assert problem.message == (
+        "this is a key, not the path of a file: set SPARK_CACHE_ENCRYPTION_KEY to it instead"
+    )
+
+
+def test_a_key_in_place_of_a_folder_is_not_shown(world: World) -> None:
+    """Nor is one that strayed into the folder of the profiles."""
+    world.environ["SPARK_PROFILES_DIR"] = SECRET
+    (problem,) = problems_of(world).problems
+    assert problem.message == f"there is no directory {world.project}/(a key)"
+
+
+def test_a_key_file_with_a_byte_order_mark(world: World) -> None:
+    """The mark is no part of the first key."""
+    path = world.write(world.root / "keys", f"\ufeff{SECRET}\r\n")
+    path.chmod(0o600)
+    world.environ["SPARK_CACHE_ENCRYPTION_KEY_FILE"] = str(path)
+    assert world.load().fernet_keys() == (SECRET,)
+
+
+def test_a_cache_directory_that_leads_nowhere_with_a_key_file(world: World) -> None:
+    """A circle of links is the store's to speak of; the key file is still told to lie outside."""
+    path = world.write(world.root / "keys", f"{SECRET}\n")
+    path.chmod(0o600)
+    circle = world.root / "circle"
+    circle.symlink_to(circle)
+    assert world.load(cache_dir=circle, encryption_key_file=path).fernet_keys() == (SECRET,)

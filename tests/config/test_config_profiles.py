@@ -10,6 +10,7 @@ import pytest
 
 from spark_cache.config.resolve import resolve
 from spark_cache.config.surroundings import Surroundings, shipped_profiles
+from spark_cache.errors import ConfigError
 
 if TYPE_CHECKING:
     from config_world import World
@@ -188,3 +189,43 @@ def test_without_any_home_the_root_stands_in(world: World, monkeypatch: pytest.M
     del world.environ["HOME"]
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
     assert world.load().cache_dir == Path("/.cache/spark/llm-responses")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_profile(world: World) -> None:
+    """A profile written by another system's editor is read as it is meant, lines included."""
+    world.profile("mine", '\ufeff[cache]\r\nttl = "90s"\r\n')
+    config = world.load("mine")
+    assert (config.ttl_seconds, config.origins["ttl_seconds"].line) == (90, 2)
+
+
+def test_a_number_of_thousands_of_digits_is_an_error(world: World) -> None:
+    """It is told like any other fault of a file."""
+    path = world.profile("mine", f"[cache]\nttl = {'1' * 5000}\n")
+    with pytest.raises(ConfigError) as caught:
+        world.load("mine")
+    assert str(caught.value) == f"{path}: holds a number too long to be read"
+
+
+def test_a_profile_without_its_table_is_named(world: World) -> None:
+    """A guard that nobody reads is worse than none, so a file that looks like ours is not silently passed over."""
+    world.ship("production", "[cache]\n")
+    path = world.profile("production", '[guard]\nmax_ttl = "1h"\n')
+    assert [str(notice) for notice in world.resolve("production").notices] == [
+        f"{path}: is passed over, as it has no [cache] table: add one, which may be empty"
+    ]
+
+
+def test_a_foreign_file_is_passed_over_in_silence(world: World) -> None:
+    """A file with keys of its own belongs to another tool."""
+    world.ship("production", "[cache]\n")
+    world.profile("production", "[guard]\nheight = 2\n[castle]\n")
+    assert world.resolve("production").notices == ()
+
+
+def test_a_folder_of_profiles_given_with_dots(world: World) -> None:
+    """Relative paths start at the folder that holds it, however it is written."""
+    world.profile("mine", '[cache]\ncache_dir = "entries"\n')
+    deep = world.project_profiles / "deep"
+    deep.mkdir()
+    world.environ["SPARK_PROFILES_DIR"] = ".."
+    assert world.load("mine", cwd=deep).cache_dir == world.project / "entries"

@@ -117,3 +117,15 @@ def test_a_parser_answers_or_says_what_is_accepted(raw: object) -> None:
         else:
             continue
         assert "write " in message
+
+
+def test_an_empty_variable_in_a_path_is_refused() -> None:
+    """``$DATA/cache`` never becomes ``/cache``."""
+    with pytest.raises(ValueError, match=r"^'\$DATA/cache' names the variable DATA, which is empty$"):
+        values.expand_path("$DATA/cache", {"DATA": ""}, Path.cwd)
+
+
+def test_the_home_of_nobody_is_refused() -> None:
+    """A path that begins with an unknown user's name is no path."""
+    with pytest.raises(ValueError, match=r"^'~no-such-user/x' names the home of a user that there is not$"):
+        values.expand_path("~no-such-user/x", {}, Path.cwd)
