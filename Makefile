@@ -4,6 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
+PEERS := benchmarks/.venv
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
 	$$name -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$name && break; done)
@@ -12,10 +13,12 @@ NO_PYTHON = spark-cache needs Python 3.11 or newer. Install one, or name one: ma
 ifdef UV
 MAKE_VENV = uv venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' $(VENV)
 INSTALL = uv pip install --quiet --python $(BIN)/python --editable
+INSTALL_PEER = uv pip install --quiet --python $(PEERS)/bin/python --only-binary :all:
 else
 # The pip that comes with an interpreter may be older than dependency groups.
 MAKE_VENV = $(or $(PYTHON),$(error $(NO_PYTHON))) -m venv $(VENV)
 INSTALL = $(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' && $(BIN)/python -m pip install --quiet --editable
+INSTALL_PEER = $(PEERS)/bin/python -m pip install --quiet --only-binary :all:
 endif
 
 .PHONY: help demo test check bench docs clean
@@ -37,8 +40,8 @@ check: $(VENV)/.stamp-dev  ## lint, format, types, layers, documentation
 	$(BIN)/lint-imports
 	$(BIN)/sphinx-build -q -n -W --keep-going docs docs/_build/html
 
-bench: $(VENV)/.stamp-dev  ## measure
-	$(BIN)/python benchmarks/import_cost.py
+bench: $(PEERS)/.stamp-peers  ## measure against other caches and write docs/explanation/benchmarks.md; BENCH=--quick to try
+	$(PEERS)/bin/python -m benchmarks $(BENCH)
 
 docs: $(VENV)/.stamp-dev  ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -n -W docs docs/_build/html
@@ -56,6 +59,13 @@ $(VENV)/.stamp-demo: pyproject.toml | $(BIN)/python
 $(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
 	$(INSTALL) '.[all]' --group dev
 	@touch $@ $(VENV)/.stamp-demo
+
+# The other caches have an environment of their own. One that cannot be installed is not measured.
+$(PEERS)/.stamp-peers: pyproject.toml
+	$(MAKE) --no-print-directory VENV=$(PEERS) $(PEERS)/.stamp-demo
+	for peer in diskcache dspy inspect-ai joblib langchain-community litellm; do \
+		$(INSTALL_PEER) $$peer || echo "$$peer cannot be installed here, so it is not measured"; done
+	@touch $@
 
 $(BIN)/python:
 	$(MAKE_VENV)

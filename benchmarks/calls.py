@@ -1,0 +1,140 @@
+"""Hits and puts of every contender, in turn, round after round."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.contenders import CONTENDERS, UPSERT
+from benchmarks.results import Series
+from benchmarks.worker import NotMeasuredError, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.plan import Plan
+    from benchmarks.results import Results
+
+__all__ = ["ROWS", "THREADS", "measure_calls"]
+
+THREADS = 8
+
+ROWS = {
+    "small": "600 B, repeated",
+    "messages": "100 KB, repeated",
+    "image": "1 MB image, new",
+    "image again": "1 MB image, same object",
+    "random": "600 B, random",
+    "threads": f"random, {THREADS} threads",
+    "processes": "random, 2 processes",
+    "put": "put 600 B",
+    "put messages": "put 100 KB",
+}
+"""The rows by their name here; what the tables say of them."""
+
+_TIMED: dict[str, tuple[Any, ...]] = {
+    "small": ("time_repeated", "small"),
+    "messages": ("time_repeated", "messages"),
+    "image": ("time_fresh", "image"),
+    "image again": ("time_repeated", "image"),
+    "random": ("time_random",),
+    "threads": ("time_threads", THREADS),
+    "put": ("time_puts", "small"),
+    "put messages": ("time_puts", "messages"),
+}
+"""The rows that one process times by itself: the method of its session, and its arguments but for the time."""
+
+_PAIRED = ("limit", "spark", "diskcache")
+"""Those that are also asked by two processes at a time."""
+
+_PAIR_TIMES = 4
+"""Two processes start a little apart: they are timed for longer, so that it does not show."""
+
+_NOT_BY_A_MODEL = ("threads", "put", "put messages")
+"""An event loop belongs to one thread, and what a model stores comes from a provider."""
+
+
+def measure_calls(plan: Plan, directory: str, results: Results, say: Callable[[str], None]) -> None:
+    """Fill every contender's cache, then time all rows.
+
+    Args:
+        plan: How long to measure.
+        directory: Where the caches are kept.
+        results: What was measured is added to it.
+        say: Told what happens.
+    """
+    timed: dict[tuple[str, str], list[float]] = {}
+    with ExitStack() as stack:
+        workers = _filled(plan, directory, results, say, stack)
+        partners = _pairs(workers, plan, directory, stack)
+        for number in range(plan.rounds):
+            say(f"calls: round {number + 1} of {plan.rounds}")
+            for row in ROWS:
+                for name, worker in workers.items():
+                    if not _is_asked(name, row) or _label(name, row) in results.missing:
+                        continue
+                    try:
+                        value = (
+                            _time_pair(worker, partners[name], plan.seconds * _PAIR_TIMES)
+                            if row == "processes"
+                            else worker.ask(*_TIMED[row], plan.seconds)
+                        )
+                    except NotMeasuredError as error:
+                        results.missing[_label(name, row)] = str(error)
+                    else:
+                        timed.setdefault((row, name), []).append(value)
+    for (row, name), values in timed.items():
+        if _label(name, row) not in results.missing:
+            results.calls.setdefault(row, {})[name] = Series(tuple(values))
+
+
+def _filled(
+    plan: Plan, directory: str, results: Results, say: Callable[[str], None], stack: ExitStack
+) -> dict[str, Worker]:
+    """A worker for each contender that can be loaded, with its entries stored."""
+    say(f"calls: {plan.entries:,} entries for each cache")
+    workers = {}
+    for name in (*CONTENDERS, UPSERT):
+        workers[name] = stack.enter_context(Worker(name, f"{directory}/calls-{name}"))
+        workers[name].begin("fill", plan.entries)
+    for name, worker in list(workers.items()):
+        try:
+            worker.result()
+            if name != UPSERT:
+                worker.ask("remember", plan.entries)
+                worker.ask("store_shapes")
+        except NotMeasuredError as error:
+            results.missing[CONTENDERS.get(name, name)] = str(error)
+            del workers[name]
+    os.sync()  # what was stored so far is not written to the disk while something is timed
+    return workers
+
+
+def _pairs(workers: dict[str, Worker], plan: Plan, directory: str, stack: ExitStack) -> dict[str, Worker]:
+    """A second process for the directory of each of those that are asked by two."""
+    partners = {}
+    for name in _PAIRED:
+        if name in workers:
+            partners[name] = stack.enter_context(Worker(name, f"{directory}/calls-{name}"))
+            partners[name].ask("remember", plan.entries)
+    return partners
+
+
+def _is_asked(name: str, row: str) -> bool:
+    if name == UPSERT:
+        return row == "put"
+    if row == "processes":
+        return name in _PAIRED
+    return not (name == "spark-model" and row in _NOT_BY_A_MODEL)
+
+
+def _time_pair(first: Worker, second: Worker, seconds: float) -> float:
+    """Hits by two processes at once: the time that passes for each, over both."""
+    for worker in (first, second):
+        worker.begin("time_random", seconds)
+    return float(1 / sum([1 / worker.result() for worker in (first, second)]))
+
+
+def _label(name: str, row: str) -> str:
+    return f"{CONTENDERS.get(name, name)}, {ROWS[row]}"

@@ -1,0 +1,64 @@
+"""LangChain's SQLite cache, asked the way its chat models ask it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from langchain_community.cache import SQLiteCache
+from langchain_core.load import dumps
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.outputs import ChatGeneration
+
+from benchmarks.contenders.base import Contender
+from benchmarks.workload import MODEL, PARAMETERS, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmarks.workload import Request
+
+__all__ = ["LangChain"]
+
+_KINDS = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+_MODEL_TEXT = json.dumps({"model_name": MODEL, **PARAMETERS}, sort_keys=True) + "---[('stop', None)]"
+"""What a chat model says of itself; made once here, though a chat model makes it for every call."""
+
+
+class LangChain(Contender):
+    """``SQLiteCache.lookup`` and ``update``, with the messages serialized for every call."""
+
+    def __init__(self, directory: str, cap_bytes: int | None) -> None:
+        super().__init__(directory, cap_bytes)
+        self._cache = SQLiteCache(f"{directory}/langchain.db")
+        given = answer()
+        self._generations = [
+            ChatGeneration(message=AIMessage(content=given["content"], usage_metadata=given["usage"]))
+        ]
+
+    def prepare(self, request: Request) -> Any:
+        """The messages in LangChain's own classes."""
+        return [_KINDS[message["role"]](content=message["content"]) for message in request["messages"]]
+
+    def get(self, prepared: Any) -> Any:
+        """``lookup``."""
+        return self._cache.lookup(dumps(prepared), _MODEL_TEXT)
+
+    def put(self, prepared: Any) -> None:
+        """``update``."""
+        self._cache.update(dumps(prepared), _MODEL_TEXT, self._generations)
+
+    def text(self, found: Any) -> str:
+        """The text of the first generation."""
+        return str(found[0].text)
+
+    def fill(self, requests: Iterable[Request]) -> None:
+        """Store all rows at once: one transaction for each takes minutes and leaves the same table behind."""
+        from sqlalchemy.orm import Session  # noqa: PLC0415 - no part of what is measured
+
+        stored = dumps(self._generations[0])
+        table = self._cache.cache_schema
+        with Session(self._cache.engine) as session, session.begin():
+            for request in requests:
+                prompt = dumps(self.prepare(request))
+                session.add(table(prompt=prompt, llm=_MODEL_TEXT, response=stored, idx=0))

@@ -1,0 +1,75 @@
+"""spark-cache through its manager."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.contenders.base import Keeper
+from benchmarks.workload import answer
+from spark_cache import CacheConfig, CacheManager
+
+if TYPE_CHECKING:
+    from benchmarks.workload import Request
+
+__all__ = ["Spark", "configuration"]
+
+_A_DAY = 86_400
+
+
+class Spark(Keeper):
+    """``CacheManager``: ``generate_cache_key``, then ``get`` or ``set``."""
+
+    def __init__(self, directory: str, cap_bytes: int | None) -> None:
+        super().__init__(directory, cap_bytes)
+        self._manager = CacheManager(configuration(directory, cap_bytes))
+        self._answer = answer()
+
+    def get(self, prepared: Request) -> Any:
+        """Key and look up."""
+        return self._manager.get(self._manager.generate_cache_key("openai", **_parts(prepared)))
+
+    def put(self, prepared: Request) -> None:
+        """Key and store."""
+        self._put(prepared, None)
+
+    def text(self, found: Any) -> str:
+        """The content."""
+        return str(found["content"])
+
+    def put_expiring(self, prepared: Request) -> None:
+        """Store for a millisecond."""
+        self._put(prepared, 0.001)
+
+    def clean_up(self) -> int:
+        """``cleanup_expired``."""
+        return self._manager.cleanup_expired()
+
+    def count(self) -> int:
+        """``get_stats``."""
+        return int(self._manager.get_stats()["total_entries"])
+
+    def size_bytes(self) -> int:
+        """``get_stats``."""
+        return int(self._manager.get_stats()["total_size_bytes"])
+
+    def _put(self, request: Request, ttl_seconds: float | None) -> None:
+        parts = _parts(request)
+        key = self._manager.generate_cache_key("openai", **parts)
+        if not self._manager.set(key, "openai", parts["model_id"], request, self._answer, ttl_seconds):
+            raise RuntimeError("the answer was not stored")
+
+
+def configuration(directory: str, cap_bytes: int | None) -> CacheConfig:
+    """The built-in defaults, but that nothing expires or is evicted by itself while something else is timed."""
+    return CacheConfig(
+        enabled=True,
+        cache_dir=directory,
+        max_cache_size_mb="unlimited" if cap_bytes is None else cap_bytes / 2**20,
+        cleanup_interval_seconds=_A_DAY,
+        endpoint="benchmark",
+    )
+
+
+def _parts(request: Request) -> dict[str, Any]:
+    """The request by the names of ``generate_cache_key``."""
+    return {"model_id" if name == "model" else name: value for name, value in request.items()}

@@ -1,0 +1,82 @@
+"""spark-cache as most programs use it: ``await model.get_text(...)``."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.contenders.base import Contender, MissError
+from benchmarks.contenders.spark import configuration
+from benchmarks.workload import MODEL, answer, shaped
+from spark_cache import OpenAIModel
+from spark_cache.testing import StandInProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.workload import Request
+    from spark_cache import ModelResponse
+
+__all__ = ["SparkModel"]
+
+
+class SparkModel(Contender):
+    """Hits of a model, whose entries come from one call to a provider on this machine.
+
+    The answer to that call is stored again for all other requests, because twenty thousand calls take minutes and leave
+    the same files behind.
+    """
+
+    def __init__(self, directory: str, cap_bytes: int | None) -> None:
+        super().__init__(directory, cap_bytes)
+        config = configuration(directory, cap_bytes)
+        with StandInProvider(answer=lambda _body: answer()["content"]) as provider:
+            self._model = OpenAIModel(
+                MODEL, client_args={"base_url": provider.base_url, "api_key": "any"}, cache_config=config
+            )
+            first = asyncio.run(self._ask_and_close(shaped("small")))
+        entry = self._model.cache.get_entry(str(first.cache_key))
+        if entry is None:
+            raise RuntimeError("the answer of the stand-in provider was not stored")
+        self._stored = entry.response
+
+    def prepare(self, request: Request) -> Any:
+        """The messages, and the rest by name."""
+        rest = {name: value for name, value in request.items() if name not in {"model", "messages"}}
+        return request["messages"], rest
+
+    def get(self, prepared: Any) -> ModelResponse:
+        """One call in an event loop of its own; timed are those of :meth:`time_gets`."""
+        return asyncio.run(self._ask(prepared))
+
+    def put(self, prepared: Any) -> None:
+        """Store the provider's answer under the key of the call."""
+        messages, rest = prepared
+        key = self._model.cache_key(messages, **rest)
+        if not self._model.cache.set(key, "openai", MODEL, None, self._stored):
+            raise RuntimeError("the answer was not stored")
+
+    def text(self, found: ModelResponse) -> str:
+        """The content."""
+        return found.content
+
+    def time_gets(self, prepared: Sequence[Any]) -> float:
+        """How long it takes to answer all of them one after another in one event loop, in seconds."""
+        return asyncio.run(self._time(prepared))
+
+    async def _time(self, prepared: Sequence[Any]) -> float:
+        get_text = self._model.get_text
+        started = perf_counter()
+        for messages, rest in prepared:
+            if not (await get_text(messages, **rest)).cached:
+                raise MissError
+        return perf_counter() - started
+
+    async def _ask(self, prepared: Any) -> ModelResponse:
+        messages, rest = prepared
+        return await self._model.get_text(messages, **rest)
+
+    async def _ask_and_close(self, request: Request) -> ModelResponse:
+        async with self._model:
+            return await self._ask(self.prepare(request))

@@ -1,0 +1,297 @@
+"""Everything that reads a file, fed with damaged ones: no exception escapes, no memory blows up.
+
+    python benchmarks/fuzz.py --inputs 300000 --seed 1
+
+Every input is a sound file with a few random changes. The same seed gives the same inputs. Ends with exit code 1, and names the
+input, when a reader raises anything but the error that it promises.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import logging
+import resource
+import sqlite3
+import sys
+import tempfile
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from spark_cache.config import load_config
+from spark_cache.config.secret import fernet_keys, read_key_file
+from spark_cache.entries import CacheEntry, decode, describe, encode, key_id_of, seal, seal_bytes, unseal
+from spark_cache.entries.keyring import KeyRing
+from spark_cache.errors import ConfigError
+from spark_cache.events import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Finding", "fuzz"]
+
+KEYS = [base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2)]
+RING = KeyRing(KEYS)
+CACHE_KEY = "3f2a" * 16
+MEMORY_ALLOWED = 256 * 2**20
+"""By how many bytes the process may grow: more than the largest input needs, less than a blow-up."""
+
+PIECES = (
+    *(
+        b"[" * 2000,
+        b'{"a":' * 2000,
+        b"[" * 200_000,
+        b"9" * 400,
+        b"1e999",
+        b"-1",
+        b"NaN",
+        b"null",
+        b"true",
+        b"[]",
+    ),
+    *(
+        b"{}",
+        b'""',
+        b"\x00",
+        b"\xff\xfe",
+        b"\xed\xa0\x80",
+        b"\\ud800",
+        b'"',
+        b"'",
+        b"\n",
+        b"=",
+        b"#",
+        b",",
+        b"$HOME",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Finding(Exception):  # noqa: N818 - what was found, not what went wrong here
+    """A reader raised what it does not promise."""
+
+    target: str
+    data: bytes
+    error: BaseException
+
+    def __str__(self) -> str:
+        """What raised what, and for which input."""
+        return f"{self.target} raised {self.error!r} for {zlib.compress(self.data).hex()} (compressed by zlib, in hex)"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader.
+
+    Attributes:
+        share: How many of a hundred inputs it gets.
+        seeds: Sound files.
+        read: Reads one.
+        promised: The exceptions that it may raise.
+    """
+
+    share: int
+    seeds: tuple[bytes, ...]
+    read: Callable[[bytes], object]
+    promised: tuple[type[Exception], ...] = ()
+
+
+def fuzz(inputs: int, seed: int) -> dict[str, int]:
+    """Feed all readers.
+
+    Args:
+        inputs: How many files altogether.
+        seed: What the changes are drawn from.
+
+    Returns:
+        How many each reader got.
+
+    Raises:
+        Finding: A reader raised what it does not promise, or took too much memory.
+    """
+    chance = Random(seed)
+    counts = {}
+    log, silent = logging.getLogger("spark_cache"), logging.NullHandler()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        log.addHandler(silent)
+        for name, target in targets(Path(folder)).items():
+            before = _peak()
+            counts[name] = max(1, inputs * target.share // 100)
+            for _ in range(counts[name]):
+                data = changed(chance.choice(target.seeds), chance)
+                try:
+                    target.read(data)
+                except target.promised:
+                    continue
+                except Exception as error:
+                    raise Finding(name, data, error) from error
+                if _peak() - before > MEMORY_ALLOWED:
+                    raise Finding(name, data, MemoryError("the process grew beyond what is allowed"))
+    log.removeHandler(silent)
+    return counts
+
+
+def changed(data: bytes, chance: Random) -> bytes:
+    """A file with one to four random changes."""
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randint(0, len(data))
+        to = min(len(data), at + chance.choice((1, 2, 8, 64)))
+        match chance.randrange(6):
+            case 0:
+                data = data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]
+            case 1:
+                data = data[:at] + data[to:]
+            case 2:
+                data = data[:at] + data[at:to] + data[at:]
+            case 3:
+                data = data[:at]
+            case 4:
+                data = data[:at] + chance.choice(PIECES) + data[to:]
+            case _:
+                data = data[:at] + chance.randbytes(chance.randint(1, 16)) + data[at:]
+    return data
+
+
+def targets(folder: Path) -> dict[str, Target]:
+    """Every reader of files, working in a folder."""
+    plain = tuple(encode(entry) for entry in _entries())
+    return {
+        "plain entry": Target(35, plain, _read_entry),
+        "encrypted entry": Target(25, tuple(seal(entry, RING) for entry in _entries()), _read_entry),
+        "content of an encrypted entry": Target(
+            20, plain, lambda data: _read_entry(seal_bytes(data, _entries()[0], RING))
+        ),
+        "encryption keys": Target(8, (",".join(KEYS).encode(), KEYS[0].encode()), _read_keys, (ValueError,)),
+        "key file": Target(
+            5, ("\n".join(["# keys", *KEYS, ""]).encode(),), _key_file_reader(folder), (ValueError,)
+        ),
+        "profile": Target(3, _profiles(), _config_reader(folder, "profiles/fuzz.toml"), (ConfigError,)),
+        ".env": Target(3, _dotenvs(), _config_reader(folder, ".env"), (ConfigError,)),
+        "ledger": Target(1, (_ledger(folder),), _ledger_reader(folder)),
+    }
+
+
+def _entries() -> tuple[CacheEntry, ...]:
+    answer = {"content": "Paris.", "stop_reason": "end_turn", "usage": {"total_tokens": 23}}
+    return (
+        CacheEntry(CACHE_KEY, "openai", "gpt-4o", answer, 1.7e9, 86400),
+        CacheEntry(
+            CACHE_KEY,
+            "openai",
+            "gpt-4o",
+            {"own": [1, {"a": None}]},
+            1.7e9,
+            None,
+            "testing",
+            {"messages": "00"},
+        ),
+        CacheEntry(CACHE_KEY, "a", "b", answer, 1.7e9, 60.5, request={"messages": "Hi"}, namespace="team"),
+    )
+
+
+def _read_entry(data: bytes) -> None:
+    for found in (decode(data, CACHE_KEY, ring=RING), decode(data, ring=RING), decode(data, CACHE_KEY)):
+        if isinstance(found, CacheEntry):
+            found.staleness(1.7e9, 60)
+    describe(data, "ab")
+    unseal(data, RING)
+    key_id_of(data)
+
+
+def _read_keys(data: bytes) -> None:
+    fernet_keys(data.decode(errors="replace"))
+
+
+def _key_file_reader(folder: Path) -> Callable[[bytes], object]:
+    path = folder / "keys"
+    path.touch(mode=0o600)
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        read_key_file(path, folder / "cache")
+
+    return read
+
+
+def _profiles() -> tuple[bytes, ...]:
+    shipped = Path(__file__).parent.parent / "profiles"
+    rules = b'[cache]\nttl = "30d"\nmax_size = "500MB"\n[[rules]]\nmodel = "gpt-*"\nttl = "1h"\nsensitive = true\n'
+    return (rules, *(path.read_bytes() for path in sorted(shipped.glob("*.toml"))))
+
+
+def _dotenvs() -> tuple[bytes, ...]:
+    return (
+        b"SPARK_CACHE_TTL=1h\nSPARK_CACHE_DIR=~/cache\n# comment\nSPARK_CACHE_MODE='read-only'\n",
+        f'export SPARK_CACHE_ENCRYPTION_KEY="{",".join(KEYS)}"\nSPARK_ENABLE_CACHE=on\nOTHER=1\n'.encode(),
+    )
+
+
+def _config_reader(folder: Path, name: str) -> Callable[[bytes], object]:
+    project = folder / name.replace("/", "-")
+    path = project / name
+    path.parent.mkdir(parents=True)
+    (project / "pyproject.toml").touch()
+    environ = {"HOME": str(project), "SPARK_PROFILE": "fuzz" if path.suffix else "development"}
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        load_config(environ=environ, cwd=project)
+
+    return read
+
+
+def _ledger(folder: Path) -> bytes:
+    ledger = Ledger(str(folder), clock=lambda: 1.7e9)
+    ledger.record("hit", provider="openai", model="gpt-4o", profile=None, keep=True, tokens=23, seconds=0.5)
+    ledger.flush()
+    return (folder / "ledger.sqlite3").read_bytes()
+
+
+def _ledger_reader(folder: Path) -> Callable[[bytes], object]:
+    path = folder / "ledger.sqlite3"
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        ledger = Ledger(str(folder), clock=lambda: 1.7e9)
+        ledger.lifetime()
+        ledger.record("miss", provider="openai", model="gpt-4o", profile=None, keep=True, reason="absent")
+        ledger.flush()
+
+    return read
+
+
+def _peak() -> int:
+    """The most memory that the process had so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> int:
+    """Feed the readers as the command line says, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Feed every reader of files with damaged ones.")
+    parser.add_argument("--inputs", type=int, default=300_000, help="how many files (default: 300000)")
+    parser.add_argument("--seed", type=int, default=1, help="what the damage is drawn from (default: 1)")
+    arguments = parser.parse_args()
+    started = perf_counter()
+    try:
+        counts = fuzz(arguments.inputs, arguments.seed)
+    except Finding as found:
+        print(found)
+        return 1
+    for name, count in counts.items():
+        print(f"{count:>9,}  {name}")
+    print(
+        f"{sum(counts.values()):>9,}  inputs in {perf_counter() - started:.0f} s, SQLite {sqlite3.sqlite_version}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

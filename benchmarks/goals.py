@@ -1,0 +1,160 @@
+"""What the cache is meant to reach, and whether it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.calls import ROWS, THREADS
+from benchmarks.contenders import CONTENDERS, LLM_CACHES, UPSERT
+from benchmarks.results import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.results import CapRun, Growth, Results
+
+__all__ = ["Goal", "goals"]
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+Figures = dict[str, Series]
+
+_MODEL_ROWS = ("small", "messages", "image", "image again", "random")
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One goal and what was measured.
+
+    Attributes:
+        name: What is compared with what.
+        bound: The most that is allowed, or the least.
+        measured: The ratio, or the time in milliseconds; None when one of its sides was not measured.
+        unit: What follows the number.
+        at_least: Whether the bound is the least.
+        note: What else is worth knowing.
+    """
+
+    name: str
+    bound: float
+    measured: Series | None
+    unit: str = TIMES
+    at_least: bool = False
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """``met``, or missed and by how much, judged by the median."""
+        if self.measured is None:
+            return "not measured"
+        value = self.measured.median
+        if value >= self.bound if self.at_least else value <= self.bound:
+            return "met"
+        if not self.at_least and value >= 2 * self.bound:
+            return f"missed: {value / self.bound:,.1f} times the bound"
+        return f"missed by {abs(value / self.bound - 1):.0%}"
+
+
+def goals(results: Results) -> list[Goal]:
+    """All goals, in the order of the page."""
+    return [
+        *_hit_goals(results.calls),
+        _fastest(results.calls),
+        _put_goal(results.calls),
+        *_parallel_goals(results.calls),
+        *(goal for entries, growth in results.growth.items() for goal in _growth_goals(entries, growth)),
+    ]
+
+
+def _hit_goals(calls: dict[str, Figures]) -> Iterator[Goal]:
+    def ratio(row: str, mine: str, theirs: str) -> Series | None:
+        return _over(calls.get(row, {}), mine, theirs)
+
+    yield Goal("hit, 600 B: to diskcache", 1.2, ratio("small", "spark", "diskcache"))
+    yield Goal("hit, 100 KB: to the limit", 1.4, ratio("messages", "spark", "limit"))
+    yield Goal("hit, 1 MB image, new: to the limit", 1.1, ratio("image", "spark", "limit"))
+    yield Goal("hit, 1 MB image, same object: to the limit", 0.1, ratio("image again", "spark", "limit"))
+    for row in _MODEL_ROWS:
+        yield Goal(f"`get_text`, {ROWS[row]}: to DSPy's hit", 0.8, ratio(row, "spark-model", "dspy"))
+
+
+def _fastest(calls: dict[str, Figures]) -> Goal:
+    """The comparison with a cache for language models in which spark-cache does worst."""
+    compared = [
+        (ratio, f"worst in {ROWS[row]}, to {CONTENDERS[peer]}")
+        for row, figures in calls.items()
+        for peer in LLM_CACHES
+        if (ratio := _over(figures, "spark", peer)) is not None
+    ]
+    worst, note = max(compared, key=lambda one: one[0].median, default=(None, ""))
+    return Goal("every row: to each cache for language models", 1, worst, note=note)
+
+
+def _put_goal(calls: dict[str, Figures]) -> Goal:
+    return Goal("put, 600 B: to the limit and an upsert", 1, _put_over(calls.get("put", {}), upserts=1))
+
+
+def _parallel_goals(calls: dict[str, Figures]) -> Iterator[Goal]:
+    def gain(name: str) -> Series | None:
+        one, two = calls.get("random", {}).get(name), calls.get("processes", {}).get(name)
+        return one.over(two) if one is not None and two is not None else None
+
+    machine = gain("limit")
+    yield Goal(
+        "hits a second by 2 processes: to one",
+        1.7,
+        gain("spark"),
+        at_least=True,
+        note="" if machine is None else f"the limit gains {machine.median:.2f} {TIMES} here",
+    )
+    yield Goal(
+        f"hits a second by {THREADS} threads: to diskcache's",
+        2,
+        _over(calls.get("threads", {}), "diskcache", "spark"),
+        at_least=True,
+    )
+
+
+def _growth_goals(entries: int, growth: Growth) -> Iterator[Goal]:
+    figures, at = growth.figures, f"{entries:,} entries"
+    count = figures.get("count", {}).get("spark")
+    cap = growth.caps.get("spark")
+    bare = growth.caps.get("limit")
+    yield Goal(f"{at}, hit: to the limit", 2.5, _over(figures.get("hit", {}), "spark", "limit"))
+    yield Goal(f"{at}, put: to the limit and two upserts", 1, _put_over(figures.get("put", {}), upserts=2))
+    first = growth.first_count.get("spark")
+    yield Goal(
+        f"{at}, `get_stats()`",
+        10,
+        None if count is None else count.scaled(1000),
+        unit="ms",
+        note="" if first is None else f"first in a process: {first * 1000:.1f} ms",
+    )
+    yield Goal(f"{at}, clean-up: to bare unlinks", 1.5, _over(figures.get("clean-up", {}), "spark", "limit"))
+    yield Goal(
+        f"{at}, 99.9 % of puts at the cap", 20, _slowest_puts(cap), unit="ms", note=_cap_note(cap, bare)
+    )
+
+
+def _over(figures: Figures, mine: str, theirs: str) -> Series | None:
+    if mine not in figures or theirs not in figures:
+        return None
+    return figures[mine].over(figures[theirs])
+
+
+def _put_over(figures: Figures, *, upserts: int) -> Series | None:
+    if not {"spark", "limit", UPSERT} <= figures.keys():
+        return None
+    return figures["spark"].over(figures["limit"].plus(figures[UPSERT], upserts))
+
+
+def _slowest_puts(cap: CapRun | None) -> Series | None:
+    return None if cap is None else Series((cap.share(0.999) * 1000,))
+
+
+def _cap_note(cap: CapRun | None, bare: CapRun | None) -> str:
+    """What else there is to say of puts at the cap: the slowest, and what the limit's puts take, which know no cap."""
+    if cap is None or bare is None:
+        return ""
+    return f"slowest {cap.share(1) * 1000:.1f} ms; the limit's {bare.share(0.999) * 1000:.1f} ms"
