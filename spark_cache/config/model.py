@@ -149,11 +149,13 @@ class CacheConfig(BaseModel):
     def policy(self, provider: str, model_id: str) -> Policy:
         """What one call to ``model_id`` of ``provider`` needs to know, after the rules."""
         name = (provider, model_id) if self.rules else ("", "")
-        policy = self._policies.get(name)
+        # Past pydantic's own look-up of private attributes, which takes longer than the rest of this.
+        policies: dict[tuple[str, str], Policy] = (self.__pydantic_private__ or {})["_policies"]
+        policy = policies.get(name)
         if policy is None:
-            if len(self._policies) >= _REMEMBERED:
-                self._policies.clear()
-            policy = self._policies[name] = policy_of(self, provider, model_id)
+            if len(policies) >= _REMEMBERED:
+                policies.clear()
+            policy = policies[name] = policy_of(self, provider, model_id)
         return policy
 
     def fernet_keys(self) -> tuple[str, ...]:

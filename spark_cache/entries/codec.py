@@ -21,6 +21,9 @@ _LAST_TIMESTAMP = 253_402_300_799
 
 _TEXT_OR_NONE = (str, type(None))
 
+_NUMBERS = frozenset({float, int})
+_MISSING = object()
+
 _ALWAYS = ("content", "stop_reason", "usage")
 """The fields of a response that every entry shows at its top level."""
 
@@ -177,24 +180,29 @@ def _response_of(document: dict[str, Any]) -> dict[str, Any]:
 
 def _well_formed(document: dict[str, Any]) -> bool:
     """Whether the fields that every plain entry has are there, with their types."""
+    get = document.get
     return (
         _dated(document)
-        and isinstance(document.get("key"), str)
-        and isinstance(document.get("profile"), _TEXT_OR_NONE)
-        and isinstance(document.get("namespace"), _TEXT_OR_NONE)
-        and isinstance(document.get("digests"), dict)
-        and all(name in document for name in _ALWAYS)
-        and isinstance(document.get("response", {}), dict)
+        and isinstance(get("key"), str)
+        and isinstance(get("profile"), _TEXT_OR_NONE)
+        and isinstance(get("namespace"), _TEXT_OR_NONE)
+        and isinstance(get("digests"), dict)
+        and "content" in document
+        and "stop_reason" in document
+        and "usage" in document
+        and isinstance(get("response", document), dict)
     )
 
 
 def _dated(document: dict[str, Any]) -> bool:
     """Whether the fields that also an encrypted entry shows are there, with their types."""
+    get = document.get
+    timestamp: Any = get("timestamp")
+    ttl: Any = get("ttl", _MISSING)
     return (
-        type(document.get("timestamp")) in (float, int)
-        and 0 <= document["timestamp"] <= _LAST_TIMESTAMP
-        and "ttl" in document
-        and type(document["ttl"]) in (float, int, type(None))
-        and isinstance(document.get("provider"), str)
-        and isinstance(document.get("model_id"), str)
+        type(timestamp) in _NUMBERS
+        and 0 <= timestamp <= _LAST_TIMESTAMP
+        and (ttl is None or type(ttl) in _NUMBERS)
+        and isinstance(get("provider"), str)
+        and isinstance(get("model_id"), str)
     )

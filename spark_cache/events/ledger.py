@@ -46,9 +46,9 @@ ON CONFLICT DO UPDATE SET
 
 # A damaged or foreign file may hold anything under these names: the types are made sure of here.
 _ALL = """
-SELECT CAST(day AS TEXT), CAST(profile AS TEXT), CAST(provider AS TEXT), CAST(model AS TEXT),
-    CAST(event AS TEXT), CAST(reason AS TEXT),
-    CAST(count AS INTEGER), CAST(tokens AS INTEGER), CAST(seconds AS REAL)
+SELECT IFNULL(CAST(day AS TEXT), ''), IFNULL(CAST(profile AS TEXT), ''), IFNULL(CAST(provider AS TEXT), ''),
+    IFNULL(CAST(model AS TEXT), ''), IFNULL(CAST(event AS TEXT), ''), IFNULL(CAST(reason AS TEXT), ''),
+    IFNULL(CAST(count AS INTEGER), 0), IFNULL(CAST(tokens AS INTEGER), 0), IFNULL(CAST(seconds AS REAL), 0.0)
 FROM ledger
 """
 
@@ -156,9 +156,9 @@ class Ledger:
         """
         line = Line(self._day(), profile or "", provider, model, event, reason)
         with self._lock:
-            self._process.setdefault(line, Sums()).add(1, tokens, seconds)
+            _add_to(self._process, line, tokens, seconds)
             if keep and self._folder is not None:
-                self._pending.setdefault(line, Sums()).add(1, tokens, seconds)
+                _add_to(self._pending, line, tokens, seconds)
                 if self._timer is None:
                     self._timer = self._started_timer()
 
@@ -224,8 +224,7 @@ class Ledger:
     def _write(self, lines: Mapping[Line, Sums]) -> None:
         path = self._path()
         _claim_folder(os.path.dirname(path))
-        # SQLite gives its side files the mode of this one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        _claim_file(path)
         try:
             self._add(path, lines)
         except sqlite3.DatabaseError as error:
@@ -233,6 +232,7 @@ class Ledger:
                 raise
             # Damaged: the past figures are lost, the coming ones need not be.
             os.unlink(path)
+            _claim_file(path)
             self._add(path, lines)
 
     def _add(self, path: str, lines: Mapping[Line, Sums]) -> None:
@@ -255,6 +255,15 @@ class Ledger:
         except sqlite3.Error:
             return None
         return {Line(*row[:6]): Sums(*row[6:]) for row in rows}
+
+
+def _add_to(lines: dict[Line, Sums], line: Line, tokens: int, seconds: float) -> None:
+    sums = lines.get(line)
+    if sums is None:
+        sums = lines[line] = Sums()
+    sums.count += 1
+    sums.tokens += tokens
+    sums.seconds += seconds
 
 
 def _totals(lines: Mapping[Line, Sums]) -> Totals:
@@ -294,6 +303,23 @@ def _claim_folder(path: str) -> None:
         return
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "no folder of this user")
+
+
+def _claim_file(path: str) -> None:
+    """Make the file of the ledger for its owner alone, unless it is there; SQLite gives its side files the same mode.
+
+    Raises:
+        OSError: It could not be made, or a link stands in its place.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        os.close(os.open(path, flags))
+        return
+    # The umask may have taken from the owner too.
+    os.fchmod(descriptor, 0o600)
+    os.close(descriptor)
 
 
 def _quoted(path: str) -> str:

@@ -151,6 +151,8 @@ def _canonical_dict(
 ) -> dict[str, Any]:
     if depth >= _MAX_DEPTH:
         raise _RefusedError(f"is nested deeper than {_MAX_DEPTH} levels, or contains itself")
+    if _is_plain(value):
+        return value
     tree: dict[str, Any] = {}
     for name, item in value.items():
         written = name
@@ -173,6 +175,14 @@ def _canonical_dict(
     return tree
 
 
+def _is_plain(value: dict[Any, Any]) -> bool:
+    """Whether a dictionary is its own canonical form, as most messages are: short texts under ordinary names."""
+    for name, item in value.items():
+        if type(name) is not str or type(item) is not str or len(item) >= DIGEST_FROM or name[:1] == "~":
+            return False
+    return type(value) is dict
+
+
 def _canonical_list(
     value: list[Any] | tuple[Any, ...], digest: Callable[[str | bytes], str], depth: int
 ) -> list[Any]:
@@ -181,7 +191,11 @@ def _canonical_list(
     tree = []
     for index, item in enumerate(value):
         try:
-            tree.append(_canonical(item, digest, depth + 1))
+            tree.append(
+                _canonical_dict(item, digest, depth + 1)
+                if type(item) is dict
+                else _canonical(item, digest, depth + 1)
+            )
         except _RefusedError as refused:
             refused.steps.append(index)
             raise

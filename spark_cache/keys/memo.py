@@ -42,9 +42,12 @@ class DigestMemo:
         digest = digest_of(value)
         # What it keeps alive counts: a text beyond Latin-1 takes up to four bytes a character.
         size = sys.getsizeof(value)
-        if size <= _BYTE_BOUND:
-            with self._lock:
+        # Never waits: in a forked child another thread of the parent may hold the lock for ever.
+        if size <= _BYTE_BOUND and self._lock.acquire(blocking=False):
+            try:
                 self._remember(value, digest, size)
+            finally:
+                self._lock.release()
         return digest
 
     def _remember(self, value: str | bytes, digest: str, size: int) -> None:

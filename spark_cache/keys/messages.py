@@ -14,6 +14,8 @@ def normalise_message(message: Any) -> Any:
     """
     if type(message) is dict:
         content = message.get("content")
+        if type(content) is str:
+            return message
         if (type(content) is list or type(content) is tuple) and len(content) == 1:
             block = content[0]
             if type(block) is dict and len(block) == 1 and isinstance(block.get("text"), str):

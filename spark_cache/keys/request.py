@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from spark_cache.keys.parameters import key_parameters
 from spark_cache.types import CacheKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from spark_cache.types import Request
 
@@ -24,6 +24,10 @@ KEY_VERSION = 1
 """The version of the canonical form; a change gives every request another key."""
 
 _DIGEST_LENGTH = 16
+
+_LISTS = (list, tuple)
+
+_SHORT = frozenset({"cache_version", "endpoint", "model_id", "namespace", "operation", "provider", "version"})
 
 
 def cache_key(
@@ -68,19 +72,36 @@ def cache_key(
         ("tool_specs", request.tool_specs),
         ("version", KEY_VERSION),
     )
-    parts = {name: canonical_bytes(value, name, digest) for name, value in fields if value is not None}
-    whole = b"{" + b",".join([b'"%b":%b' % (name.encode(), part) for name, part in parts.items()]) + b"}"
+    parts = [
+        _short_part(name, value)
+        if name in _SHORT and type(value) is str
+        else b'"%b":%b' % (name.encode(), canonical_bytes(value, name, digest))
+        for name, value in fields
+        if value is not None
+    ]
+    whole = b"{%b}" % b",".join(parts)
     # The names go into paths: a member of an enumeration counts as its text there too.
     provider, model_id = str.__str__(request.provider), str.__str__(request.model_id)
     return CacheKey(sha256(whole).hexdigest(), provider, model_id, partial(_part_digests, parts))
 
 
+@lru_cache(maxsize=1024)
+def _short_part(name: str, value: str) -> bytes:
+    """The part of a field that takes few values and says nothing of the prompt: written once, and remembered."""
+    return b'"%b":%b' % (name.encode(), canonical_bytes(value, name, digest_of))
+
+
 def _messages(messages: Any) -> Any:
-    if isinstance(messages, list | tuple):
-        return [normalise_message(message) for message in messages]
+    if not isinstance(messages, _LISTS):
+        return messages
+    for message in messages:
+        # Most conversations are plain texts all through: told apart without a call for each.
+        if type(message) is not dict or type(message.get("content")) is not str:
+            return [normalise_message(one) for one in messages]
     return messages
 
 
-def _part_digests(parts: Mapping[str, bytes]) -> Mapping[str, str]:
+def _part_digests(parts: Sequence[bytes]) -> Mapping[str, str]:
     """A short digest of each part, to tell later in what two requests differ."""
-    return {name: sha256(part).hexdigest()[:_DIGEST_LENGTH] for name, part in parts.items()}
+    named = (part.partition(b":") for part in parts)
+    return {name[1:-1].decode(): sha256(value).hexdigest()[:_DIGEST_LENGTH] for name, _, value in named}

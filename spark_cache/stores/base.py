@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from spark_cache.stores.names import entry_name, folder_name
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Address", "Store", "Stored", "address"]
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where an entry stands: the folders of its provider and its model, and its name."""
 
     provider_folder: str
