@@ -106,6 +106,20 @@ class UncacheableResponseError(SparkCacheError, TypeError):
         self.reason = reason
 
 
+_RECORD = "Record it with SPARK_CACHE_MODE=read-write."
+
+_WAYS_OUT = {
+    "bypassed": "Leave out cache='bypass'.",
+    "disabled": "Turn the cache on with SPARK_ENABLE_CACHE=true.",
+    "no_ttl": "Give it a time to live other than 0, with SPARK_CACHE_TTL.",
+    "sensitive": "Turn encryption on, and give a key with SPARK_CACHE_ENCRYPTION_KEY.",
+    "stateful": "Such a request is never recorded.",
+    "uncacheable": "Such a request is never recorded.",
+    "undecryptable": "Give the key that it was recorded with, with SPARK_CACHE_ENCRYPTION_KEY.",
+}
+"""What helps against a miss that recording does not help against."""
+
+
 class CacheMissError(SparkCacheError, LookupError):
     """Replay mode: the answer would have to come from the provider, and may not.
 
@@ -133,7 +147,7 @@ class CacheMissError(SparkCacheError, LookupError):
         detail = "" if self.detail is None else f" ({self.detail})"
         return (
             f"replay mode, and the cache has no answer for {self.provider}/{self.model_id}{name}: "
-            f"{self.reason}{detail}. Record it with SPARK_CACHE_MODE=read-write."
+            f"{self.reason}{detail}. {_WAYS_OUT.get(self.reason, _RECORD)}"
         )
 
 

@@ -114,7 +114,8 @@ class CacheManager:
         Raises:
             ConfigError: The new configuration cannot be used; the old one stays.
         """
-        from spark_cache.config import compare, reload_config  # noqa: PLC0415 - not needed on the way of a call
+        from spark_cache.config import reload_config  # noqa: PLC0415 - not needed on the way of a call
+        from spark_cache.config.compare import compare  # noqa: PLC0415 - the same
 
         new = config if config is not None else reload_config(self._config)
         ring = _ring_of(new)
@@ -542,11 +543,13 @@ def _shared(config: CacheConfig) -> CacheManager:
 
 
 def _loaded(config: CacheConfig | None) -> CacheConfig:
-    if config is not None:
-        return config
-    from spark_cache.config import load_config  # noqa: PLC0415 - a given configuration needs no loading
+    from spark_cache.config import CacheConfig, load_config  # noqa: PLC0415 - pydantic is loaded with the first configuration
 
-    return load_config()
+    if config is None:
+        return load_config()
+    if not isinstance(config, CacheConfig):
+        raise TypeError(f"config takes a CacheConfig, not {type(config).__name__}")
+    return config
 
 
 def _lifetime(seconds: float) -> float | None:

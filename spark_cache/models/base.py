@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from spark_cache.errors import CacheMissError
 from spark_cache.keys import key_parameters
 from spark_cache.manager import CacheManager
+from spark_cache.models.copies import own_request, own_response
 from spark_cache.models.credentials import without_credentials
 from spark_cache.models.response import ModelResponse, from_stored, to_stored
 from spark_cache.plan import Hit
@@ -48,6 +49,7 @@ class Model(ABC):
 
     Raises:
         ConfigError: The configuration cannot be used.
+        TypeError: ``model_id`` is no text, or ``cache_config`` no configuration.
     """
 
     provider: ClassVar[str]
@@ -63,6 +65,8 @@ class Model(ABC):
         cache_config: CacheConfig | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> None:
+        if not isinstance(model_id, str):
+            raise TypeError(f"model_id is text, such as 'gpt-4o', not {type(model_id).__name__}")
         self.model_id = model_id
         self.params = dict(params or {})
         self._manager = CacheManager.shared(
@@ -70,6 +74,9 @@ class Model(ABC):
                 cache_config, enabled=enable_cache, ttl_seconds=cache_ttl_seconds, cache_dir=cache_dir
             )
         )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model_id!r})"
 
     @property
     def cache(self) -> CacheManager:
@@ -165,7 +172,12 @@ class Model(ABC):
 
     def _parameters(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """The parameters of a call, with whatever else its client sends that can change the answer."""
-        return {**self.params, **given}
+        together = {**self.params, **given}
+        return {name: value for name, value in together.items() if not self._is_left_out(value)}
+
+    def _is_left_out(self, value: object) -> bool:  # noqa: ARG002 - a provider whose SDK has such marks knows them
+        """Whether a value is one of the SDK's marks for an argument that is not given."""
+        return False
 
     # -- the one way of every call --------------------------------------------------------------------------------------------------
 
@@ -187,9 +199,9 @@ class Model(ABC):
             provider=self.provider,
             model_id=self.model_id,
             messages=messages,
-            system_prompt=system_prompt,
-            tool_specs=tool_specs,
-            tool_choice=tool_choice,
+            system_prompt=None if self._is_left_out(system_prompt) else system_prompt,
+            tool_specs=None if self._is_left_out(tool_specs) else tool_specs,
+            tool_choice=None if self._is_left_out(tool_choice) else tool_choice,
             endpoint=self._endpoint(),
             sample=sample,
             parameters=self._parameters(parameters),
@@ -209,6 +221,8 @@ class Model(ABC):
                 manager.note_bypass(plan, request, found.reason.value)
             return await self._ask(request)
         asked = False
+        # From here on others run, and may go on with the messages that were just keyed.
+        request = own_request(request)
 
         async def ask() -> ModelResponse:
             nonlocal asked
@@ -218,7 +232,7 @@ class Model(ABC):
         response = await manager.flights(plan).share(
             (plan.key, plan.mode.writes), ask, client=self, patience=manager.config.lock_timeout_seconds
         )
-        return response if asked else replace(response, shared=True)
+        return response if asked else replace(own_response(response), shared=True)
 
     async def _ask(self, request: Request) -> ModelResponse:
         started = perf_counter()
@@ -241,8 +255,10 @@ class Model(ABC):
 
 
 def _configured(config: CacheConfig | None, **overrides: Any) -> CacheConfig:
-    from spark_cache.config import load_config  # noqa: PLC0415 - pydantic is loaded with the first configuration
+    from spark_cache.config import CacheConfig, load_config  # noqa: PLC0415 - pydantic is loaded with the first configuration
 
+    if config is not None and not isinstance(config, CacheConfig):
+        raise TypeError(f"cache_config takes a CacheConfig, not {type(config).__name__}")
     given = {name: value for name, value in overrides.items() if value is not None}
     if config is None:
         return load_config(**given)

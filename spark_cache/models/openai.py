@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
 
 import orjson
 
@@ -19,10 +20,12 @@ from spark_cache.models.openai_chat import body_of, read_answer, stop_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
 
     from openai import AsyncOpenAI
     from openai._legacy_response import LegacyAPIResponse
 
+    from spark_cache.config import CacheConfig
     from spark_cache.models.response import ModelResponse
     from spark_cache.types import Request
 
@@ -34,7 +37,10 @@ _OWN_ENDPOINT = "https://api.openai.com/v1"
 _CHOOSE_ADDRESS = ("data_residency", "provider")
 """Arguments by which the SDK chooses the address itself."""
 
-_SDK_HEADERS = re.compile(r"accept|content-type|user-agent|openai-organization|openai-project|x-stainless-.*")
+_SDK_HEADERS = re.compile(
+    r"accept|accept-encoding|connection|content-type|user-agent|openai-organization|openai-project|x-stainless-.*"
+)
+"""Headers that the SDK and its HTTP client send by themselves."""
 
 
 class OpenAIModel(Model):
@@ -45,11 +51,16 @@ class OpenAIModel(Model):
         client: An ``openai.AsyncOpenAI`` of yours, for one event loop; you close it.
         client_args: Arguments for the client that is made when the first call goes out, one for each event loop:
             ``api_key``, ``base_url``, …
-        **options: ``params`` and those of the cache: see :class:`Model`.
+        params: Parameters of every call, such as ``{"temperature": 0}``; those of a call win.
+        enable_cache: Whether answers are cached. This and what follows comes from :func:`spark_cache.load_config` where it
+            is left at None.
+        cache_ttl_seconds: How long an answer may be served: seconds, or text such as ``"24h"``.
+        cache_dir: Where entries are kept.
+        cache_config: A whole configuration, instead of the one that is found.
 
     Raises:
         ConfigError: The configuration cannot be used.
-        TypeError: ``client`` is not an asynchronous one.
+        TypeError: ``client`` is not an asynchronous one, ``model_id`` is no text, or ``cache_config`` no configuration.
         ValueError: Both ``client`` and ``client_args`` are given, or an argument by which the SDK chooses the address.
     """
 
@@ -61,7 +72,11 @@ class OpenAIModel(Model):
         *,
         client: AsyncOpenAI | None = None,
         client_args: Mapping[str, Any] | None = None,
-        **options: Any,
+        params: Mapping[str, Any] | None = None,
+        enable_cache: bool | None = None,
+        cache_ttl_seconds: float | str | None = None,
+        cache_dir: str | PathLike[str] | None = None,
+        cache_config: CacheConfig | None = None,
     ) -> None:
         if client is not None and client_args:
             raise ValueError(
@@ -77,7 +92,14 @@ class OpenAIModel(Model):
                 raise ValueError(
                     f"client_args: with {name!r}, make an AsyncOpenAI yourself and give it as client"
                 )
-        super().__init__(model_id, **options)
+        super().__init__(
+            model_id,
+            enable_cache=enable_cache,
+            cache_ttl_seconds=cache_ttl_seconds,
+            cache_dir=cache_dir,
+            cache_config=cache_config,
+            params=params,
+        )
         self._given_client = client
         self._base_url: str | None = None
         # Connections belong to the event loop that opened them.
@@ -103,12 +125,18 @@ class OpenAIModel(Model):
         return self._base_url
 
     def _endpoint(self) -> str | None:
-        return normalise_endpoint(self._address(), _OWN_ENDPOINT)
+        return normalise_endpoint(self._address() + self._query_of_http_client(), _OWN_ENDPOINT)
+
+    def _query_of_http_client(self) -> str:
+        """What the HTTP client of the caller appends to every address, without credentials."""
+        params = getattr(self._http_client(), "params", None)
+        pairs = (
+            [] if params is None else [pair for pair in params.multi_items() if not is_credential(pair[0])]
+        )
+        return f"?{urlencode(pairs)}" if pairs else ""
 
     def _parameters(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        parameters = {
-            name: value for name, value in super()._parameters(given).items() if not _is_left_out(value)
-        }
+        parameters = dict(super()._parameters(given))
         for name in ("model", "messages"):
             if name in parameters:
                 raise TypeError(
@@ -121,7 +149,27 @@ class OpenAIModel(Model):
             called = parameters.get(name) or {}
             if own and isinstance(called, Mapping):
                 parameters[name] = {**own, **called}
+        self._add_headers_of_http_client(parameters)
         return parameters
+
+    def _is_left_out(self, value: object) -> bool:
+        return _is_left_out(value)
+
+    def _add_headers_of_http_client(self, parameters: dict[str, Any]) -> None:
+        """Add what the HTTP client of the caller sends with every request, unless a header of that name replaces it."""
+        named = parameters.get("extra_headers") or {}
+        if not isinstance(named, Mapping):
+            return
+        taken = {str(name).lower() for name in named}
+        headers = getattr(self._http_client(), "headers", None) or {}
+        added = {name: headers[name] for name in headers if name not in taken and _can_matter(name)}
+        if added:
+            parameters["extra_headers"] = {**added, **named}
+
+    def _http_client(self) -> Any:
+        """The HTTP client that calls go through, where the caller gave one."""
+        # The SDK has no public name for it.
+        return getattr(self._given_client, "_client", None) or self._client_args.get("http_client")
 
     def _own_headers(self) -> dict[str, str]:
         """The headers of every request that are neither the SDK's own nor credentials."""
@@ -130,9 +178,7 @@ class OpenAIModel(Model):
         else:
             headers = {**_environment_headers(), **(self._client_args.get("default_headers") or {})}
         return {
-            name: value
-            for name, value in headers.items()
-            if isinstance(value, str) and not _SDK_HEADERS.fullmatch(name.lower()) and not is_credential(name)
+            name: value for name, value in headers.items() if isinstance(value, str) and _can_matter(name)
         }
 
     def _own_query(self) -> dict[str, object]:
@@ -182,6 +228,11 @@ class OpenAIModel(Model):
             # Some of these need the SDK's own choice of the address.
             return self._client_args
         return {**self._client_args, "base_url": self._address()}
+
+
+def _can_matter(header: str) -> bool:
+    """Whether a header is neither the SDK's own nor a credential."""
+    return not _SDK_HEADERS.fullmatch(header.lower()) and not is_credential(header)
 
 
 def _is_left_out(value: object) -> bool:

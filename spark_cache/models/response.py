@@ -94,6 +94,10 @@ class ModelResponse:
     def __str__(self) -> str:
         return self.content
 
+    def split(self, sep: str | None = None, maxsplit: int = -1) -> list[str]:
+        """The words of its text, for programs that take an answer for its text; as ``str.split`` gives them."""
+        return self.content.split(sep, maxsplit)
+
     def __repr__(self) -> str:
         calls = f", tool_calls={len(self.tool_calls)}" if self.tool_calls else ""
         return f"ModelResponse({len(self.content)} characters, stop_reason={self.stop_reason!r}{calls}, cached={self.cached})"

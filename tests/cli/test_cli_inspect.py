@@ -143,7 +143,7 @@ def test_a_wrong_configuration_is_one_message(command):
     result = command("stats", "--profile", "developmnt")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Error: ")
+    assert result.stderr.startswith("Error: command line: --profile: ")
     assert "did you mean development?" in result.stderr
 
 

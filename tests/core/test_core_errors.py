@@ -98,3 +98,18 @@ def test_a_replay_miss_says_how_to_record():
     assert "SPARK_CACHE_MODE=read-write" in text
     assert "ab" * 6 + "…" in text
     assert "ab" * 7 not in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "way_out"),
+    [
+        ("disabled", "SPARK_ENABLE_CACHE=true"),
+        ("sensitive", "SPARK_CACHE_ENCRYPTION_KEY"),
+        ("uncacheable", "never recorded"),
+    ],
+)
+def test_a_replay_miss_that_recording_does_not_help_against(reason, way_out):
+    """The error of replay mode advises what helps against its reason."""
+    text = str(CacheMissError(reason, "openai", "gpt-4o"))
+    assert way_out in text
+    assert "SPARK_CACHE_MODE" not in text

@@ -82,3 +82,11 @@ def test_threads_share_a_memo():
         rounds = list(pool.map(lambda _: [remember(value) for value in values], range(24)))
     assert rounds == [expected] * 24
     assert sum(size for _, _, size in remember._remembered.values()) == remember._size <= 16 * _MEGABYTE
+
+
+def test_a_lock_that_nobody_gives_back(counted):
+    """A child forked while another thread held the lock gets its digests, and remembers none."""
+    remember, value = DigestMemo(), "x" * 20_000
+    with remember._lock:
+        assert [remember(value), remember(value)] == [sha256(value.encode()).hexdigest()] * 2
+    assert counted == [value, value]

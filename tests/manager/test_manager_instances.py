@@ -160,3 +160,10 @@ def test_log_level(tmp_path):
     """A configured log level is that of the cache's logger."""
     CacheManager(CacheConfig(cache_dir=tmp_path, log_level="ERROR"))
     assert logging.getLogger("spark_cache").level == logging.ERROR
+
+
+@pytest.mark.parametrize("make", [CacheManager, CacheManager.get_instance])
+def test_a_configuration_of_another_kind(make):
+    """A manager is made of a configuration, and says so when it is given something else."""
+    with pytest.raises(TypeError, match="config takes a CacheConfig, not dict"):
+        make({"enabled": True})

@@ -245,6 +245,39 @@ def test_repr_shows_no_content():
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model_id": None}, "model_id is text, such as 'gpt-4o', not NoneType"),
+        (
+            {"model_id": "gpt-4o", "cache_config": {"enabled": True}},
+            "cache_config takes a CacheConfig, not dict",
+        ),
+    ],
+    ids=["model", "configuration"],
+)
+def test_arguments_of_another_kind(given, message):
+    """What a model cannot be made of is named when it is made."""
+    with pytest.raises(TypeError, match=message):
+        OpenAIModel(**given)
+
+
+def test_repr_of_a_model():
+    """A model shows which one it is, and nothing of its client."""
+    model = OpenAIModel("gpt-4o", client_args={"api_key": "hush"})
+    assert repr(model) == "OpenAIModel('gpt-4o')"
+
+
+def test_answer_for_its_text():
+    """A program that takes an answer for its text finds the words of it, and the text itself."""
+    response = ModelResponse("One, two", "end_turn")
+    assert (str(response), response.split(), response.split(",", 1)) == (
+        "One, two",
+        ["One,", "two"],
+        ["One", " two"],
+    )
+
+
 def test_equality_ignores_the_way():
     """Answers are equal whether they come from the cache or not; they are not hashable, and can be pickled."""
     one = ModelResponse("x", "end_turn", cached=True, latency_seconds=1.0)

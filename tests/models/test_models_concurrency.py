@@ -148,3 +148,29 @@ async def test_model_can_be_used_after_closing(make_model, provider):
         async with model:
             await model.get_text(ask(f"Question {number}"))
     assert provider.calls == 2
+
+
+async def test_messages_that_go_on_meanwhile(make_model, provider, cache_dir, monkeypatch):
+    """A caller that goes on with its messages changes neither the request that was keyed nor what is stored of it."""
+    monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
+    model = make_model()
+    messages = [{"role": "user", "content": [{"text": "One?"}, {"text": "Two?"}]}]
+    asked = [{"role": "user", "content": [{"text": "One?"}, {"text": "Two?"}]}]
+    call = asyncio.create_task(model.get_text(messages))
+    await asyncio.sleep(0)
+    messages[0]["content"].append({"text": "Three?"})
+    messages += ask("Four?")
+    answer = await call
+    (request,) = provider.requests
+    assert [block["text"] for block in request.body["messages"][0]["content"]] == ["One?", "Two?"]
+    assert len(request.body["messages"]) == 1
+    assert "Three?" not in entry_files(cache_dir)[0].read_text()
+    assert await model.get_text(asked) == answer
+
+
+async def test_answers_of_one_call_are_each_caller_s_own(make_model):
+    """What one caller does to its answer is not seen by the others that share the call."""
+    model = make_model()
+    one, other = await asyncio.gather(*(model.get_text(QUESTION) for _ in range(2)))
+    one.raw["choices"].clear()
+    assert len(other.raw["choices"]) == 1

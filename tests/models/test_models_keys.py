@@ -103,6 +103,49 @@ def test_client_of_the_caller_with_defaults(plain):
     assert model.cache_key(QUESTION) == plain.cache_key(QUESTION)
 
 
+HTTP_CLIENTS = {
+    "headers": {"headers": {"X-Route": "b"}},
+    "query": {"params": {"api-version": "2"}},
+    "one name twice": {"params": [("v", "1"), ("v", "2")]},
+}
+
+
+@pytest.mark.parametrize("name", HTTP_CLIENTS)
+async def test_http_client_that_can_change_the_answer(plain, make_model, provider, client_args, name):
+    """What the caller's HTTP client sends with every request is keyed, wherever it is given, and is sent once."""
+    received = []
+
+    async def note(request):
+        received.append(request)
+
+    async with openai.DefaultAsyncHttpxClient(**HTTP_CLIENTS[name], event_hooks={"request": [note]}) as http:
+        made_here = OpenAIModel("gpt-4o", enable_cache=True, client_args={"http_client": http})
+        given = openai.AsyncOpenAI(api_key="test", http_client=http)
+        key = made_here.cache_key(QUESTION)
+        assert key == OpenAIModel("gpt-4o", enable_cache=True, client=given).cache_key(QUESTION)
+        assert key != plain.cache_key(QUESTION)
+        await make_model(client_args={**client_args, "http_client": http}).get_text(QUESTION)
+    (request,) = received
+    assert request.headers.get_list("x-route") == (["b"] if name == "headers" else [])
+    assert [*request.url.params.multi_items()] == [*http.params.multi_items()]
+
+
+async def test_header_of_a_call_replaces_that_of_the_http_client(plain):
+    """A header that a call gives goes before the HTTP client's own of that name, in the key too."""
+    async with openai.DefaultAsyncHttpxClient(headers={"X-Route": "b"}) as http:
+        model = OpenAIModel("gpt-4o", enable_cache=True, client_args={"http_client": http})
+        key = model.cache_key(QUESTION, extra_headers={"x-Route": "c"})
+    assert key == plain.cache_key(QUESTION, extra_headers={"X-Route": "c"})
+
+
+async def test_http_client_that_changes_no_answer(plain):
+    """Credentials of an HTTP client, and what it sends by itself, are no part of a key."""
+    args = {"headers": {"X-Api-Key": "hush"}, "params": {"key": "hush"}}
+    async with openai.DefaultAsyncHttpxClient(**args) as http:
+        model = OpenAIModel("gpt-4o", enable_cache=True, client_args={"http_client": http})
+        assert model.cache_key(QUESTION) == plain.cache_key(QUESTION)
+
+
 def test_headers_of_the_environment(plain, monkeypatch):
     """Headers that the SDK takes from the environment are keyed like those of its arguments."""
     before = plain.cache_key(QUESTION)

@@ -132,6 +132,7 @@ async def test_values_that_mean_nothing_given(make_model, provider):
     model = make_model()
     await model.get_text(QUESTION)
     assert (await model.get_text(QUESTION, temperature=openai.NOT_GIVEN, user=openai.omit)).cached
+    assert (await model.get_text(QUESTION, openai.omit, openai.NOT_GIVEN, openai.omit)).cached
     assert provider.calls == 1
 
 
