@@ -1,10 +1,13 @@
-"""What an encrypted hit costs beyond a plain one, against what Fernet alone takes for the same answer.
+"""What an encrypted hit costs beyond a plain one, against what Fernet alone adds to it for the same answer.
 
     python benchmarks/encrypted_hit.py
 
-The promise: an encrypted hit costs at most the plain hit plus 1.3 times a Fernet decryption of the same size. The three are
-measured in turns, in short batches, by the processor time of the thread, and the fastest batch counts: whatever else the machine
-does then matters little.
+The promise: an encrypted hit costs at most the plain hit plus 1.3 times a Fernet decryption of the same size. The decryption is
+measured where it takes place: right after a plain hit. (In a loop of its own it is faster, as the processor then has nothing
+else to keep at hand; that time is shown too.) All are measured in turns, in short batches, by the processor time of the thread,
+and the fastest batch counts: whatever else the machine does then matters little. Every hit is for another request than the one
+before.
+
 Ends with exit code 1 when the promise is broken.
 """
 
@@ -13,6 +16,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from itertools import cycle
+from pathlib import Path
 from time import thread_time
 from typing import TYPE_CHECKING
 
@@ -23,9 +28,12 @@ from spark_cache import CacheConfig, CacheManager
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spark_cache import CacheKey
+
 SIZES = (200, 1_000, 4_000, 20_000, 100_000)
 """Lengths of the answer, in characters."""
 
+REQUESTS = 16
 ALLOWED = 1.3
 BATCHES = 150
 BATCH_SECONDS = 0.002
@@ -33,7 +41,8 @@ BATCH_SECONDS = 0.002
 
 def main() -> int:
     """Measure, print a table, and return the exit code."""
-    print(f"{'answer':>9} {'plain hit':>10} {'encrypted':>10} {'Fernet':>8} {'extra / Fernet':>15}")
+    print(f"{'':>9} {'plain':>8} {'encrypted':>10} {'Fernet after':>13} {'alone in':>9} {'extra /':>8}")
+    print(f"{'answer':>9} {'hit':>8} {'hit':>10} {'a plain hit':>13} {'a loop':>9} {'Fernet':>8}")
     worst = max(measured(size) for size in SIZES)
     print(f"\nat most {worst:.2f} times a Fernet decryption on top of a plain hit; allowed is {ALLOWED}")
     return 0 if worst <= ALLOWED else 1
@@ -47,29 +56,37 @@ def measured(size: int) -> float:
         sealed = CacheManager(
             CacheConfig(enabled=True, cache_dir=sealed_dir, encryption="all", encryption_keys=key)
         )
-        cache_key = plain.generate_cache_key("openai", "gpt-4o", [{"role": "user", "content": "Hello"}])
-        response = {
-            "content": "x" * size,
-            "stop_reason": "end_turn",
-            "usage": {"input_tokens": 15, "output_tokens": 8, "total_tokens": 23},
-        }
-        for cache in (plain, sealed):
-            cache.set(cache_key, "openai", "gpt-4o", None, response)
-            if cache.get(cache_key) != response:
-                raise RuntimeError("the cache does not answer")
-        name = next(iter(sealed.entries())).name
-        with open(f"{sealed_dir}/openai/gpt-4o/{name}.json", "rb") as file:
-            token = json.load(file)["token"]
-        fernet = Fernet(key)
-        costs = fastest(
-            lambda: plain.get(cache_key), lambda: sealed.get(cache_key), lambda: fernet.decrypt(token)
+        keys = cycle([filled(number, size, plain, sealed) for number in range(REQUESTS)])
+        fernet, token = Fernet(key), token_in(Path(sealed_dir))
+        plain_cost, both_cost, sealed_cost, loop_cost = fastest(
+            lambda: plain.get(next(keys)),
+            lambda: (plain.get(next(keys)), fernet.decrypt(token)),
+            lambda: sealed.get(next(keys)),
+            lambda: fernet.decrypt(token),
         )
-    plain_cost, sealed_cost, fernet_cost = costs
+    fernet_cost = both_cost - plain_cost
     extra = (sealed_cost - plain_cost) / fernet_cost
-    print(
-        f"{size:>9,} {plain_cost * 1e6:>7.1f} µs {sealed_cost * 1e6:>7.1f} µs {fernet_cost * 1e6:>5.1f} µs {extra:>15.2f}"
-    )
+    times = [f"{cost * 1e6:.1f} µs" for cost in (plain_cost, sealed_cost, fernet_cost, loop_cost)]
+    print(f"{size:>9,} {times[0]:>8} {times[1]:>10} {times[2]:>13} {times[3]:>9} {extra:>8.2f}")
     return extra
+
+
+def filled(number: int, size: int, *caches: CacheManager) -> CacheKey:
+    """Store the answer of a request in each cache; its key."""
+    key = caches[0].generate_cache_key("openai", "gpt-4o", [{"role": "user", "content": f"Hello {number}"}])
+    usage = {"input_tokens": 15, "output_tokens": 8, "total_tokens": 23}
+    response = {"content": "x" * size, "stop_reason": "end_turn", "usage": usage}
+    for cache in caches:
+        cache.set(key, "openai", "gpt-4o", None, response)
+        if cache.get(key) != response:
+            raise RuntimeError("the cache does not answer")
+    return key
+
+
+def token_in(cache_dir: Path) -> str:
+    """The token of one of the encrypted entries."""
+    token: str = json.loads(next(cache_dir.glob("openai/*/*.json")).read_bytes())["token"]
+    return token
 
 
 def fastest(*calls: Callable[[], object]) -> list[float]:

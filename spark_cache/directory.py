@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,14 @@ class Directory:
     Args:
         path: The real path of the directory.
         config: The configuration it is first opened with.
+        suspect: Whether others may have a hand in where it lies, so that it is not used.
         clock: The time in seconds since the epoch.
         sink: Where events go.
     """
 
-    def __init__(self, path: str, config: CacheConfig, *, clock: Callable[[], float], sink: Sink) -> None:
+    def __init__(
+        self, path: str, config: CacheConfig, *, suspect: bool, clock: Callable[[], float], sink: Sink
+    ) -> None:
         self.path = path
         self.clock = clock
         self._sink = sink
@@ -53,6 +57,7 @@ class Directory:
                 path,
                 clock=clock,
                 commit_entries=config.commit_entries,
+                suspect=suspect,
                 expired=expired,
                 on_removed=self._removed,
             )
@@ -107,6 +112,14 @@ class Directory:
             )
 
 
+def _is_everybodys(folder: str) -> bool:
+    """Whether every user of the machine may make something in a folder, such as what a link leads to."""
+    try:
+        return bool(os.stat(folder).st_mode & stat.S_IWOTH)
+    except OSError:
+        return False
+
+
 def _entry_expired(data: bytes, now: float) -> bool:
     described = describe(data, "")
     return isinstance(described, EntryMeta) and described.expired(now)
@@ -117,7 +130,7 @@ def _never_expired(data: bytes, now: float) -> bool:  # noqa: ARG001 - the signa
 
 
 # Kept as long as the process: its figures, and the entries of a memory store, outlive the model that made them.
-_open: dict[tuple[str, str, int], Directory] = {}
+_open: dict[tuple[str, str, bool, int], Directory] = {}
 _open_lock = Lock()
 
 
@@ -131,10 +144,11 @@ def open_directory(path: str, config: CacheConfig, *, clock: Callable[[], float]
         sink: Where events go.
     """
     real = os.path.realpath(path)
+    suspect = os.path.islink(path) and _is_everybodys(os.path.dirname(real))
+    name = config.store, real, suspect, id(clock)
     with _open_lock:
-        directory = _open.get((config.store, real, id(clock)))
+        directory = _open.get(name)
         if directory is None:
-            directory = Directory(real, config, clock=clock, sink=sink)
-            _open[(config.store, real, id(clock))] = directory
+            directory = _open[name] = Directory(real, config, suspect=suspect, clock=clock, sink=sink)
     directory.adopt(config)
     return directory

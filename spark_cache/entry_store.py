@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
+from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -95,11 +94,11 @@ class EntryStore:
         except StoreError as error:
             self.directory.tell("read", error.cause, profile=self._profile)
 
-    def _names(self, key: str) -> tuple[str, ...]:
+    def _names(self, key: str) -> Iterator[str]:
         if self._ring is None:
-            return (entry_name(key),)
+            return iter((entry_name(key),))
         names = self._ring.names(key)
-        return (*names, entry_name(key), names[0])
+        return chain(names, _after(names, key))
 
     def open(
         self,
@@ -124,21 +123,23 @@ class EntryStore:
         except StoreError as error:
             self.directory.tell("read", error.cause, profile=self._profile)
             return Miss(MissReason.UNREADABLE, error.cause)
-        self.directory.recovered("read")
         if isinstance(data, MissReason):
             return Miss(data)
+        self.directory.recovered("read")
         if policy is None:
             about = describe(data, at.name)
             if isinstance(about, MissReason):
                 return Miss(about)
             policy = self.config.policy(about.provider, about.model_id)
             sealed = needs_sealing(policy, sensitive=False)
-        moved = self._ring is not None and at.name != entry_name(key)
-        entry = decode(data, key, ring=self._ring, namespace=policy.namespace, sealed_only=sealed or moved)
-        if entry is MissReason.PLAIN_REFUSED and moved:
+        sealed = sealed or (self._ring is not None and at.name != entry_name(key))
+        entry = decode(data, key, ring=self._ring, namespace=policy.namespace, sealed_only=sealed)
+        if isinstance(entry, CacheEntry):
+            return entry
+        if entry is MissReason.PLAIN_REFUSED and at.name != entry_name(key):
             # Plain text under a name that only a key gives: somebody put it there.
             return Miss(MissReason.WRONG_KEY)
-        return Miss(entry) if isinstance(entry, MissReason) else entry
+        return Miss(entry)
 
     def fresh(self, found: CacheEntry | Miss, policy: Policy, mode: Mode) -> Hit | Miss:
         """Judge the age of an entry; replay takes it whatever its age."""
@@ -182,6 +183,9 @@ class EntryStore:
         name = ""
         folders = folder_name(key.provider), folder_name(key.model_id)
         for tried in self._names(key):
+            if tried == name and result.reason is not MissReason.ABSENT:
+                # Nothing was moved to the first place: something stands there.
+                break
             at = Address(*folders, tried)
             name = name or tried
             entry = self.open(at, key, policy=policy, sealed=sealed, note_use=mode.writes)
@@ -249,7 +253,7 @@ class EntryStore:
             if name == at.name:
                 continue
             try:
-                self.directory.store.remove(replace(at, name=name))
+                self.directory.store.remove(at._replace(name=name))
             except StoreError as error:
                 self.directory.tell("remove", error.cause, profile=self._profile)
 
@@ -264,28 +268,19 @@ class EntryStore:
         started: float,
     ) -> None:
         """Count and log what a lookup came to."""
-        ledger, keep = self.directory.ledger, mode.writes
-        if isinstance(found, Hit):
-            tokens, seconds = _spared(found.entry.response)
-            ledger.record(
-                "hit",
-                provider=provider,
-                model=model,
-                profile=self._profile,
-                keep=keep,
-                tokens=tokens,
-                seconds=seconds,
-            )
-        else:
-            ledger.record(
-                "miss",
-                provider=provider,
-                model=model,
-                profile=self._profile,
-                keep=keep,
-                reason=found.reason.value,
-            )
-        if not self._sink.wants(logging.WARNING):
+        tokens, seconds = _spared(found.entry.response) if isinstance(found, Hit) else (0, 0.0)
+        self.directory.ledger.record(
+            "hit" if isinstance(found, Hit) else "miss",
+            provider=provider,
+            model=model,
+            profile=self._profile,
+            keep=mode.writes,
+            reason="" if isinstance(found, Hit) else found.reason.value,
+            tokens=tokens,
+            seconds=seconds,
+        )
+        # Asked before anything is put together for it: most programs let no hit through.
+        if not self._sink.wants(CacheHit.level if isinstance(found, Hit) else CacheCorrupt.level):
             return
         about = {"provider": provider, "model": model, "key": name[:12], "operation": operation}
         if isinstance(found, Hit):
@@ -327,6 +322,12 @@ class EntryStore:
             described = describe(data, stored.address.name)
             if not isinstance(described, MissReason):
                 yield stored.address, described
+
+
+def _after(names: tuple[str, ...], key: str) -> Iterator[str]:
+    """What is looked for once the names under the encryption keys were."""
+    yield entry_name(key)
+    yield names[0]
 
 
 def _understood(found: Hit | Miss, read: Reader | None) -> Hit | Miss:

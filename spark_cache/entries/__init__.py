@@ -15,7 +15,7 @@ from spark_cache.entries.codec import (
     parse,
 )
 from spark_cache.entries.entry import CacheEntry
-from spark_cache.entries.sealed import decode_sealed, open_document, seal_bytes
+from spark_cache.entries.sealed import open_document, seal_bytes
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def decode(
     if isinstance(document, MissReason):
         return document
     if "token" in document:
-        return decode_sealed(document, key, ring, namespace)
+        opened = open_document(document, ring)
+        return opened if isinstance(opened, MissReason) else decode_document(opened[1], key, namespace)
     if sealed_only:
         return MissReason.PLAIN_REFUSED
     return decode_document(document, key, namespace)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from hashlib import _Hash
 
 __all__ = ["KeyRing"]
 
@@ -22,13 +23,22 @@ _NAME_INFO = b"spark-cache entry name v1"
 
 _ID_BYTES = 8
 _NAME_KEY_BYTES = 32
+_BLOCK_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Key:
     id: str
-    name_key: bytes
+    inner: _Hash
+    outer: _Hash
     fernet: Fernet
+
+    def name(self, text: bytes) -> str:
+        """HMAC-SHA256 in hex, from the two states that its key gives: ``hmac`` would prepare them anew, at three times the cost."""
+        inner, outer = self.inner.copy(), self.outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.hexdigest()
 
 
 class KeyRing:
@@ -60,7 +70,7 @@ class KeyRing:
     def names(self, cache_key: str) -> tuple[str, ...]:
         """The file name of an entry under each key, newest first: without the key, no guess of a request can be checked."""
         text = cache_key.encode("utf-8", "surrogatepass")
-        return tuple([hmac.digest(key.name_key, text, "sha256").hex() for key in self._keys])
+        return tuple([key.name(text) for key in self._keys])
 
     def seal(self, body: bytes) -> tuple[str, str]:
         """Encrypt with the newest key; its id, and the token."""
@@ -80,8 +90,12 @@ class KeyRing:
 
 def _derived(key: str) -> _Key:
     secret = urlsafe_b64decode(key)
+    block = _derive(secret, _NAME_INFO, _NAME_KEY_BYTES).ljust(_BLOCK_BYTES, b"\0")
     return _Key(
-        _derive(secret, _ID_INFO, _ID_BYTES).hex(), _derive(secret, _NAME_INFO, _NAME_KEY_BYTES), Fernet(key)
+        id=_derive(secret, _ID_INFO, _ID_BYTES).hex(),
+        inner=sha256(bytes(byte ^ 0x36 for byte in block)),
+        outer=sha256(bytes(byte ^ 0x5C for byte in block)),
+        fernet=Fernet(key),
     )
 
 

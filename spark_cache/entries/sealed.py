@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from spark_cache.entries.codec import SCHEMA_VERSION, decode_document, other_version, parse
+from spark_cache.entries.codec import SCHEMA_VERSION, other_version, parse
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
     from spark_cache.entries.entry import CacheEntry
     from spark_cache.entries.keyring import KeyRing
 
-__all__ = ["decode_sealed", "open_document", "seal_bytes"]
+__all__ = ["open_document", "seal_bytes"]
 
 _IN_THE_OPEN = ("timestamp", "ttl", "provider", "model_id")
 _open_fields = itemgetter(*_IN_THE_OPEN)
@@ -40,24 +40,6 @@ def seal_bytes(plain: bytes, entry: CacheEntry, ring: KeyRing) -> bytes:
         "token": token,
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def decode_sealed(
-    document: dict[str, Any], key: str | None, ring: KeyRing | None, namespace: str | None
-) -> CacheEntry | MissReason:
-    """Open an encrypted entry.
-
-    Args:
-        document: What :func:`spark_cache.entries.codec.parse` read.
-        key: The key that was asked for; None takes whatever key, and whatever namespace, the entry has.
-        ring: The keys at hand.
-        namespace: The reader's namespace.
-
-    Returns:
-        The entry, or why it answers nothing.
-    """
-    opened = open_document(document, ring)
-    return opened if isinstance(opened, MissReason) else decode_document(opened[1], key, namespace)
 
 
 def open_document(

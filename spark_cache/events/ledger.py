@@ -227,7 +227,8 @@ class Ledger:
         _claim_file(path)
         try:
             self._add(path, lines)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            # The second is what Python makes of SQLite's own message when it quotes the damage.
             if isinstance(error, sqlite3.OperationalError):
                 raise
             # Damaged: the past figures are lost, the coming ones need not be.
@@ -252,7 +253,7 @@ class Ledger:
                 sqlite3.connect(f"file:{_quoted(self._path())}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)
             ) as database:
                 rows = database.execute(_ALL).fetchall()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             return None
         return {Line(*row[:6]): Sums(*row[6:]) for row in rows}
 

@@ -95,7 +95,7 @@ class FileStore:
                 raise StoreError("read", "the entry belongs to another user")
             now = self._clock()
             # Either way: a time ahead of the clock would pass for the latest use until the clock is there.
-            if abs(now - modified) > _USE_RESOLUTION:
+            if abs(now - modified) > _USE_RESOLUTION and not self._leads_out(at):
                 _note_use(path, now)
         return data
 
@@ -107,6 +107,8 @@ class FileStore:
         """
         if self._suspect:
             raise StoreError("write", _SUSPECT)
+        if self._leads_out(at):
+            raise StoreError("write", "a folder of entries is a symbolic link")
         if len(data) > MAX_BYTES or not self._upkeep.fits(len(data)):
             return False
         try:
@@ -130,6 +132,8 @@ class FileStore:
         Raises:
             StoreError: It is there and could not be removed.
         """
+        if self._leads_out(at):
+            return False
         path = self.path(at)
         try:
             os.unlink(path)
@@ -158,6 +162,11 @@ class FileStore:
     def path(self, at: Address) -> str:
         """The path of the file of an entry."""
         return f"{self.root}/{at.provider_folder}/{at.model_folder}/{at.name}{_ENDING}"
+
+    def _leads_out(self, at: Address) -> bool:
+        """Whether a link stands in place of a folder of entries: what it leads to is not the cache's to change."""
+        provider = f"{self.root}/{at.provider_folder}"
+        return os.path.islink(provider) or os.path.islink(f"{provider}/{at.model_folder}")
 
     def _scan_folder(self, provider: str, model: str) -> Iterator[Stored]:
         try:
@@ -230,7 +239,9 @@ def _folders(path: str) -> list[str]:
 
 def _note_use(path: str, now: float) -> None:
     try:
-        os.utime(path, (now, now), follow_symlinks=False)
+        # Under two names, such as a backup's by hard links, the file is not the cache's alone.
+        if os.lstat(path).st_nlink == 1:
+            os.utime(path, (now, now), follow_symlinks=False)
     except OSError:
         # Least recently used is then judged by an older time; the answer is right all the same.
         return

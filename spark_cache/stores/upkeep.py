@@ -146,8 +146,10 @@ class Upkeep:
 
     def _note_sweep(self) -> None:
         now = self._clock()
-        with open(self._marker, "a", opener=_owner_only):
-            pass
+        with open(self._marker, "a", opener=_owner_only) as marker:
+            # The umask may have taken from the owner too; a file that has another name as well is somebody else's.
+            if os.fstat(marker.fileno()).st_nlink == 1:
+                os.fchmod(marker.fileno(), 0o600)
         os.utime(self._marker, (now, now))
 
 

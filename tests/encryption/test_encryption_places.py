@@ -1,0 +1,182 @@
+"""Files and folders are their owner's alone, and whatever somebody put in a place changes nothing outside of the cache."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+from encryption_world import NEW, OLD, answer, ask, entry_files, manager_of, put, turn
+
+from spark_cache.entries.keyring import KeyRing
+from spark_cache.errors import StoreError
+
+OUTSIDE = b"not yours"
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A file outside of the cache; it has to be the same afterwards, to its time."""
+    path = tmp_path / "outside" / "file"
+    path.parent.mkdir()
+    path.write_bytes(OUTSIDE)
+    os.utime(path, (1e9, 1e9))
+    before = _look(path)
+    yield path
+    assert _look(path) == before
+    assert os.listdir(path.parent) == ["file"]
+
+
+def _look(path):
+    status = path.stat()
+    return path.read_bytes(), status.st_mode, status.st_mtime, status.st_uid
+
+
+def modes(folder):
+    """The modes of everything below a folder, and of itself, by kind."""
+    paths = [folder, *folder.rglob("*")]
+    return {(path.is_dir(), stat.S_IMODE(path.lstat().st_mode)) for path in paths}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277, 0o777])
+def test_the_umask_changes_no_mode(cache_dir, umask):
+    """Files have mode 0600 and folders 0700, also through a rotation, whatever the umask takes or leaves."""
+    before = os.umask(umask)
+    try:
+        put(manager_of(cache_dir, OLD), "one")
+        cache = manager_of(cache_dir, NEW, OLD)
+        cache.get(ask(cache, "one"))
+        turn(cache, NEW, OLD)
+        cache._entries.directory.ledger.flush()
+    finally:
+        os.umask(before)
+    assert len(entry_files(cache_dir)) == 1
+    assert modes(cache_dir) == {(True, 0o700), (False, 0o600)}
+
+
+def test_a_directory_of_another_user_is_not_used(cache_dir, sink, monkeypatch):
+    """Nothing is read from it or written to it, and one warning says why."""
+    key = put(manager_of(cache_dir, NEW), "one")
+    before = {
+        path: path.stat().st_mtime_ns for path in cache_dir.rglob("*") if ".spark-cache" not in path.parts
+    }
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    cache = manager_of(cache_dir, NEW, sink=sink, clock=lambda: 2e9)
+    assert cache.get(key) is None
+    assert not cache.set(ask(cache, "two"), "openai", "gpt-4o", {}, answer("two"))
+    assert {
+        path: path.stat().st_mtime_ns for path in cache_dir.rglob("*") if ".spark-cache" not in path.parts
+    } == before
+    told = [(event.operation, event.error) for event in sink.events if event.name == "cache.error"]
+    assert told == [
+        ("read", "the entry belongs to another user"),
+        ("write", "the directory belongs to another user"),
+    ]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_into_everybodys_place_is_not_used(tmp_path, sink, exists):
+    """A cache directory that is a link to where anybody may make files is neither read nor written, and the warning says why."""
+    public = tmp_path / "public"
+    public.mkdir()
+    public.chmod(0o1777)
+    target = public / "cache"
+    if exists:
+        put(manager_of(target, NEW), "one")
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    cache = manager_of(link, NEW, sink=sink)
+    key = ask(cache, "one")
+    assert cache.get(key) is None
+    assert not cache.set(key, "openai", "gpt-4o", {}, answer("two"))
+    assert target.exists() == exists
+    told = {event.error for event in sink.events if event.name == "cache.error"}
+    assert told == {"the directory is a symbolic link into a place that everybody may write to"}
+
+
+def test_a_link_to_a_place_of_ones_own_is_used(tmp_path):
+    """A link that nobody else has a hand in is as good as the directory."""
+    (tmp_path / "link").symlink_to(tmp_path / "cache")
+    cache = manager_of(tmp_path / "link", NEW)
+    assert cache.get(put(cache, "one")) == answer("answer to one")
+
+
+TRICKS = {
+    "symlink": lambda path, outside: path.symlink_to(outside),
+    "hard link": lambda path, outside: path.hardlink_to(outside),
+    "pipe": lambda path, _outside: os.mkfifo(path),
+    "folder": lambda path, _outside: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_trick_in_place_of_an_entry_is_a_miss(cache_dir, outside, trick):
+    """It is neither followed nor waited for nor written through, whether it is read, replaced, rotated or removed."""
+    cache = manager_of(cache_dir, NEW, OLD, clock=lambda: 2e9)
+    for name in KeyRing([NEW, OLD]).names(ask(cache, "one")):
+        path = cache_dir / "openai" / "gpt-4o" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        TRICKS[trick](path, outside)
+    key = ask(cache, "one")
+    assert cache.get(key) is None
+    turn(cache, NEW, OLD)
+    assert cache.set(key, "openai", "gpt-4o", {}, answer("one")) == (trick != "folder")
+    assert cache.get(key) == (answer("one") if trick != "folder" else None)
+    if trick != "folder":
+        assert cache.remove_entry(key)
+
+
+def test_a_hard_link_to_a_whole_entry_is_not_touched(cache_dir, tmp_path):
+    """A use is noted in the time of the cache's own files alone: a copy by hard links, such as a backup, stays as it was."""
+    cache = manager_of(cache_dir, NEW, clock=lambda: 2e9)
+    key = put(cache, "one")
+    (path,) = entry_files(cache_dir)
+    backup = tmp_path / "backup.json"
+    backup.hardlink_to(path)
+    os.utime(backup, (1e9, 1e9))
+    assert cache.get(key) == answer("answer to one")
+    assert backup.stat().st_mtime == 1e9
+
+
+@pytest.mark.parametrize("place", ["openai", "openai/gpt-4o"])
+def test_a_linked_folder_is_not_written_through(cache_dir, outside, place):
+    """A folder of entries that leads out of the cache gets nothing."""
+    path = cache_dir / place
+    path.parent.mkdir(parents=True)
+    path.symlink_to(outside.parent)
+    cache = manager_of(cache_dir, NEW)
+    key = ask(cache, "one")
+    assert not cache.set(key, "openai", "gpt-4o", {}, answer("one"))
+    assert cache.get(key) is None
+    cache.clear_all()
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.parametrize(
+    "place", [".spark-cache", ".spark-cache/temporary", ".spark-cache/ledger.sqlite3", ".gitignore"]
+)
+def test_a_trick_in_place_of_what_the_cache_keeps_for_itself(cache_dir, outside, trick, place):
+    """Neither the folder of temporary files nor the ledger leads out of the cache."""
+    path = cache_dir / place
+    path.parent.mkdir(parents=True)
+    TRICKS[trick](path, outside if place[-1] in "3e" else outside.parent if trick == "symlink" else outside)
+    cache = manager_of(cache_dir, NEW)
+    key = ask(cache, "one")
+    cache.set(key, "openai", "gpt-4o", {}, answer("one"))
+    assert cache.get(key) in (None, answer("one"))
+    cache._entries.directory.ledger.flush()
+    cache.get_stats()
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_trick_in_place_of_the_lock_of_a_rotation(cache_dir, outside, trick):
+    """A lock is neither followed out of the cache nor written to."""
+    put(manager_of(cache_dir, OLD), "one")
+    TRICKS[trick](cache_dir / ".spark-cache" / "rotation.lock", outside)
+    new = manager_of(cache_dir, NEW, OLD)
+    if trick in ("symlink", "folder"):
+        with pytest.raises(StoreError, match="cannot lock the directory"):
+            turn(new, NEW, OLD)
+    else:
+        assert turn(new, NEW, OLD).moved == 1
+    assert new.get(ask(new, "one")) == answer("answer to one")

@@ -1,0 +1,329 @@
+"""Rotation: every entry comes under the newest key, while programs read and write, and whatever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from encryption_harness import QUESTIONS
+from encryption_world import (
+    NEW,
+    OLD,
+    OTHER,
+    answer,
+    ask,
+    encrypt_all,
+    entry_files,
+    harness,
+    id_of,
+    key_ids,
+    manager_of,
+    put,
+    store_of,
+    turn,
+)
+
+from spark_cache.entries import decode, unseal
+from spark_cache.entries.keyring import KeyRing
+from spark_cache.errors import StoreError
+from spark_cache.rotation import Census, alone, count, decrypt, purge
+
+
+def nothing() -> None:
+    """Nobody watches."""
+
+
+def counted(cache) -> Census:
+    """The entries of a cache under each key."""
+    return count(store_of(cache), step=nothing)
+
+
+def test_rotation_moves_every_entry_to_the_newest_key(cache_dir):
+    """Also those of plain-text keys and of other namespaces; plain entries stay as they are."""
+    put(manager_of(cache_dir), "plain")
+    for namespace in (None, "team"):
+        old = manager_of(cache_dir, OLD, namespace=namespace)
+        put(old, "one")
+        old.set(f"text of {namespace}", "openai", "gpt-4o", {}, answer("two"))
+    new = manager_of(cache_dir, NEW, OLD)
+    assert turn(new, NEW, OLD).moved == 4
+    assert key_ids(cache_dir) == {id_of(NEW), None}
+    for namespace in (None, "team"):
+        alone_with_new = manager_of(cache_dir, NEW, namespace=namespace)
+        assert alone_with_new.get(ask(alone_with_new, "one")) == answer("answer to one")
+        assert alone_with_new.get(f"text of {namespace}") == answer("two")
+
+
+def test_rotation_keeps_what_is_inside_byte_for_byte(cache_dir, clock):
+    """The time of storing, the lifetime and everything else are those of before."""
+    put(manager_of(cache_dir, OLD, clock=clock, store_requests=True), "one", ttl_seconds=1234)
+    ring = KeyRing([NEW, OLD])
+    _, before = unseal(entry_files(cache_dir)[0].read_bytes(), ring)
+    turn(manager_of(cache_dir, NEW, OLD, clock=clock), NEW, OLD)
+    (path,) = entry_files(cache_dir)
+    entry, after = unseal(path.read_bytes(), ring)
+    assert before == after
+    assert (entry.timestamp, entry.ttl, entry.request) == (clock.now, 1234, {"messages": "one"})
+
+
+def test_the_old_key_opens_nothing_afterwards(cache_dir):
+    """Whoever has the old key alone finds no entry, and opens none."""
+    key = put(manager_of(cache_dir, OLD), "one")
+    turn(manager_of(cache_dir, NEW, OLD), NEW, OLD)
+    assert manager_of(cache_dir, OLD).get(key) is None
+    assert [decode(path.read_bytes(), ring=KeyRing([OLD])) for path in entry_files(cache_dir)] == [
+        "undecryptable"
+    ]
+
+
+def test_a_second_rotation_has_nothing_to_do(cache_dir):
+    """What is done is not done again."""
+    put(manager_of(cache_dir, OLD), "one")
+    new = manager_of(cache_dir, NEW, OLD)
+    turn(new, NEW, OLD)
+    before = [path.stat().st_ino for path in entry_files(cache_dir)]
+    assert turn(new, NEW, OLD).moved == 0
+    assert [path.stat().st_ino for path in entry_files(cache_dir)] == before
+
+
+def test_a_newer_answer_is_not_overwritten(cache_dir, clock):
+    """Where a newer answer stands under the new key, the old one goes."""
+    new = manager_of(cache_dir, NEW, OLD, clock=clock)
+    key = put(new, "one", "newer")
+    (newer,) = entry_files(cache_dir)
+    kept = newer.read_bytes()
+    clock.now -= 60
+    put(manager_of(cache_dir, OLD, clock=clock), "one", "older")
+    newer.write_bytes(kept)
+    done = turn(new, NEW, OLD)
+    assert (done.moved, done.superseded) == (0, 1)
+    assert new.get(key) == answer("newer")
+    assert key_ids(cache_dir) == {id_of(NEW)}
+
+
+@pytest.mark.parametrize("state", ["older", "broken"])
+def test_an_older_or_broken_answer_gives_way(cache_dir, clock, state):
+    """What stands under the new name and is older, or no entry at all, keeps nothing from its place."""
+    new = manager_of(cache_dir, NEW, OLD, clock=clock)
+    key = put(new, "one", "older")
+    (path,) = entry_files(cache_dir)
+    older = path.read_bytes() if state == "older" else b"broken"
+    clock.now += 60
+    put(manager_of(cache_dir, OLD, clock=clock), "one", "newer")
+    path.write_bytes(older)
+    assert turn(new, NEW, OLD).moved == 1
+    assert new.get(key) == answer("newer")
+
+
+def test_an_entry_of_a_later_release_keeps_its_place(cache_dir):
+    """What this release cannot judge is not removed; the old entry stays beside it, and is told of."""
+    new = manager_of(cache_dir, NEW, OLD)
+    put(new, "one")
+    (path,) = entry_files(cache_dir)
+    later = json.dumps(json.loads(path.read_bytes()) | {"schema": 2}).encode()
+    put(manager_of(cache_dir, OLD), "one")
+    path.write_bytes(later)
+    assert turn(new, NEW, OLD).unusable == {"unwritten": 1}
+    assert path.read_bytes() == later
+    assert len(entry_files(cache_dir)) == 2
+
+
+def test_an_answer_stored_at_the_very_moment_wins(cache_dir, monkeypatch):
+    """A program that stores a newer answer just before the old one is put in place keeps it."""
+    put(manager_of(cache_dir, OLD), "one", "older")
+    new = manager_of(cache_dir, NEW, OLD)
+    link = os.link
+
+    def interrupted(*arguments, **options):
+        monkeypatch.setattr(os, "link", link)
+        put(new, "one", "newer")
+        link(*arguments, **options)
+
+    monkeypatch.setattr(os, "link", interrupted)
+    turn(new, NEW, OLD)
+    assert new.get(ask(new, "one")) == answer("newer")
+    assert key_ids(cache_dir) == {id_of(NEW)}
+
+
+def test_an_entry_removed_at_the_very_moment_stays_removed(cache_dir, monkeypatch):
+    """What somebody removes while it is being moved does not come back under its new name."""
+    put(manager_of(cache_dir, OLD), "one")
+    new = manager_of(cache_dir, NEW, OLD)
+    link = os.link
+
+    def interrupted(*arguments, **options):
+        monkeypatch.setattr(os, "link", link)
+        assert new.remove_entry(ask(new, "one"))
+        link(*arguments, **options)
+
+    monkeypatch.setattr(os, "link", interrupted)
+    assert turn(new, NEW, OLD).moved == 0
+    assert entry_files(cache_dir) == []
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_reader_does_not_miss_an_entry_that_is_moved_meanwhile(cache_dir, monkeypatch, as_text):
+    """Between looking under the new name and under the old one, the entry may move: it is found all the same."""
+    key = put(manager_of(cache_dir, OLD), "one")
+    reader, store = manager_of(cache_dir, NEW, OLD), store_of(manager_of(cache_dir, NEW, OLD))
+    old_name = KeyRing([OLD]).names(key)[0]
+    waiting, moved = [old_name], []
+
+    def rotate_before(look, name):
+        if name in waiting:
+            waiting.clear()
+            moved.append(turn(reader, NEW, OLD).moved)
+        return look()
+
+    read, find = store.read, store.find
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            store,
+            "read",
+            lambda at, note_use: rotate_before(lambda: read(at, note_use=note_use), at.name * (not as_text)),
+        )
+        patch.setattr(store, "find", lambda name: rotate_before(lambda: find(name), name))
+        assert reader.get(str(key) if as_text else key) == answer("answer to one")
+    assert moved == [1]
+
+
+def test_an_entry_out_of_its_place_is_not_helped_back(cache_dir):
+    """A copy under another name answers nothing before and after, and is told of."""
+    put(manager_of(cache_dir, OLD), "one")
+    (path,) = entry_files(cache_dir)
+    path.rename(path.with_name("ab" * 32 + ".json"))
+    new = manager_of(cache_dir, NEW, OLD)
+    assert turn(new, NEW, OLD).unusable == {"wrong_key": 1}
+    assert new.get(ask(new, "one")) is None
+
+
+def test_entries_of_a_lost_key_are_told_of_and_stay(cache_dir):
+    """What no key at hand opens is left as it is."""
+    put(manager_of(cache_dir, OTHER), "one")
+    assert turn(manager_of(cache_dir, NEW, OLD), NEW, OLD).unusable == {"undecryptable": 1}
+    assert key_ids(cache_dir) == {id_of(OTHER)}
+
+
+def test_only_one_rotates_at_a_time(cache_dir):
+    """A second one is refused, and says why."""
+    put(manager_of(cache_dir, OLD), "one")
+    with alone(str(cache_dir)), pytest.raises(StoreError, match="another process is moving its entries"):
+        turn(manager_of(cache_dir, NEW, OLD), NEW, OLD)
+    assert turn(manager_of(cache_dir, NEW, OLD), NEW, OLD).moved == 1
+
+
+def test_rotating_nothing_makes_nothing(cache_dir):
+    """A directory that is not there is not made."""
+    assert turn(manager_of(cache_dir, NEW), NEW).moved == 0
+    assert not cache_dir.exists()
+
+
+def test_a_full_disk_loses_nothing(cache_dir, monkeypatch):
+    """What cannot be written under its new name stays under its old one."""
+    key = put(manager_of(cache_dir, OLD), "one")
+    new = manager_of(cache_dir, NEW, OLD)
+
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", full)
+        with pytest.raises(StoreError, match="ENOSPC"):
+            turn(new, NEW, OLD)
+    assert new.get(key) == answer("answer to one")
+
+
+def test_a_rotation_killed_at_any_step_loses_nothing(tmp_path):
+    """Killed at each of its calls to the system, it leaves every answer, and can be taken up again."""
+    steps = harness("steps", "rotate", str(tmp_path))
+    assert steps > 30
+    for step in range(1, steps + 1):
+        cache_dir = tmp_path / f"{step:03}"
+        new = manager_of(cache_dir, NEW, OLD)
+        for text in ("one", "two", "three"):
+            assert new.get(ask(new, text)) == answer(f"answer to {text}")
+        turn(new, NEW, OLD)
+        assert (key_ids(cache_dir), len(entry_files(cache_dir))) == ({id_of(NEW)}, 3)
+
+
+def test_rotation_under_live_traffic(cache_dir):
+    """Four processes read and write, all are killed at random: no wrong answer, nothing lost, nothing left under the old key."""
+    wrong = harness("traffic", str(cache_dir), "7")
+    assert wrong == 0
+    assert key_ids(cache_dir) == {id_of(NEW)}
+    assert len(entry_files(cache_dir)) == QUESTIONS
+    new, old = manager_of(cache_dir, NEW), manager_of(cache_dir, OLD)
+    for number in range(QUESTIONS):
+        text = f"question {number}"
+        assert new.get(ask(new, text))["content"].startswith(f"{text} at")
+        assert old.get(ask(old, text)) is None
+
+
+# -- into encryption and out of it ------------------------------------------------------------------
+
+
+def test_plain_entries_are_encrypted_in_place(cache_dir):
+    """Afterwards nothing is left in the open, and every answer is there."""
+    key = put(manager_of(cache_dir, namespace="team"), "one")
+    cache = manager_of(cache_dir, NEW, namespace="team")
+    assert encrypt_all(cache, NEW).moved == 1
+    assert key_ids(cache_dir) == {id_of(NEW)}
+    assert cache.get(key) == answer("answer to one")
+
+
+def test_encrypting_killed_at_any_step_loses_nothing(tmp_path):
+    """Killed at each of its calls to the system, it leaves every answer, and can be taken up again."""
+    for step in range(1, harness("steps", "encrypt", str(tmp_path)) + 1):
+        cache_dir = tmp_path / f"{step:03}"
+        reader = manager_of(cache_dir, NEW, encryption="sensitive")
+        for text in ("one", "two", "three"):
+            assert reader.get(ask(reader, text)) == answer(f"answer to {text}")
+        encrypt_all(reader, NEW)
+        assert (key_ids(cache_dir), len(entry_files(cache_dir))) == ({id_of(NEW)}, 3)
+
+
+def test_encrypted_entries_are_written_in_the_open(cache_dir):
+    """The plain file is the one that would have been written without encryption, byte for byte."""
+    cache = manager_of(cache_dir, NEW)
+    key = put(cache, "one")
+    entry, plain = unseal(entry_files(cache_dir)[0].read_bytes(), KeyRing([NEW]))
+    done = decrypt(store_of(cache), KeyRing([NEW]), may_be_plain=lambda _entry: True, step=nothing)
+    assert done.moved == 1
+    assert (cache_dir / "openai" / "gpt-4o" / f"{key}.json").read_bytes() == plain
+    assert manager_of(cache_dir).get(key) == entry.response
+
+
+def test_what_must_stay_encrypted_is_kept(cache_dir):
+    """An entry that may not be plain is left as it is, and counted."""
+    cache = manager_of(cache_dir, NEW)
+    put(cache, "one")
+    done = decrypt(store_of(cache), KeyRing([NEW]), may_be_plain=lambda _entry: False, step=nothing)
+    assert (done.moved, done.kept, key_ids(cache_dir)) == (0, 1, {id_of(NEW)})
+
+
+# -- what a key is needed for -------------------------------------------------------------------------
+
+
+def test_entries_are_counted_by_key(cache_dir):
+    """Each key, no key, and what cannot be read."""
+    put(manager_of(cache_dir, OLD), "one")
+    put(manager_of(cache_dir, NEW), "two")
+    put(manager_of(cache_dir, NEW), "three")
+    put(manager_of(cache_dir), "four")
+    (cache_dir / "openai" / "gpt-4o" / "ab.json").write_bytes(b"broken")
+    census = counted(manager_of(cache_dir))
+    assert census.entries == {id_of(OLD): 1, id_of(NEW): 2, None: 1}
+    assert census.size_bytes.total() == sum(path.stat().st_size for path in entry_files(cache_dir)) - len(
+        b"broken"
+    )
+    assert census.unreadable == 1
+
+
+def test_purging_removes_the_entries_of_one_key(cache_dir):
+    """The others stay."""
+    put(manager_of(cache_dir, OLD), "one")
+    put(manager_of(cache_dir, NEW), "two")
+    cache = manager_of(cache_dir, NEW)
+    assert purge(store_of(cache), id_of(OLD), step=nothing) == 1
+    assert key_ids(cache_dir) == {id_of(NEW)}
