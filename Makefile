@@ -47,7 +47,7 @@ docs: $(VENV)/.stamp-dev  ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -n -W docs docs/_build/html
 
 clean:  ## remove .venv and everything that is built
-	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.venv build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find spark_cache tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than pyproject.toml once its packages are installed, so that a second run installs nothing.

@@ -63,6 +63,8 @@ class Directory:
             )
         self._told: dict[tuple[str, str], str] = {}
         self._told_lock = Lock()
+        # Directories live as long as the process, and so may this.
+        os.register_at_fork(after_in_child=self.forget)
 
     def adopt(self, config: CacheConfig) -> None:
         """Take on the bounds that one more configuration asks for."""
@@ -72,6 +74,13 @@ class Directory:
             cap_bytes=None if cap is None else cap * _MEGABYTE,
             cleanup_interval=config.cleanup_interval_seconds,
         )
+
+    def forget(self) -> None:
+        """Begin with new locks in a forked child: another thread of the parent may have held the old ones."""
+        global _open_lock  # noqa: PLW0603 - the lock of the registry below is one of them
+        _open_lock = Lock()
+        self._told_lock = Lock()
+        self.store.forget()
 
     def tell(self, operation: str, error: str, *, profile: str | None, hint: str | None = None) -> None:
         """Warn of a fault: once for each cause, until the operation that met it works again."""

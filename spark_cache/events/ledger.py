@@ -298,6 +298,8 @@ def _claim_folder(path: str) -> None:
     try:
         status = os.lstat(path)
     except FileNotFoundError:
+        if os.stat(os.path.dirname(path)).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "the cache directory belongs to another user") from None
         os.mkdir(path, 0o700)
         # The umask may have taken from the owner too.
         os.chmod(path, 0o700)

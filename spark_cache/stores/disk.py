@@ -156,7 +156,8 @@ def make_folder(path: str) -> None:
         os.mkdir(path, 0o700)
     except FileExistsError:
         if not stat.S_ISDIR(os.stat(path).st_mode):
-            raise
+            # The same word as a read of it gives: one cause is told once.
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
     except FileNotFoundError:
         make_folder(os.path.dirname(path))
         make_folder(path)

@@ -77,6 +77,11 @@ class FileStore:
         self._fsync = self._fsync or fsync
         self._upkeep.require(cap_bytes=cap_bytes, interval=cleanup_interval)
 
+    def forget(self) -> None:
+        """Begin with new locks in a forked child: another thread of the parent may have held the old ones."""
+        self._lock = Lock()
+        self._upkeep.forget()
+
     def read(self, at: Address, *, note_use: bool) -> bytes | MissReason:
         """The bytes at an address, or why there are none.
 

@@ -54,6 +54,10 @@ class MemoryStore:
             self._cap = cap_bytes if self._cap is None else min(self._cap, cap_bytes)
         self._interval = cleanup_interval if self._interval is None else min(self._interval, cleanup_interval)
 
+    def forget(self) -> None:
+        """Begin with a new lock in a forked child: another thread of the parent may have held the old one."""
+        self._lock = Lock()
+
     def read(self, at: Address, *, note_use: bool) -> bytes | MissReason:
         """The bytes at an address, or that there are none."""
         kept = self._kept.get(at)

@@ -59,6 +59,10 @@ class Upkeep:
             self._cap = cap_bytes if self._cap is None else min(self._cap, cap_bytes)
         self._interval = interval if self._interval is None else min(self._interval, interval)
 
+    def forget(self) -> None:
+        """Begin with a new lock in a forked child."""
+        self._lock = Lock()
+
     def fits(self, size_bytes: int) -> bool:
         """Whether an entry of this length can be kept at all."""
         return self._cap is None or block_size(size_bytes) <= self._cap

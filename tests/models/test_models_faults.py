@@ -115,7 +115,7 @@ def test_directory_of_another_user(open_place, ask_as_another_user):
     cache_dir.chmod(0o777)
     cached, warnings = ask_as_another_user(cache_dir)
     assert cached == [False] * 3
-    assert entry_files(cache_dir) == []
+    assert list(cache_dir.iterdir()) == []
     (warning,) = warnings
     assert "belongs to another user" in warning
 
@@ -142,8 +142,8 @@ async def test_directory_is_a_file(make_model, provider, cache_dir, warned):
         assert not (await model.get_text(QUESTION)).cached
     assert provider.calls == 3
     assert cache_dir.read_text() == "not a cache"
-    assert "ENOTDIR" in warned()[0]
-    assert len(warned()) == len({warning.split(" error=")[0] for warning in warned()})
+    (warning,) = warned()
+    assert "ENOTDIR" in warning
 
 
 async def test_hidden_folder_is_a_file(make_model, cache_dir, warned):

@@ -174,7 +174,7 @@ def test_a_file_in_the_directorys_place_is_a_fault(open_store, root):
     root.write_text("mine")
     store = open_store()
     for verb in (lambda: store.read(_AT, note_use=True), lambda: store.write(_AT, b"data")):
-        with pytest.raises(StoreError, match=r"ENOTDIR|EEXIST"):
+        with pytest.raises(StoreError, match="ENOTDIR"):
             verb()
     assert list(store.scan()) == []
     assert root.read_text() == "mine"

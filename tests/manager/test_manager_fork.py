@@ -1,0 +1,32 @@
+"""What a forked child begins with."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from spark_cache import CacheConfig, CacheManager
+
+_ANSWER = {"content": "Paris.", "stop_reason": "end_turn", "usage": None}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("store", ["file", "memory"])
+def test_a_child_does_not_wait_for_locks_that_its_parent_held(tmp_path, store):
+    """Whatever another thread of the parent was in the middle of, the child stores and answers."""
+    manager = CacheManager(CacheConfig(enabled=True, cache_dir=tmp_path / "cache", store=store))
+    directory = manager._entries.directory
+    locks = [directory._told_lock, directory.store._lock]
+    for lock in locks:
+        lock.acquire()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        works = manager.set("ab", "openai", "gpt-4o", None, _ANSWER) and manager.get("ab") == _ANSWER
+        directory.tell("write", "a fault", profile=None)
+        os._exit(0 if works else 1)
+    for lock in locks:
+        lock.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
