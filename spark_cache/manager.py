@@ -115,7 +115,7 @@ class CacheManager:
             ConfigError: The new configuration cannot be used; the old one stays.
         """
         from spark_cache.config import reload_config  # noqa: PLC0415 - not needed on the way of a call
-        from spark_cache.config.compare import compare  # noqa: PLC0415 - the same
+        from spark_cache.config.difference import compare  # noqa: PLC0415 - the same
 
         new = config if config is not None else reload_config(self._config)
         ring = _ring_of(new)

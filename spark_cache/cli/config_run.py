@@ -8,7 +8,7 @@ import click
 
 from spark_cache.cli.output import print_json, table
 from spark_cache.config.check import Verdict, check
-from spark_cache.config.compare import compare, compare_guards
+from spark_cache.config.difference import compare, compare_guards
 from spark_cache.config.export import export_profile, export_toml
 from spark_cache.config.load import usable
 from spark_cache.config.origins import Origin

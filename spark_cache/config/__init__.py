@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spark_cache.config.compare import Difference, compare
+    from spark_cache.config.difference import Difference, compare
     from spark_cache.config.load import load_config, reload_config, use_profile
     from spark_cache.config.model import CacheConfig
     from spark_cache.config.origins import Origin
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CacheConfig": "spark_cache.config.model",
-    "Difference": "spark_cache.config.compare",
+    "Difference": "spark_cache.config.difference",
     "Origin": "spark_cache.config.origins",
     "Policy": "spark_cache.config.policy",
     "Rule": "spark_cache.config.rules",
-    "compare": "spark_cache.config.compare",
+    "compare": "spark_cache.config.difference",
     "load_config": "spark_cache.config.load",
     "reload_config": "spark_cache.config.load",
     "use_profile": "spark_cache.config.load",

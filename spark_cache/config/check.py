@@ -57,6 +57,7 @@ def check(profile: Origin | None, around: Surroundings) -> Verdict:
         *_shadowed_profiles(resolution),
         *(problem for source in resolution.sources for problem in unreadable_values(source, around)),
         *_secret_files(resolution),
+        *_sensitive_without_key(resolution),
     ]
     name = resolution.choice.name or (None if profile is None else str(profile.raw))
     return Verdict(name, tuple(dict.fromkeys(problems)), tuple(ignored))
@@ -100,6 +101,23 @@ def _secret_files(resolution: Resolution) -> Iterator[Problem]:
     if path is not None and _could_be_committed(path):
         message = f"git does not ignore the key file {path}: add it to .gitignore, or keep it elsewhere"
         yield Problem(message, origin.source, origin.line, origin.name)
+
+
+def _sensitive_without_key(resolution: Resolution) -> Iterator[Problem]:
+    """Rules that call requests sensitive where nothing could encrypt their answers."""
+    config = resolution.config
+    if config is None or not config.enabled or (config.encryption != "off" and config.fernet_keys()):
+        return
+    lacking = "encryption is off" if config.encryption == "off" else "there is no encryption key"
+    origin = resolution.origins["rules"]
+    for rule in config.rules:
+        if ("sensitive", True) in rule.settings:
+            models = f"{rule.provider or '*'}/{rule.model or '*'}"
+            message = (
+                f"the rule for {models} says sensitive, and {lacking}: its requests are never cached. "
+                "Give a key, for example with SPARK_CACHE_ENCRYPTION_KEY_FILE"
+            )
+            yield Problem(message, origin.source, origin.line, "rules")
 
 
 def _could_be_committed(path: Path) -> bool:

@@ -145,3 +145,19 @@ def test_without_git_nothing_is_said_of_it(world: World, monkeypatch: pytest.Mon
     world.dotenv(f"SPARK_CACHE_ENCRYPTION_KEY={KEY}\n").chmod(0o600)
     monkeypatch.setenv("PATH", "")
     assert problems(world) == []
+
+
+def test_sensitive_rules_need_a_key(world: World) -> None:
+    """Without one, what they call sensitive is never cached, and nobody would notice."""
+    path = world.profile(
+        "mine", '[cache]\nenabled = true\n\n[[rules]]\nmodel = "*-internal"\nsensitive = true\n'
+    )
+    message = (
+        f"{path}:4: rules: the rule for */*-internal says sensitive, and there is no encryption key: its requests are "
+        "never cached. Give a key, for example with SPARK_CACHE_ENCRYPTION_KEY_FILE"
+    )
+    assert problems(world, "mine") == [message]
+    world.environ["SPARK_CACHE_ENCRYPTION"] = "off"
+    assert problems(world, "mine") == [message.replace("there is no encryption key", "encryption is off")]
+    world.environ |= {"SPARK_CACHE_ENCRYPTION": "sensitive", "SPARK_CACHE_ENCRYPTION_KEY": KEY}
+    assert problems(world, "mine") == []

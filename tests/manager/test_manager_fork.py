@@ -12,6 +12,7 @@ from spark_cache import CacheConfig, CacheManager
 _ANSWER = {"content": "Paris.", "stop_reason": "end_turn", "usage": None}
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("store", ["file", "memory"])
 def test_a_child_does_not_wait_for_locks_that_its_parent_held(tmp_path, store):
