@@ -38,7 +38,7 @@ class Census:
     Attributes:
         entries: How many, by key id; None for plain ones.
         size_bytes: The lengths of their files, likewise.
-        unreadable: How many files are no entry at all.
+        unreadable: How many files are neither an entry nor name a key.
     """
 
     entries: Counter[str | None] = field(default_factory=Counter)
@@ -71,10 +71,13 @@ def alone(root: str) -> Iterator[None]:
         root: The directory.
 
     Raises:
-        StoreError: Somebody else is at it, or the directory cannot be written to.
+        StoreError: Somebody else is at it, or the directory cannot be written to or is another user's.
     """
     folder = f"{root}/{HIDDEN}"
     try:
+        if os.stat(root).st_uid != os.geteuid():
+            # Before anything is made: a lock of root's would keep the directory's owner from rotating ever after.
+            raise StoreError("lock the directory", "it belongs to another user")
         make_folder(folder)
         lock = os.open(
             f"{folder}/rotation.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
@@ -107,10 +110,11 @@ def count(store: FileStore, *, step: Callable[[], None]) -> Census:
     """
     census = Census()
     for _, data in _entries(store, step):
-        if data is None or isinstance(describe(data, ""), MissReason):
+        key_id = None if data is None else key_id_of(data)
+        # An entry of a later release cannot be read here, and needs its key all the same.
+        if data is None or (key_id is None and isinstance(describe(data, ""), MissReason)):
             census.unreadable += 1
             continue
-        key_id = key_id_of(data)
         census.entries[key_id] += 1
         census.size_bytes[key_id] += len(data)
     return census

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from secrets import token_hex
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from spark_cache.rotation import Census
 
 __all__ = ["keys_command"]
+
+_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 
 @click.group("keys")
@@ -83,9 +86,7 @@ def list_(cache: CacheManager, as_json: bool) -> None:
         return
     rows = [(key_id, use, *_cells(census, key_id)) for key_id, use in uses.items()]
     table(("key id", "use", ">entries", ">size"), [*rows, ("plain", "", *_cells(census, None))])
-    if census.unreadable:
-        unreadable = counted(census.unreadable, "file that cannot", "files that cannot")
-        click.echo(f"not counted: {unreadable} be read as an entry", err=True)
+    _tell_unreadable(census)
 
 
 @keys_command.command("rotate")
@@ -111,6 +112,12 @@ def retire(cache: CacheManager, key_id: str, purge: bool, as_json: bool) -> None
     from spark_cache.rotation import count  # noqa: PLC0415 - see open_cache
     from spark_cache.rotation import purge as purge_entries  # noqa: PLC0415 - the same
 
+    if not _ID.fullmatch(key_id):
+        # Not repeated: it may be the key itself.
+        raise click.UsageError("the id of a key is 16 hex digits; `spark-cache keys list` lists them")
+    if not cache.cache_dir.is_dir():
+        # Nothing there would pass for nothing that needs the key, and the entries may be elsewhere.
+        raise click.ClickException(f"there is no cache in {cache.cache_dir}: name the directory with --dir")
     ids = _ids(cache)
     if key_id in ids[:1]:
         raise click.ClickException(f"new entries are written with the key {key_id}: put another key first")
@@ -131,12 +138,13 @@ def retire(cache: CacheManager, key_id: str, purge: bool, as_json: bool) -> None
             f"there is no key {key_id}, and no entry under it; `spark-cache keys list` lists the keys"
         )
     done = _take_out(cache, key_id) if key_id in ids else "it was not among the keys"
+    _tell_unreadable(census)
     if as_json:
         print_json({"retired": key_id, "removed": removed, "done": done})
         return
     if removed:
         click.echo(f"removed {counted(removed, 'entry', 'entries')}")
-    click.echo(f"no entry needs the key {key_id}; {done}")
+    click.echo(f"no entry in {cache.cache_dir} needs the key {key_id}; {done}")
 
 
 def _ids(cache: CacheManager) -> tuple[str, ...]:
@@ -150,6 +158,12 @@ def _figures(census: Census, key_id: str | None) -> dict[str, int]:
 
 def _cells(census: Census, key_id: str | None) -> tuple[str, str]:
     return f"{census.entries[key_id]:,}", size_text(census.size_bytes[key_id])
+
+
+def _tell_unreadable(census: Census) -> None:
+    if census.unreadable:
+        unreadable = counted(census.unreadable, "file that cannot", "files that cannot")
+        click.echo(f"not counted: {unreadable} be read as an entry", err=True)
 
 
 def _take_out(cache: CacheManager, key_id: str) -> str:
@@ -168,7 +182,7 @@ def _remove_line(path: Path, key_id: str) -> int:
     """Remove the line of a key from a key file in one step; its number."""
     from spark_cache.config.secret import key_id as id_of  # noqa: PLC0415 - see open_cache
 
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
     number = next(
         number
         for number, line in enumerate(lines, 1)

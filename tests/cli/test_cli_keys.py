@@ -202,9 +202,10 @@ def test_retire_with_purge_removes_what_needs_the_key(command, sealed, developme
 
 def test_retire_tells_where_the_key_is_set(command, development, tmp_path):
     """The environment is not the command's to change."""
+    development.mkdir()
     retired = command("keys", "retire", key_id(OLD), SPARK_CACHE_ENCRYPTION_KEY=BOTH).stdout
     assert retired == (
-        f"no entry needs the key {key_id(OLD)}; take key 2 of 2 out of SPARK_CACHE_ENCRYPTION_KEY (environment)\n"
+        f"no entry in {development} needs the key {key_id(OLD)}; take key 2 of 2 out of SPARK_CACHE_ENCRYPTION_KEY (environment)\n"
     )
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / ".env").write_text(f"# keys\nSPARK_CACHE_ENCRYPTION_KEY={BOTH}\n")
@@ -214,19 +215,59 @@ def test_retire_tells_where_the_key_is_set(command, development, tmp_path):
 
 def test_retire_takes_the_line_out_of_a_key_file(command, development, tmp_path):
     """In one step, for its owner alone, and leaves the comments; the file is usable afterwards."""
+    development.mkdir()
     path = tmp_path / "keys"
     path.touch(mode=0o600)
     path.write_text(f"# ours\n{NEW}\n  {OLD}\n# end\n")
     before = path.stat().st_ino
     result = command("keys", "retire", key_id(OLD), SPARK_CACHE_ENCRYPTION_KEY_FILE=str(path))
-    assert result.stdout == f"no entry needs the key {key_id(OLD)}; line 3 is gone from {path}\n"
+    assert result.stdout.endswith(f"needs the key {key_id(OLD)}; line 3 is gone from {path}\n")
     assert path.read_text() == f"# ours\n{NEW}\n# end\n"
     assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_ino == before) == (0o600, False)
     assert sorted(entry.name for entry in tmp_path.iterdir() if "keys" in entry.name) == ["keys"]
 
 
+def test_retire_reads_the_key_file_as_the_configuration_does(command, development, tmp_path):
+    """A byte order mark before the first key is no part of it."""
+    development.mkdir()
+    path = tmp_path / "keys"
+    path.touch(mode=0o600)
+    path.write_text(f"{NEW}\n{OLD}\n", encoding="utf-8-sig")
+    result = command("keys", "retire", key_id(OLD), SPARK_CACHE_ENCRYPTION_KEY_FILE=str(path))
+    assert result.stdout.endswith(f"needs the key {key_id(OLD)}; line 2 is gone from {path}\n")
+    assert path.read_text() == f"{NEW}\n"
+
+
+def test_retire_does_not_take_a_missing_directory_for_an_empty_one(command, development, tmp_path):
+    """Called in another folder than the program's, it would give a key away that entries need."""
+    path = tmp_path / "keys"
+    path.touch(mode=0o600)
+    path.write_text(f"{NEW}\n{OLD}\n")
+    result = command("keys", "retire", key_id(OLD), SPARK_CACHE_ENCRYPTION_KEY_FILE=str(path))
+    assert result.exit_code == 1
+    assert f"there is no cache in {development}: name the directory with --dir" in result.stderr
+    assert path.read_text() == f"{NEW}\n{OLD}\n"
+
+
+def test_retire_tells_of_what_it_could_not_judge(command, store, development):
+    """A file that is no entry keeps no key, and is spoken of."""
+    store().write_bytes(b"broken")
+    result = command("keys", "retire", key_id(OLD), SPARK_CACHE_ENCRYPTION_KEY=BOTH)
+    assert result.exit_code == 0
+    assert "not counted: 1 file that cannot be read as an entry" in result.stderr
+
+
+def test_retire_does_not_repeat_what_is_no_id(command, development):
+    """It may be the key itself."""
+    result = command("keys", "retire", OLD, SPARK_CACHE_ENCRYPTION_KEY=BOTH)
+    assert result.exit_code == 2
+    assert "the id of a key is 16 hex digits" in result.stderr
+    assert OLD not in result.output
+
+
 def test_retire_refuses_the_key_that_entries_are_written_with(command, development):
     """Another one has to come first."""
+    development.mkdir()
     result = command("keys", "retire", key_id(NEW), "--purge", SPARK_CACHE_ENCRYPTION_KEY=BOTH)
     assert result.exit_code == 1
     assert "put another key first" in result.stderr
@@ -242,6 +283,7 @@ def test_retire_purges_the_entries_of_a_lost_key(command, sealed, development):
 
 def test_retire_of_an_unknown_key_is_a_problem(command, development):
     """A mistyped id is not taken for done."""
+    development.mkdir()
     result = command("keys", "retire", "0" * 16, SPARK_CACHE_ENCRYPTION_KEY=BOTH)
     assert result.exit_code == 1
     assert "there is no key 0000000000000000" in result.stderr

@@ -213,6 +213,17 @@ def test_only_one_rotates_at_a_time(cache_dir):
     assert turn(manager_of(cache_dir, NEW, OLD), NEW, OLD).moved == 1
 
 
+def test_nothing_is_made_in_a_directory_of_another_user(cache_dir, monkeypatch):
+    """Not even the lock, which its owner could not open afterwards."""
+    old = manager_of(cache_dir, OLD)
+    put(old, "one")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(StoreError, match="it belongs to another user"):
+        turn(manager_of(cache_dir, NEW, OLD), NEW, OLD)
+    assert key_ids(cache_dir) == {id_of(OLD)}
+    assert not (cache_dir / ".spark-cache" / "rotation.lock").exists()
+
+
 def test_rotating_nothing_makes_nothing(cache_dir):
     """A directory that is not there is not made."""
     assert turn(manager_of(cache_dir, NEW), NEW).moved == 0
@@ -318,6 +329,15 @@ def test_entries_are_counted_by_key(cache_dir):
         b"broken"
     )
     assert census.unreadable == 1
+
+
+def test_an_entry_of_a_later_release_needs_its_key(cache_dir):
+    """It cannot be read here, and would be lost with the key it names."""
+    put(manager_of(cache_dir, OLD), "one")
+    (path,) = entry_files(cache_dir)
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"schema": 2}))
+    census = counted(manager_of(cache_dir))
+    assert (census.entries, census.unreadable) == ({id_of(OLD): 1}, 0)
 
 
 def test_purging_removes_the_entries_of_one_key(cache_dir):

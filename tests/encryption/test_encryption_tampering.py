@@ -140,6 +140,27 @@ def test_edited_fields_bring_no_expired_entry_back(cache_dir, clock, edit):
     assert cache.get(key) is None
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"timestamp": 1_700_000_001.0},
+        {"ttl": 61},
+        {"ttl": None},
+        {"provider": "azure"},
+        {"model_id": "gpt-5"},
+    ],
+)
+def test_an_edited_field_is_told_of(cache_dir, clock, sink, edit):
+    """What stands in the open decides what a listing shows and a clean-up removes: an entry that lies there is a miss."""
+    cache = manager_of(cache_dir, NEW, clock=clock, sink=sink)
+    key = put(cache, "one", ttl_seconds=60)
+    (path,) = entry_files(cache_dir)
+    path.write_bytes(orjson.dumps(json.loads(path.read_bytes()) | edit))
+    clock.now += 2
+    assert cache.get(key) is None
+    assert sink.reasons() == ["wrong_key"]
+
+
 def test_a_token_among_other_fields_is_an_encrypted_entry(cache_dir):
     """A plain entry that claims to be encrypted is not read as plain text."""
     cache = manager_of(cache_dir, NEW, encryption="sensitive")
