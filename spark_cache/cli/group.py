@@ -17,6 +17,7 @@ _COMMANDS = {
     "config": "spark_cache.cli.config",
     "decrypt": "spark_cache.cli.crypt",
     "demo": "spark_cache.cli.demo",
+    "doctor": "spark_cache.cli.doctor",
     "encrypt": "spark_cache.cli.crypt",
     "keys": "spark_cache.cli.keys",
     "ls": "spark_cache.cli.inspect",

@@ -37,6 +37,7 @@ def test_help_names_every_command(command):
         "config",
         "decrypt",
         "demo",
+        "doctor",
         "encrypt",
         "keys",
         "ls",
