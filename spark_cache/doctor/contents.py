@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from spark_cache.config.secret import key_id
 from spark_cache.doctor.finding import Finding, Level
 from spark_cache.doctor.place import may
-from spark_cache.entries import describe
+from spark_cache.entries import CLOCK_SKEW, describe
 from spark_cache.errors import StoreError
-from spark_cache.stores import HIDDEN
+from spark_cache.stores import HIDDEN, ORPHAN_AGE
 from spark_cache.types import EntryMeta
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["clock_check", "encryption", "entries", "hidden_folder", "ledger", "temporary_files"]
 
-_ORPHAN_AGE = 3600.0
-_AHEAD = 300.0
-"""The seconds by which an entry's date may be ahead of the clock: from then on it answers nothing."""
 _DATED = 10_000
 """The most entries whose date is looked at."""
 
@@ -71,7 +68,7 @@ def temporary_files(folder: str, now: float) -> Finding:
         names = []
     except OSError as error:
         return Finding("temporary files", Level.PROBLEM, f"{folder}: {error.strerror}", f"delete {folder}")
-    old = sum(_older(f"{folder}/{name}", now - _ORPHAN_AGE) for name in names)
+    old = sum(_older(f"{folder}/{name}", now - ORPHAN_AGE) for name in names)
     if old:
         found = f"{old:,} older than an hour, left behind by programs that were stopped"
         return Finding(
@@ -141,7 +138,7 @@ def clock_check(store: FileStore, now: float, *, replay: bool) -> Finding:
         entry = describe(data, "") if isinstance(data, bytes) else None
         if isinstance(entry, EntryMeta):
             looked += 1
-            ahead += entry.timestamp - now > _AHEAD
+            ahead += entry.timestamp - now > CLOCK_SKEW
     if ahead:
         return Finding(
             "clock",

@@ -19,8 +19,9 @@ from spark_cache.doctor.contents import (
 from spark_cache.doctor.finding import Finding, Level
 from spark_cache.doctor.place import access, directory, disk_space, file_system, may, mode, nearest
 from spark_cache.errors import StoreError
+from spark_cache.events import LEDGER_FILE
 from spark_cache.rotation import count
-from spark_cache.stores import HIDDEN, FileStore, block_size
+from spark_cache.stores import HIDDEN, SCRATCH, FileStore, block_size
 from spark_cache.types import Mode
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ def _hidden_files(root: str, now: float, *, writes: bool) -> Iterator[Finding]:
     found = hidden_folder(folder, writes=writes)
     yield found
     if found.level is Level.OK and os.path.isdir(folder):
-        yield temporary_files(f"{folder}/temporary", now)
-        yield ledger(f"{folder}/ledger.sqlite3")
+        yield temporary_files(f"{folder}/{SCRATCH}", now)
+        yield ledger(f"{folder}/{LEDGER_FILE}")
 
 
 def _writes(config: CacheConfig) -> bool:

@@ -14,7 +14,7 @@ from spark_cache.entries.codec import (
     encode,
     parse,
 )
-from spark_cache.entries.entry import CacheEntry
+from spark_cache.entries.entry import CLOCK_SKEW, CacheEntry
 from spark_cache.entries.sealed import open_document, seal_bytes
 from spark_cache.types import MissReason
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_cache.entries.keyring import KeyRing
 
 __all__ = [
+    "CLOCK_SKEW",
     "SCHEMA_VERSION",
     "CacheEntry",
     "decode",

@@ -10,9 +10,9 @@ from spark_cache.types import MissReason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CacheEntry"]
+__all__ = ["CLOCK_SKEW", "CacheEntry"]
 
-_CLOCK_SKEW = 300.0
+CLOCK_SKEW = 300.0
 """How far ahead of the reader's clock an entry may be dated, in seconds: machines that share a directory disagree a little."""
 
 
@@ -55,7 +55,7 @@ class CacheEntry:
             reader_ttl: The reader's own bound on age, in seconds; None is no bound.
         """
         age = now - self.timestamp
-        if age < -_CLOCK_SKEW:
+        if age < -CLOCK_SKEW:
             return MissReason.FUTURE
         if (self.ttl is not None and age >= self.ttl) or (reader_ttl is not None and age >= reader_ttl):
             return MissReason.EXPIRED

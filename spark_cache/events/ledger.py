@@ -21,7 +21,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Ledger", "Line", "Sums", "Totals"]
+__all__ = ["LEDGER_FILE", "Ledger", "Line", "Sums", "Totals"]
+
+LEDGER_FILE = "ledger.sqlite3"
+"""The name of its file in the folder it is given."""
 
 _FLUSH_AFTER = 1.0
 """How long a count waits in memory, in seconds: what a killed process loses at the most."""
@@ -219,7 +222,7 @@ class Ledger:
         return self._today[1]
 
     def _path(self) -> str:
-        return f"{self._folder}/ledger.sqlite3"
+        return f"{self._folder}/{LEDGER_FILE}"
 
     def _write(self, lines: Mapping[Line, Sums]) -> None:
         path = self._path()

@@ -4,10 +4,13 @@ from spark_cache.stores.base import Address, Store, Stored, address
 from spark_cache.stores.eviction import block_size
 from spark_cache.stores.file import FileStore
 from spark_cache.stores.memory import MemoryStore
-from spark_cache.stores.names import HIDDEN, entry_name, folder_name
+from spark_cache.stores.names import HIDDEN, SCRATCH, entry_name, folder_name
+from spark_cache.stores.upkeep import ORPHAN_AGE
 
 __all__ = [
     "HIDDEN",
+    "ORPHAN_AGE",
+    "SCRATCH",
     "Address",
     "FileStore",
     "MemoryStore",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from spark_cache.errors import StoreError
 from spark_cache.stores.base import Address, Stored
 from spark_cache.stores.disk import MAX_BYTES, failure, make_folder, read_file, write_file
-from spark_cache.stores.names import HIDDEN, is_entry_name
+from spark_cache.stores.names import HIDDEN, SCRATCH, is_entry_name
 from spark_cache.stores.upkeep import Upkeep
 from spark_cache.types import MissReason
 
@@ -57,7 +57,7 @@ class FileStore:
     ) -> None:
         self.root = root
         self._hidden = f"{root}/{HIDDEN}"
-        self._scratch = f"{self._hidden}/temporary"
+        self._scratch = f"{self._hidden}/{SCRATCH}"
         self._suspect = suspect
         self._clock = clock
         self._gitignore = _IGNORE_HIDDEN if commit_entries else _IGNORE_ALL

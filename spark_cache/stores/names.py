@@ -6,10 +6,13 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
-__all__ = ["HIDDEN", "entry_name", "folder_name", "is_entry_name"]
+__all__ = ["HIDDEN", "SCRATCH", "entry_name", "folder_name", "is_entry_name"]
 
 HIDDEN = ".spark-cache"
 """The folder inside a cache directory for everything that can be deleted at any time."""
+
+SCRATCH = "temporary"
+"""The folder inside the hidden one for files that are being written."""
 
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,79}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{1,128}", re.ASCII)

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from spark_cache.stores.base import Address, Store, Stored
 
-__all__ = ["Upkeep"]
+__all__ = ["ORPHAN_AGE", "Upkeep"]
 
 _SLICE = 32
 """How many entries one write looks at or removes: some 0.5 ms at the most."""
 
-_ORPHAN_AGE = 3600.0
+ORPHAN_AGE = 3600.0
 """A temporary file this old, in seconds, has lost its writer."""
 
 _MARKER = "swept"
@@ -84,7 +84,7 @@ class Upkeep:
 
     def sweep_orphans(self, scratch: str) -> None:
         """Remove temporary files whose writers are gone."""
-        limit = self._clock() - _ORPHAN_AGE
+        limit = self._clock() - ORPHAN_AGE
         with os.scandir(scratch) as listing:
             for item in listing:
                 try:
