@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from spark_cache.entries import describe
 from spark_cache.events import CacheError, CacheEvict, CacheExpire, Ledger
 from spark_cache.flights import Flights
-from spark_cache.stores import HIDDEN, Address, FileStore, MemoryStore
+from spark_cache.leases import Leases
+from spark_cache.stores import HIDDEN, Address, FileStore, MemoryStore, failure
 from spark_cache.types import EntryMeta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spark_cache.config import CacheConfig
+    from spark_cache.errors import StoreError
     from spark_cache.events import Sink
 
 __all__ = ["Directory", "open_directory"]
@@ -61,6 +63,11 @@ class Directory:
                 expired=expired,
                 on_removed=self._removed,
             )
+        self.leases = (
+            None
+            if isinstance(self.store, MemoryStore)
+            else Leases(f"{path}/{HIDDEN}/leases", prepare=self.store.prepare, on_fault=self._no_leases)
+        )
         self._told: dict[tuple[str, str], str] = {}
         self._told_lock = Lock()
         # Directories live as long as the process, and so may this.
@@ -81,6 +88,8 @@ class Directory:
         _open_lock = Lock()
         self._told_lock = Lock()
         self.store.forget()
+        if self.leases is not None:
+            self.leases.forget()
 
     def tell(self, operation: str, error: str, *, profile: str | None, hint: str | None = None) -> None:
         """Warn of a fault: once for each cause, until the operation that met it works again."""
@@ -106,6 +115,11 @@ class Directory:
         if self._told:
             with self._told_lock:
                 self._told = {told: until for told, until in self._told.items() if until != what}
+
+    def _no_leases(self, error: OSError | StoreError) -> None:
+        # As a fault of writing: what keeps leases away keeps entries away too, most of the time.
+        told = failure("write", error) if isinstance(error, OSError) else error
+        self.tell("write", told.cause, profile=None)
 
     def _removed(self, at: Address, size_bytes: int, why: str) -> None:
         self.ledger.record(why, provider=at.provider_folder, model=at.model_folder, profile=None, keep=True)

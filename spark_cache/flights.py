@@ -7,6 +7,7 @@ import os
 import weakref
 from functools import partial
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ T = TypeVar("T")
 class _Flight:
     """A call under way. ``client`` made it, in ``loop``; ``waiting`` are those who want its answer, each with its loop."""
 
-    __slots__ = ("answer", "client", "error", "landed", "loop", "task", "waiting")
+    __slots__ = ("answer", "asked_at", "client", "error", "landed", "loop", "task", "waiting")
 
     def __init__(self, client: object, loop: asyncio.AbstractEventLoop) -> None:
         self.client = client
         self.loop = loop
         self.task: asyncio.Task[Any] | None = None
         self.waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
+        self.asked_at = 0.0
         self.landed = False
         self.answer: Any = None
         self.error: BaseException | None = None
@@ -53,7 +55,8 @@ class Flights:
             key: What makes calls equal.
             call: The call.
             client: Who asks.
-            patience: How long to wait for somebody else's call, in seconds, before making one's own.
+            patience: How long to wait for somebody else's call, in seconds, before making one's own; it begins anew when that call
+                says that it goes out.
 
         Returns:
             The answer.
@@ -73,7 +76,10 @@ class Flights:
                     flight.task = loop.create_task(_made(call))
                     # Not in the task: one that is cancelled before its first step runs no code of its own.
                     flight.task.add_done_callback(partial(self._arrive, key, flight))
-                await asyncio.wait((landed,), timeout=None if own else patience)
+                if own:
+                    await asyncio.wait((landed,))
+                else:
+                    await _wait(landed, flight, patience)
             finally:
                 self._leave(flight, landed)
             if not landed.done():
@@ -86,6 +92,13 @@ class Flights:
             if own or (flight.client is client and isinstance(flight.error, Exception)):
                 raise flight.error
             # Another client's failure, or a call that was cancelled: nobody's answer, so ask again.
+
+    def goes_out(self, key: Hashable) -> None:
+        """Note that the call of a key is made now, after it waited for others than the provider."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                flight.asked_at = monotonic()
 
     def _arrive(self, key: Hashable, flight: _Flight, task: asyncio.Task[Any]) -> None:
         flight.error = asyncio.CancelledError() if task.cancelled() else task.exception()
@@ -128,6 +141,15 @@ class Flights:
 
 async def _made(call: Callable[[], Awaitable[T]]) -> T:
     return await call()
+
+
+async def _wait(landed: asyncio.Future[None], flight: _Flight, patience: float) -> None:
+    came = monotonic()
+    while not landed.done():
+        left = max(came, flight.asked_at) + patience - monotonic()
+        if left <= 0:
+            return
+        await asyncio.wait((landed,), timeout=left)
 
 
 def _set(landed: asyncio.Future[None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import weakref
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from math import inf
 from threading import Lock
@@ -22,7 +23,7 @@ from spark_cache.statistics import statistics
 from spark_cache.types import CacheKey, MissReason, Mode, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from spark_cache.config import CacheConfig, Difference, Policy
@@ -222,6 +223,19 @@ class CacheManager:
     def flights(self, plan: Plan) -> Flights:
         """The calls under way to the provider, shared by everybody who shares the directory."""
         return self._place(plan).directory.flights
+
+    @asynccontextmanager
+    async def lease(self, plan: Plan) -> AsyncIterator[None]:
+        """Make other processes wait that would make the same planned call; the body runs, whether they can be made to or not.
+
+        Only where the answer is looked up first and stored afterwards: nobody else could wait for another call's.
+        """
+        directory = self._place(plan).directory
+        if directory.leases is None or plan.name is None or plan.mode is not Mode.READ_WRITE:
+            yield
+            return
+        async with directory.leases.held(plan.name, patience=self._config.lock_timeout_seconds):
+            yield
 
     # -- keys -------------------------------------------------------------------------------------
 

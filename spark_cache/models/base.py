@@ -230,7 +230,7 @@ class Model(ABC):
             return await self._ask_and_store(request, plan)
 
         response = await manager.flights(plan).share(
-            (plan.key, plan.mode.writes), ask, client=self, patience=manager.config.lock_timeout_seconds
+            _flight(plan), ask, client=self, patience=manager.config.lock_timeout_seconds
         )
         return response if asked else replace(own_response(response), shared=True)
 
@@ -240,18 +240,21 @@ class Model(ABC):
         return replace(response, latency_seconds=perf_counter() - started)
 
     async def _ask_and_store(self, request: Request, plan: Plan) -> ModelResponse:
-        # An equal call in another thread may have ended between the look-up and now.
-        found = self._manager.look_again(plan, read=_reader(plan))
-        if isinstance(found, Hit):
-            hit: ModelResponse = found.answer
-            return hit
-        response = replace(await self._ask(request), cache_key=plan.key)
-        unfit = _unfit(self._stop_reasons(response), plan)
-        if unfit is None:
-            self._manager.store(plan, _readable(request), to_stored(response), request.operation)
-        else:
-            self._manager.note_bypass(plan, request, unfit)
-        return response
+        manager = self._manager
+        async with manager.lease(plan):
+            # An equal call in another thread or process may have ended between the look-up and now.
+            found = manager.look_again(plan, read=_reader(plan))
+            if isinstance(found, Hit):
+                hit: ModelResponse = found.answer
+                return hit
+            manager.flights(plan).goes_out(_flight(plan))
+            response = replace(await self._ask(request), cache_key=plan.key)
+            unfit = _unfit(self._stop_reasons(response), plan)
+            if unfit is None:
+                manager.store(plan, _readable(request), to_stored(response), request.operation)
+            else:
+                manager.note_bypass(plan, request, unfit)
+            return response
 
 
 def _configured(config: CacheConfig | None, **overrides: Any) -> CacheConfig:
@@ -273,6 +276,11 @@ def _mode(cache: str) -> Mode | None:
         return Mode(cache)
     except ValueError:
         raise ValueError(f"cache={cache!r}: it takes {', '.join((_DEFAULT, *Mode))}") from None
+
+
+def _flight(plan: Plan) -> tuple[CacheKey | None, bool]:
+    """What makes two calls one: a call that stores its answer does not do for one that may not."""
+    return plan.key, plan.mode.writes
 
 
 def _reader(plan: Plan) -> Callable[[dict[str, Any]], ModelResponse | None]:

@@ -1,6 +1,7 @@
 """Stores: where the bytes of entries are kept."""
 
 from spark_cache.stores.base import Address, Store, Stored, address
+from spark_cache.stores.disk import failure
 from spark_cache.stores.eviction import block_size
 from spark_cache.stores.file import FileStore
 from spark_cache.stores.memory import MemoryStore
@@ -19,5 +20,6 @@ __all__ = [
     "address",
     "block_size",
     "entry_name",
+    "failure",
     "folder_name",
 ]

@@ -131,6 +131,18 @@ class FileStore:
             self._upkeep.after_write(len(data))
         return placed
 
+    def prepare(self) -> None:
+        """Make the directory ready to be written to, though it was before; :meth:`write` does it by itself.
+
+        Raises:
+            OSError: It could not be made.
+            StoreError: It is not to be used.
+        """
+        if self._suspect:
+            raise StoreError("write", _SUSPECT)
+        self._prepared = False
+        self._prepare()
+
     def remove(self, at: Address) -> bool:
         """Remove an entry; whether there was one.
 
