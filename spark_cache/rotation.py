@@ -6,12 +6,13 @@ one of the two at any moment, and work that was cut short is taken up by doing i
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from spark_cache.entries import CacheEntry, decode, describe, key_id_of, seal_bytes, unseal
 from spark_cache.errors import StoreError
@@ -79,23 +80,16 @@ def alone(root: str) -> Iterator[None]:
             # Before anything is made: a lock of root's would keep the directory's owner from rotating ever after.
             raise StoreError("lock the directory", "it belongs to another user")
         make_folder(folder)
-        lock = os.open(
-            f"{folder}/rotation.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        lock = FileLock(f"{folder}/rotation.lock", timeout=0, mode=0o600, fallback_to_soft=False)
+        lock.acquire()
+    except Timeout:
+        raise StoreError("lock the directory", "another process is moving its entries") from None
     except OSError as error:
         raise StoreError("lock the directory", os.strerror(error.errno or 0)) from None
     try:
-        # The umask may have taken from the owner too, and the next rotation has to open it; a file that has another name as
-        # well is somebody else's.
-        if os.fstat(lock).st_nlink == 1:
-            os.fchmod(lock, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError("lock the directory", "another process is moving its entries") from None
         yield
     finally:
-        os.close(lock)
+        lock.release()
 
 
 def count(store: FileStore, *, step: Callable[[], None]) -> Census:
