@@ -25,6 +25,7 @@ _COMMANDS = {
     "rm": "spark_cache.cli.manage",
     "show": "spark_cache.cli.show",
     "stats": "spark_cache.cli.inspect",
+    "verify": "spark_cache.cli.verify",
 }
 """The module that defines each command, as ``NAME_command``."""
 

@@ -1,0 +1,168 @@
+"""``spark-cache verify``."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+from cryptography.fernet import Fernet
+
+from spark_cache import CacheConfig, CacheManager
+from spark_cache.stores import FileStore
+from spark_cache.verify import move_aside, verify
+
+
+@pytest.fixture
+def entries(store):
+    return [store(f"answer {number}") for number in range(4)]
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _rename(path):
+    path.rename(path.with_name("0" * 64 + ".json"))
+
+
+def _other_model(path):
+    elsewhere = path.parent.with_name("gpt-4o-mini")
+    elsewhere.mkdir()
+    path.rename(elsewhere / path.name)
+
+
+def _edit_key(path):
+    document = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**document, "key": "0" * 64}))
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+_DAMAGE = {
+    "cut": (_cut, "corrupt"),
+    "empty": (_empty, "corrupt"),
+    "renamed": (_rename, "wrong_key"),
+    "under another model": (_other_model, "wrong_key"),
+    "with another key inside": (_edit_key, "wrong_key"),
+}
+
+
+def test_sound_entries_are_sound(command, entries):
+    """A cache without a fault is said to have none."""
+    result = command("verify")
+    assert (result.exit_code, result.stdout) == (0, f"{len(entries)} entries sound, 0 bad\n")
+
+
+@pytest.mark.parametrize("damage", _DAMAGE)
+def test_a_bad_entry_is_named(command, entries, damage):
+    """Whatever makes an entry answer nothing is found, and named with its reason; it stays where it is."""
+    hurt, reason = _DAMAGE[damage]
+    hurt(entries[0])
+    before = sorted(entries[0].parent.parent.rglob("*.json"))
+
+    result = command("verify")
+
+    assert result.exit_code == 1
+    assert reason in result.stdout
+    assert f"{len(entries) - 1} entries sound, 1 bad" in result.stdout
+    assert sorted(entries[0].parent.parent.rglob("*.json")) == before
+
+
+@pytest.mark.parametrize("damage", _DAMAGE)
+def test_repair_moves_it_aside(command, development, entries, damage):
+    """A repair moves the bad entry alone, as it is, into the hidden folder, and the next check finds nothing."""
+    hurt, reason = _DAMAGE[damage]
+    hurt(entries[0])
+
+    result = json.loads(command("verify", "--repair", "--json").stdout)
+
+    (bad,) = result["bad"]
+    assert (bad["reason"], result["sound"]) == (reason, len(entries) - 1)
+    assert bad["moved_to"].startswith(str(development / ".spark-cache" / "aside"))
+    assert os.path.exists(bad["moved_to"])
+    assert not os.path.exists(bad["path"])
+    assert command("verify").exit_code == 0
+
+
+def test_an_entry_of_a_later_release_is_left_alone(command, entries):
+    """What a later release wrote is no fault, and no repair touches it."""
+    document = json.loads(entries[0].read_bytes())
+    entries[0].write_text(json.dumps({**document, "schema": 99}))
+
+    result = command("verify", "--repair")
+
+    assert (result.exit_code, result.stdout) == (0, "3 entries sound, 0 bad, 1 of a later release\n")
+    assert entries[0].exists()
+
+
+def test_what_took_a_bad_entry_s_place_meanwhile_stays(development, entries):
+    """An answer that a program stores between the check and the repair is not moved aside."""
+    whole = entries[0].read_bytes()
+    _cut(entries[0])
+    store = FileStore(
+        str(development), clock=time.time, commit_entries=False, expired=lambda *_: False, on_removed=print
+    )
+    (bad,) = verify(store, None, step=lambda: None).bad
+    entries[0].write_bytes(whole)
+
+    assert move_aside(store, bad) is None
+    assert entries[0].read_bytes() == whole
+
+
+@pytest.fixture
+def sealed(development):
+    """Two encrypted entries, and the key."""
+    key = Fernet.generate_key().decode()
+    manager = CacheManager(
+        CacheConfig(enabled=True, cache_dir=development, encryption="all", encryption_keys=key)
+    )
+    for number in range(2):
+        cache_key = manager.generate_cache_key("openai", "gpt-4o", [{"role": "user", "content": str(number)}])
+        response = {"content": str(number), "stop_reason": "end_turn", "usage": None}
+        assert manager.set(cache_key, "openai", "gpt-4o", {}, response)
+    return sorted(development.glob("openai/gpt-4o/*.json")), key
+
+
+def test_encrypted_entries_are_opened_with_the_key(command, sealed):
+    """With the key at hand an encrypted entry is checked to its inside: swapped files are bad."""
+    (first, second), key = sealed
+    assert command("verify", SPARK_CACHE_ENCRYPTION_KEY=key).stdout == "2 entries sound, 0 bad\n"
+    one, other = first.read_bytes(), second.read_bytes()
+    first.write_bytes(other)
+    second.write_bytes(one)
+
+    result = command("verify", SPARK_CACHE_ENCRYPTION_KEY=key)
+
+    assert result.exit_code == 1
+    assert result.stdout.count("wrong_key") == 2
+
+
+def test_a_tampered_entry_is_bad(command, sealed):
+    """A token that its own key does not open was tampered with."""
+    (first, _), key = sealed
+    data = first.read_bytes()
+    at = data.index(b'"token": "') + 60
+    first.write_bytes(data[:at] + (b"A" if data[at : at + 1] != b"A" else b"B") + data[at + 1 :])
+
+    result = command("verify", "--repair", SPARK_CACHE_ENCRYPTION_KEY=key)
+
+    assert "undecryptable" in result.stdout
+    assert not first.exists()
+
+
+def test_without_the_key_nothing_is_said_of_it(command, sealed):
+    """An encrypted entry whose key is not at hand is neither sound nor bad, and no repair touches it."""
+    (first, second), _ = sealed
+
+    result = command("verify", "--repair")
+
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "0 entries sound, 0 bad, 2 under keys that are not at hand\n",
+    )
+    assert first.exists()
+    assert second.exists()
