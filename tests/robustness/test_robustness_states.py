@@ -1,0 +1,266 @@
+"""The cache against a dictionary: whatever is done to it, in whatever order, it answers as the dictionary says, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from spark_cache import CacheConfig, CacheManager
+from spark_cache.entries import CLOCK_SKEW
+from spark_cache.events import CacheEvict, CacheExpire
+from spark_cache.stores import block_size
+from spark_cache.types import CacheKey
+
+if TYPE_CHECKING:
+    from spark_cache.events import Event
+
+_TTL = 1000.0
+"""The reader's time to live, in seconds."""
+
+_CAP_MB = 1
+_KEYS = 8
+_LARGEST = 300_000
+"""The longest answer: a few of them fill the cache."""
+
+_KEY = st.integers(0, _KEYS - 1)
+
+
+@dataclass
+class _Kept:
+    """What the dictionary knows of an entry."""
+
+    content: str
+    stored_at: float
+    ttl: float | None
+    whole: bool = True
+
+
+def _key(number: int) -> CacheKey:
+    return CacheKey(f"{number:012x}" + "0" * 52, "openai", "gpt-4o" if number % 2 else "gpt-4o-mini", {})
+
+
+class CacheStates(RuleBasedStateMachine):
+    """Everything that happens to a cache directory, one thing after the other."""
+
+    @initialize()
+    def begin(self) -> None:
+        """An empty directory."""
+        self.folder = tempfile.mkdtemp()
+        self.root = os.path.join(self.folder, "cache")
+        self.now = 1_700_000_000.0
+        self.kept: dict[int, _Kept] = {}
+        self.version = 0
+        self._open()
+
+    def teardown(self) -> None:
+        """Take the directory away."""
+        if hasattr(self, "folder"):
+            self.manager.flush()
+            shutil.rmtree(self.folder)
+
+    # -- what the cache tells of what it removes -------------------------------------------------------------------------------------
+
+    def wants(self, level: int) -> bool:  # noqa: ARG002 - every one
+        """Whatever is told."""
+        return True
+
+    def emit(self, event: Event) -> None:
+        """Follow what the cache says that it removed; what it says expired has to be over."""
+        if isinstance(event, CacheEvict | CacheExpire):
+            number = int(event.key, 16)
+            if isinstance(event, CacheExpire):
+                kept = self.kept[number]
+                assert self._over(kept) or not kept.whole
+            self.kept.pop(number, None)
+
+    # -- rules --------------------------------------------------------------------------------------------------------------------------
+
+    @rule(
+        number=_KEY,
+        size=st.sampled_from((10, 5_000, _LARGEST)),
+        ttl=st.sampled_from((None, 50.0, 5000.0, inf)),
+    )
+    def set(self, number: int, size: int, ttl: float | None) -> None:
+        """Store an answer."""
+        self.version += 1
+        content = f"<{number}:{self.version}>".ljust(size, "x")
+        key = _key(number)
+        # Before the call: it may evict its own entry's neighbours, and tells so meanwhile.
+        old = self.kept.pop(number, None)
+        self.kept[number] = _Kept(content, self.now, {None: _TTL, inf: None}.get(ttl, ttl))
+        stored = self.manager.set(key, "openai", key.model_id, None, _answer(content), ttl_seconds=ttl)
+        assert stored or (old is not None and not old.whole)
+        if not stored:
+            self.kept.pop(number, None)
+
+    @rule(number=_KEY)
+    def get(self, number: int) -> None:
+        """Ask for an answer."""
+        self._compare(number, self.manager.get(_key(number)))
+
+    @rule(number=_KEY)
+    def remove(self, number: int) -> None:
+        """Remove an entry."""
+        removed = self.manager.remove_entry(_key(number))
+        assert removed == os.path.lexists(self._path(number)) or removed == (number in self.kept)
+        self.kept.pop(number, None)
+        assert not os.path.lexists(self._path(number))
+
+    @rule()
+    def clean_up(self) -> None:
+        """Remove what expired: exactly that, but for files that are not whole and may say anything of their age."""
+        over = {number for number, kept in self.kept.items() if kept.whole and self._over(kept)}
+        unsure = {number for number, kept in self.kept.items() if not kept.whole}
+        removed = self.manager.cleanup_expired()
+        gone = {number for number in over | unsure if not os.path.exists(self._path(number))}
+        assert over <= gone
+        assert removed == len(gone)
+        for number in gone:
+            self.kept.pop(number, None)
+
+    @rule()
+    def clear(self) -> None:
+        """Remove everything."""
+        self.manager.clear_all()
+        self.kept.clear()
+
+    @rule(number=_KEY, how=st.sampled_from(("cut", "noise", "empty", "deleted")))
+    def vandalise(self, number: int, how: str) -> None:
+        """Damage or delete a file."""
+        path = self._path(number)
+        if not os.path.exists(path):
+            return
+        if how == "deleted":
+            os.unlink(path)
+            self.kept.pop(number, None)
+            return
+        self.kept[number].whole = False
+        with open(path, "r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            if how == "noise":
+                file.write(os.urandom(min(size, 100)))
+            else:
+                file.truncate(size // 2 if how == "cut" else 0)
+
+    @rule(first=_KEY, second=_KEY)
+    def swap(self, first: int, second: int) -> None:
+        """Let two files change places."""
+        paths = self._path(first), self._path(second)
+        if first == second or not all(os.path.exists(path) for path in paths):
+            return
+        spare = os.path.join(self.folder, "spare")
+        os.rename(paths[0], spare)
+        os.rename(paths[1], paths[0])
+        os.rename(spare, paths[1])
+        self.kept[first].whole = self.kept[second].whole = False
+
+    @rule(how=st.sampled_from(("delete", "noise", "cut")))
+    def hurt_what_is_derived(self, how: str) -> None:
+        """Delete or damage what the cache keeps beside the entries."""
+        hidden = os.path.join(self.root, ".spark-cache")
+        if how == "delete":
+            shutil.rmtree(hidden, ignore_errors=True)
+            return
+        for name in os.listdir(hidden) if os.path.isdir(hidden) else ():
+            path = os.path.join(hidden, name)
+            if os.path.isfile(path):
+                with open(path, "r+b") as file:
+                    if how == "noise":
+                        file.write(os.urandom(200))
+                    else:
+                        file.truncate(os.fstat(file.fileno()).st_size // 2)
+
+    @rule(seconds=st.sampled_from((1.0, 49.0, 100.0, 2000.0, 10_000.0, -1.0, -200.0, -1000.0, -20_000.0)))
+    def step_the_clock(self, seconds: float) -> None:
+        """Set the clock, on or back."""
+        self.now += seconds
+
+    @rule()
+    def reopen(self) -> None:
+        """Use the directory from a new program."""
+        self.manager.flush()
+        self._open()
+
+    @precondition(lambda self: self.kept)
+    @rule()
+    def copy_in(self) -> None:
+        """An entry comes back from a copy, as from a checkout."""
+        number = min(self.kept)
+        path = self._path(number)
+        if not self.kept[number].whole:
+            return
+        shutil.copy(path, os.path.join(self.folder, "copy"))
+        os.unlink(path)
+        shutil.copy(os.path.join(self.folder, "copy"), path)
+
+    # -- what always holds --------------------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def counts_agree(self) -> None:
+        """The figures are those of the files."""
+        if not hasattr(self, "manager"):
+            return
+        sizes = [os.lstat(path).st_size for path in map(self._path, range(_KEYS)) if os.path.lexists(path)]
+        stats = self.manager.get_stats()
+        assert stats["total_entries"] == len(sizes)
+        assert stats["total_size_bytes"] == sum(map(block_size, sizes))
+        assert stats["total_size_bytes"] <= _CAP_MB * 2**20
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        """No entry goes without a word."""
+        if hasattr(self, "manager"):
+            for number, kept in self.kept.items():
+                assert os.path.exists(self._path(number)), (number, kept)
+
+    # -- helpers ------------------------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        config = CacheConfig(
+            enabled=True,
+            cache_dir=self.root,
+            ttl_seconds=_TTL,
+            max_cache_size_mb=_CAP_MB,
+            cleanup_interval_seconds=500,
+            allow_plaintext=True,
+        )
+        # A clock of its own, so that nothing is shared with the manager before.
+        self.manager = CacheManager(config, clock=lambda: self.now, sink=self)
+
+    def _path(self, number: int) -> str:
+        key = _key(number)
+        return f"{self.root}/openai/{key.model_id}/{key}.json"
+
+    def _over(self, kept: _Kept) -> bool:
+        """Whether an entry's own lifetime is over."""
+        return kept.ttl is not None and self.now - kept.stored_at >= kept.ttl
+
+    def _compare(self, number: int, answer: dict[str, Any] | None) -> None:
+        kept = self.kept.get(number)
+        if kept is None or not kept.whole:
+            assert answer is None
+            return
+        age = self.now - kept.stored_at
+        fresh = -CLOCK_SKEW <= age < min(_TTL, inf if kept.ttl is None else kept.ttl)
+        assert answer == (_answer(kept.content) if fresh else None)
+
+
+def _answer(content: str) -> dict[str, Any]:
+    return {"content": content, "stop_reason": "end_turn", "usage": None}
+
+
+CacheStates.TestCase.settings = settings(
+    max_examples=80,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestCacheStates = CacheStates.TestCase
