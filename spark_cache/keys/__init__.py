@@ -4,18 +4,25 @@ Pure: no file, no clock, no log. The canonical form is a contract (see ``docs/ex
 """
 
 from spark_cache.keys.endpoint import normalise_endpoint
+from spark_cache.keys.headers import is_credential
 from spark_cache.keys.memo import DigestMemo, digest_of
 from spark_cache.keys.messages import normalise_message
 from spark_cache.keys.parameters import key_parameters, stateful_parameter
-from spark_cache.keys.request import KEY_VERSION, cache_key
+from spark_cache.keys.readable import readable_request
+from spark_cache.keys.request import KEY_VERSION, Frame, cache_key, frame_of, key_of
 
 __all__ = [
     "KEY_VERSION",
     "DigestMemo",
+    "Frame",
     "cache_key",
     "digest_of",
+    "frame_of",
+    "is_credential",
+    "key_of",
     "key_parameters",
     "normalise_endpoint",
     "normalise_message",
+    "readable_request",
     "stateful_parameter",
 ]

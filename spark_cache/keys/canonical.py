@@ -25,7 +25,7 @@ from spark_cache.errors import UncacheableRequestError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DIGEST_FROM", "TEXT_DIGEST", "canonical_bytes"]
+__all__ = ["DIGEST_FROM", "INT_MAX", "INT_MIN", "TEXT_DIGEST", "canonical_bytes", "float_form"]
 
 DIGEST_FROM = 16_384
 """Text of this many characters, and bytes of this many, enter the canonical form by their SHA-256 digest."""
@@ -35,7 +35,8 @@ _BYTES_DIGEST = "~sha256:bytes"
 
 _MAX_DEPTH = 64
 _NO_TEXT = "holds a lone surrogate, which is no text"
-_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+INT_MIN, INT_MAX = -(2**63), 2**64 - 1
+"""The integers that stand for themselves."""
 _EXACT_FLOAT = 2.0**53
 
 _SHOWN_OF_NAME = 60
@@ -120,7 +121,7 @@ def _canonical(value: Any, digest: Callable[[str | bytes], str], depth: int) -> 
     if kind is bool or value is None:
         return value
     if kind is int:
-        return value if _INT_MIN <= value <= _INT_MAX else {"~int": _digits(value)}
+        return value if INT_MIN <= value <= INT_MAX else {"~int": _digits(value)}
     if kind is float:
         return _canonical_float(value)
     if kind is bytes:
@@ -155,24 +156,28 @@ def _canonical_dict(
         return value
     tree: dict[str, Any] = {}
     for name, item in value.items():
-        written = name
-        if type(name) is not str:
-            if not issubclass(type(name), str) or isinstance(name, Enum):
-                raise _RefusedError(f"has a key of type {_type_name(name)}; only text keys can be cached")
-            written = str.__str__(name)
-        if written[:1] == "~":
-            written = "~" + written
-        if type(item) is str and len(item) < DIGEST_FROM:
+        written = name if type(name) is str and name[:1] != "~" else _written(name)
+        kind = type(item)
+        # What stands for itself needs no call, and most of what a dictionary holds does.
+        if (kind is str and len(item) < DIGEST_FROM) or kind is bool or item is None:
             tree[written] = item
             continue
         try:
-            tree[written] = _canonical(item, digest, depth + 1)
+            tree[written] = _canonical_float(item) if kind is float else _canonical(item, digest, depth + 1)
         except _RefusedError as refused:
             refused.steps.append(str.__str__(name))
             raise
     if len(tree) != len(value):
         raise _RefusedError("has two keys that are one text")
     return tree
+
+
+def _written(name: Any) -> str:
+    """The name of an item as it is written: what begins like a tag gets one ``~`` more."""
+    if not issubclass(type(name), str) or isinstance(name, Enum):
+        raise _RefusedError(f"has a key of type {_type_name(name)}; only text keys can be cached")
+    text = str.__str__(name)
+    return "~" + text if text[:1] == "~" else text
 
 
 def _is_plain(value: dict[Any, Any]) -> bool:
@@ -203,12 +208,18 @@ def _canonical_list(
 
 
 def _canonical_float(value: float) -> Any:
-    if not isfinite(value):
+    form = float_form(value)
+    if form is None:
         raise _RefusedError(f"is {value!r}, which equals nothing in JSON")
-    if -_EXACT_FLOAT <= value <= _EXACT_FLOAT and value == int(value):
-        return int(value)
+    return form
+
+
+def float_form(value: float) -> int | orjson.Fragment | None:
+    """The canonical form of a float; None where it has none."""
+    if -_EXACT_FLOAT <= value <= _EXACT_FLOAT and value == (whole := int(value)):
+        return whole
     # Python's shortest repr is the same on every platform; how orjson writes a float may change with its release.
-    return orjson.Fragment(repr(value))
+    return orjson.Fragment(repr(value)) if isfinite(value) else None
 
 
 def _canonical_other(value: Any, digest: Callable[[str | bytes], str], depth: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
 __all__ = ["normalise_endpoint"]
@@ -9,6 +10,8 @@ __all__ = ["normalise_endpoint"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+# A model asks with every call, and nearly always of one address; taking it apart costs as much as a hit.
+@lru_cache(maxsize=128)
 def normalise_endpoint(url: str, own: str) -> str | None:
     """A base URL as it enters a key.
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["key_parameters", "stateful_parameter"]
+from spark_cache.keys.canonical import DIGEST_FROM, INT_MAX, INT_MIN, float_form
+from spark_cache.keys.credentials import without_credentials
+from spark_cache.keys.headers import meaningful_headers
+
+__all__ = ["key_parameters", "simple_parameters", "stateful_parameter"]
 
 _NOT_KEYED = frozenset(
     {
@@ -22,39 +26,7 @@ _NOT_KEYED = frozenset(
     }
 )
 
-_TRANSPORT_HEADERS = frozenset(
-    {
-        # credentials
-        "authorization",
-        "proxy-authorization",
-        "api-key",
-        "x-api-key",
-        "x-goog-api-key",
-        "x-amz-security-token",
-        "cookie",
-        # the client's own name
-        "user-agent",
-        "x-stainless-retry-count",
-        "x-stainless-read-timeout",
-        # tracing
-        "traceparent",
-        "tracestate",
-        "baggage",
-        "b3",
-        "x-b3-traceid",
-        "x-b3-spanid",
-        "x-b3-sampled",
-        "x-request-id",
-        "x-client-request-id",
-        "x-correlation-id",
-        "x-cloud-trace-context",
-        "x-amzn-trace-id",
-        "sentry-trace",
-        # idempotency
-        "idempotency-key",
-        "x-idempotency-key",
-    }
-)
+_SPECIAL = _NOT_KEYED | {"extra_headers"}
 
 _STATEFUL = frozenset(
     {
@@ -73,18 +45,45 @@ _STATEFUL = frozenset(
 
 
 def key_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that can change the answer: None counts as absent, transport and call options are left out."""
-    keyed = {
+    """The parameters that can change the answer: None counts as absent; transport, call options and credentials are left out."""
+    given = {
         name: value for name, value in parameters.items() if value is not None and name not in _NOT_KEYED
     }
+    keyed = without_credentials(given, "keyed")
     headers = keyed.get("extra_headers")
     if isinstance(headers, Mapping):
-        kept = _meaningful_headers(headers)
+        kept = meaningful_headers(headers)
         if kept:
             keyed["extra_headers"] = kept
         else:
             del keyed["extra_headers"]
     return keyed
+
+
+def simple_parameters(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What :func:`key_parameters` gives, in canonical form, where every parameter is a number, a short text or a flag.
+
+    That is what most requests have, and it takes a third of the time. None where there is anything else among them.
+    """
+    simple: dict[str, Any] = {}
+    for name, value in parameters.items():
+        if value is None:
+            continue
+        form = value
+        kind = type(value)
+        if kind is float:
+            form = float_form(value)
+            if form is None:
+                return None
+        elif kind is int:
+            if not INT_MIN <= value <= INT_MAX:
+                return None
+        elif kind is not bool and (kind is not str or len(value) >= DIGEST_FROM):
+            return None
+        if type(name) is not str or name in _SPECIAL or name[:1] == "~":
+            return None
+        simple[name] = form
+    return simple
 
 
 def stateful_parameter(parameters: Mapping[str, Any]) -> str | None:
@@ -97,14 +96,3 @@ def stateful_parameter(parameters: Mapping[str, Any]) -> str | None:
             if inner is not None:
                 return f"extra_body.{inner}"
     return None
-
-
-def _meaningful_headers(headers: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Headers without those of the transport; names in lower case, unless two would then be one."""
-    kept = {
-        name: value
-        for name, value in headers.items()
-        if not (isinstance(name, str) and name.lower() in _TRANSPORT_HEADERS)
-    }
-    lowered = {name.lower() if isinstance(name, str) else name: value for name, value in kept.items()}
-    return lowered if len(lowered) == len(kept) else kept

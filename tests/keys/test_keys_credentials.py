@@ -1,0 +1,155 @@
+"""Credentials inside tools and parameters enter neither a key nor what is stored of a request."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from google.genai import types
+
+from spark_cache.errors import UncacheableRequestError
+from spark_cache.keys import cache_key, readable_request
+
+SECRET = "hush"
+
+
+def mcp(**fields):
+    """OpenAI's tool that is a server."""
+    return {"type": "mcp", "server_label": "wiki", "server_url": "https://mcp.example", **fields}
+
+
+def anthropic_server(**fields):
+    """Anthropic's parameter for such servers."""
+    return {"mcp_servers": [{"type": "url", "name": "wiki", "url": "https://mcp.example", **fields}]}
+
+
+def gemini_server(**fields):
+    """Gemini's tool that is a server."""
+    transport = {"url": "https://mcp.example", **fields}
+    return {"mcp_servers": [{"name": "wiki", "streamable_http_transport": transport}]}
+
+
+def azure_source(**fields):
+    """Azure's parameter for a search index."""
+    index = {"endpoint": "https://search.example", "index_name": "books", **fields}
+    return {"data_sources": [{"type": "azure_search", "parameters": index}]}
+
+
+def as_json(request):
+    """A request as it is written into an entry."""
+    return json.dumps(
+        request, default=lambda tool: tool.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    )
+
+
+AUTHORIZED = {"Authorization": f"Bearer {SECRET}"}
+AUTHENTICATION = {"type": "api_key", "key": SECRET}
+
+PLACES = {
+    "openai token": ({"tool_specs": [mcp()]}, {"tool_specs": [mcp(authorization=SECRET)]}),
+    "openai headers": ({"tool_specs": [mcp()]}, {"tool_specs": [mcp(headers=AUTHORIZED)]}),
+    "openai header of a name of its own": (
+        {"tool_specs": [mcp()]},
+        {"tool_specs": [mcp(headers={"WIKI_API_KEY": SECRET})]},
+    ),
+    "openai tools as a parameter": (
+        {"parameters": {"tools": (mcp(),)}},
+        {"parameters": {"tools": (mcp(authorization=SECRET),)}},
+    ),
+    "openai tools in the extra body": (
+        {"parameters": {"extra_body": {"tools": [mcp()]}}},
+        {"parameters": {"extra_body": {"tools": [mcp(authorization=SECRET)]}}},
+    ),
+    "azure": (
+        {"parameters": {"extra_body": azure_source()}},
+        {"parameters": {"extra_body": azure_source(authentication=AUTHENTICATION)}},
+    ),
+    "azure, of the embeddings": (
+        {"parameters": {"extra_body": azure_source(embedding_dependency={"type": "endpoint"})}},
+        {
+            "parameters": {
+                "extra_body": azure_source(
+                    embedding_dependency={"type": "endpoint", "authentication": AUTHENTICATION}
+                )
+            }
+        },
+    ),
+    "anthropic": (
+        {"parameters": anthropic_server()},
+        {"parameters": anthropic_server(authorization_token=SECRET)},
+    ),
+    "bedrock": (
+        {"parameters": {"additionalModelRequestFields": anthropic_server()}},
+        {"parameters": {"additionalModelRequestFields": anthropic_server(authorization_token=SECRET)}},
+    ),
+    "gemini headers": (
+        {"tool_specs": [gemini_server()]},
+        {"tool_specs": [gemini_server(headers={"X-Goog-Api-Key": SECRET})]},
+    ),
+    "gemini on the wire": (
+        {"tool_specs": [{"googleMaps": {"enableWidget": True}}]},
+        {"tool_specs": [{"googleMaps": {"enableWidget": True, "authConfig": {"apiKey": SECRET}}}]},
+    ),
+    "gemini search": (
+        {"tool_specs": [{"parallel_ai_search": {}, "exa_ai_search": {}}]},
+        {"tool_specs": [{"parallel_ai_search": {"api_key": SECRET}, "exa_ai_search": {"api_key": SECRET}}]},
+    ),
+    "gemini's own objects": (
+        {"tool_specs": [types.Tool(**gemini_server())]},
+        {"tool_specs": [types.Tool(**gemini_server(headers=AUTHORIZED))]},
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_credentials_are_not_keyed(ask, place):
+    """A request with credentials for a tool has the key of the same request without."""
+    without, with_credentials = PLACES[place]
+    assert cache_key(ask(**without)) == cache_key(ask(**with_credentials))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_credentials_are_not_readable(ask, place):
+    """What is stored of a request holds no credentials, and everything else."""
+    without, with_credentials = (as_json(readable_request(ask(**fields))) for fields in PLACES[place])
+    assert SECRET not in with_credentials
+    assert with_credentials == without
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_request_stays_as_it_is(ask, place):
+    """What is sent keeps its credentials."""
+    _, with_credentials = PLACES[place]
+    request = ask(**with_credentials)
+    cache_key(request)
+    readable_request(request)
+    assert SECRET in repr(request.tool_specs) + repr(request.parameters)
+
+
+def test_other_headers_for_a_server_are_keyed_and_not_stored(ask):
+    """A header that names nobody may change what a tool's server says; its value is still nobody's business."""
+    blue, red = (ask(tool_specs=[mcp(headers={"X-Tenant": tenant})]) for tenant in ("blue", "red"))
+    assert cache_key(blue) != cache_key(red)
+    assert "headers" not in readable_request(blue)["tool_specs"][0]
+
+
+@pytest.mark.parametrize(
+    "name", ["authorization", "headers", "key", "api_key", "token", "authorization_token"]
+)
+def test_properties_of_a_tool_are_no_credentials(ask, name):
+    """A tool whose arguments are called like credentials is keyed and stored whole."""
+    tools = [
+        {"name": "login", "parameters": {"type": "object", "properties": {name: {"type": kind}}}}
+        for kind in ("string", "integer")
+    ]
+    one, other = (ask(tool_specs=[tool]) for tool in tools)
+    assert cache_key(one) != cache_key(other)
+    assert readable_request(one)["tool_specs"] == tools[:1]
+
+
+def test_a_body_inside_itself_is_refused_and_no_more(ask):
+    """Parameters that hold themselves end in the error that names them."""
+    body: dict[str, object] = {}
+    body["extra_body"] = body
+    with pytest.raises(UncacheableRequestError, match="contains itself"):
+        cache_key(ask(parameters=body))
