@@ -1,12 +1,12 @@
 """Stores: where the bytes of entries are kept."""
 
-from spark_cache.stores.base import Address, Store, Stored, address
+from spark_cache.stores.base import Address, FolderTotals, Store, Stored, added_up, address
 from spark_cache.stores.disk import failure
 from spark_cache.stores.eviction import block_size
 from spark_cache.stores.file import FileStore
+from spark_cache.stores.ground import ORPHAN_AGE
 from spark_cache.stores.memory import MemoryStore
 from spark_cache.stores.names import HIDDEN, SCRATCH, entry_name, folder_name
-from spark_cache.stores.upkeep import ORPHAN_AGE
 
 __all__ = [
     "HIDDEN",
@@ -14,9 +14,11 @@ __all__ = [
     "SCRATCH",
     "Address",
     "FileStore",
+    "FolderTotals",
     "MemoryStore",
     "Store",
     "Stored",
+    "added_up",
     "address",
     "block_size",
     "entry_name",

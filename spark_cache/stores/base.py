@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from spark_cache.stores.eviction import block_size
 from spark_cache.stores.names import entry_name, folder_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from spark_cache.types import MissReason
 
-__all__ = ["Address", "Store", "Stored", "address"]
+__all__ = ["Address", "FolderTotals", "Store", "Stored", "added_up", "address"]
 
 
 class Address(NamedTuple):
@@ -43,6 +44,35 @@ class Stored:
     used_at: float
 
 
+class FolderTotals(NamedTuple):
+    """What the entries of one model add up to.
+
+    Attributes:
+        provider_folder: The folder of the provider.
+        model_folder: The folder of the model.
+        entries: How many there are.
+        size_bytes: Their lengths.
+        occupied_bytes: The same in blocks of 4 KiB.
+    """
+
+    provider_folder: str
+    model_folder: str
+    entries: int
+    size_bytes: int
+    occupied_bytes: int
+
+
+def added_up(listed: Iterable[Stored]) -> list[FolderTotals]:
+    """What listed entries add up to, by model."""
+    sums: dict[tuple[str, str], tuple[int, int, int]] = {}
+    for stored in listed:
+        folder = stored.address.provider_folder, stored.address.model_folder
+        entries, size_bytes, occupied_bytes = sums.get(folder, (0, 0, 0))
+        size = stored.size_bytes
+        sums[folder] = entries + 1, size_bytes + size, occupied_bytes + block_size(size)
+    return [FolderTotals(*folder, *figures) for folder, figures in sums.items()]
+
+
 class Store(Protocol):
     """Keeps bytes under addresses. Safe for threads; every verb may raise ``StoreError``."""
 
@@ -55,13 +85,16 @@ class Store(Protocol):
         """
         ...
 
-    def write(self, at: Address, data: bytes, *, replace: bool = True) -> bool:
+    def write(
+        self, at: Address, data: bytes, *, replace: bool = True, expires_at: float | None = None
+    ) -> bool:
         """Put bytes at an address, whole or not at all.
 
         Args:
             at: Where they go.
             data: The bytes.
             replace: Whether they may take the place of others.
+            expires_at: When their life ends, in seconds since the epoch, infinity for never; None leaves it to the bytes to tell.
 
         Returns:
             Whether they are kept: a store with a cap may decline, and without ``replace`` whatever is there stays.
@@ -78,4 +111,20 @@ class Store(Protocol):
 
     def scan(self, provider_folder: str | None = None, model_folder: str | None = None) -> Iterator[Stored]:
         """Every entry, or those of a provider or of one of its models; entries that come or go meanwhile may be in it."""
+        ...
+
+    def totals(self, *, write: bool) -> list[FolderTotals]:
+        """What the entries of each model add up to; models without entries are left out.
+
+        Args:
+            write: Whether the store may put down what it finds out; a reader that writes nothing says no.
+        """
+        ...
+
+    def expire(self, provider_folder: str | None = None) -> int:
+        """Remove every entry whose life is over, or those of a provider; how many there were."""
+        ...
+
+    def clear(self, provider_folder: str | None = None, model_folder: str | None = None) -> int:
+        """Remove every entry, or those of a provider or of one of its models; how many there were."""
         ...

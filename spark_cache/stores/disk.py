@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from functools import cache
 from itertools import count
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -15,7 +16,17 @@ from spark_cache.types import MissReason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_BYTES", "failure", "make_folder", "read_file", "write_file"]
+__all__ = [
+    "MAX_BYTES",
+    "discard",
+    "failure",
+    "make_folder",
+    "place",
+    "read_file",
+    "sync_folder",
+    "write_file",
+    "write_temporary",
+]
 
 MAX_BYTES = 64 * 2**20
 """The largest file that is read, and the largest entry that is written: what stands in a directory need not come from us."""
@@ -31,6 +42,12 @@ _NOT_A_FILE = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO})
 """What opening a symbolic link (on Linux, on FreeBSD) or a socket answers under the flags above."""
 
 _names: Iterator[int] = count()
+
+
+@cache
+def _program() -> str:
+    """A text that no other program has, also where two have one number because they run in different containers."""
+    return token_hex(8)
 
 
 def failure(operation: str, error: OSError) -> StoreError:
@@ -60,9 +77,10 @@ def read_file(path: str) -> tuple[bytes, float, int] | MissReason:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             return MissReason.NOT_A_FILE
-        if status.st_size > MAX_BYTES:
+        size = status.st_size
+        if size > MAX_BYTES:
             return MissReason.TOO_LARGE
-        return _read_all(fd, status.st_size), status.st_mtime, status.st_uid
+        return _read_all(fd, size), status.st_mtime, status.st_uid
     except OSError as error:
         raise failure("read", error) from None
     finally:
@@ -84,9 +102,7 @@ def _read_all(fd: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def write_file(
-    folder: str, name: str, data: bytes, *, scratch: str, fsync: bool, now: float, replace: bool = True
-) -> bool:
+def write_file(folder: str, name: str, data: bytes, *, scratch: str, fsync: bool, now: float) -> None:
     """Put a file in place in one step: readers see the old one or the new one, whole.
 
     Args:
@@ -96,15 +112,27 @@ def write_file(
         scratch: A folder on the same file system, for the temporary file.
         fsync: Whether to wait until file and folder have reached the disk.
         now: The time it is given, in seconds since the epoch.
-        replace: Whether it may take the place of another file.
-
-    Returns:
-        Whether it is in place: False when another file is there and may not be replaced.
 
     Raises:
         OSError: It could not be done; no temporary file is left behind.
     """
-    temporary = f"{scratch}/{os.getpid()}-{next(_names)}-{token_hex(4)}"
+    temporary = write_temporary(scratch, data, fsync=fsync, now=now)
+    try:
+        place(temporary, folder, name, replace=True)
+    except BaseException:
+        discard(temporary)
+        raise
+    if fsync:
+        sync_folder(folder)
+
+
+def write_temporary(scratch: str, data: bytes, *, fsync: bool, now: float) -> str:
+    """Write a file that is to be put in place by :func:`place`, or else given to :func:`discard`; its path.
+
+    Raises:
+        OSError: It could not be done; nothing is left behind.
+    """
+    temporary = f"{scratch}/{os.getpid()}-{next(_names)}-{_program()}"
     fd = os.open(temporary, _WRITE_FLAGS, 0o600)
     try:
         try:
@@ -118,18 +146,33 @@ def write_file(
                 os.fsync(fd)
         finally:
             os.close(fd)
-        target = f"{folder}/{name}"
-        try:
-            placed = _place(temporary, target, replace=replace)
-        except FileNotFoundError:
-            make_folder(folder)
-            placed = _place(temporary, target, replace=replace)
     except BaseException:
-        _discard(temporary)
+        discard(temporary)
         raise
-    if fsync:
-        _sync_folder(folder)
-    return placed
+    return temporary
+
+
+def place(temporary: str, folder: str, name: str, *, replace: bool) -> bool:
+    """Put a temporary file in its place in one step.
+
+    Args:
+        temporary: Its path.
+        folder: Where it goes; made when it is missing.
+        name: Its name there.
+        replace: Whether it may take the place of another file.
+
+    Returns:
+        Whether it is in place: False when another file is there and may not be replaced.
+
+    Raises:
+        OSError: It could not be done.
+    """
+    target = f"{folder}/{name}"
+    try:
+        return _place(temporary, target, replace=replace)
+    except FileNotFoundError:
+        make_folder(folder)
+        return _place(temporary, target, replace=replace)
 
 
 def _place(temporary: str, target: str, *, replace: bool) -> bool:
@@ -166,7 +209,12 @@ def make_folder(path: str) -> None:
         os.chmod(path, 0o700)
 
 
-def _sync_folder(path: str) -> None:
+def sync_folder(path: str) -> None:
+    """Wait until what was done in a folder has reached the disk.
+
+    Raises:
+        OSError: It could not be done.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -174,7 +222,8 @@ def _sync_folder(path: str) -> None:
         os.close(fd)
 
 
-def _discard(path: str) -> None:
+def discard(path: str) -> None:
+    """Remove a temporary file, if that can be done."""
     try:
         os.unlink(path)
     except OSError:

@@ -7,30 +7,46 @@ lives in the hidden folder and can be deleted at any time.
 from __future__ import annotations
 
 import os
-import stat
-from threading import Lock
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spark_cache.errors import StoreError
-from spark_cache.stores.base import Address, Stored
-from spark_cache.stores.disk import MAX_BYTES, failure, make_folder, read_file, write_file
-from spark_cache.stores.names import HIDDEN, SCRATCH, is_entry_name
+from spark_cache.stores.base import Address, FolderTotals, added_up
+from spark_cache.stores.bookkeeper import Bookkeeper
+from spark_cache.stores.disk import (
+    MAX_BYTES,
+    discard,
+    failure,
+    place,
+    read_file,
+    sync_folder,
+    write_temporary,
+)
+from spark_cache.stores.eviction import block_size
+from spark_cache.stores.ground import Ground
+from spark_cache.stores.journal import GONE, UNKNOWN
+from spark_cache.stores.sweeps import Sweeps
+from spark_cache.stores.tree import ENDING, folders, is_there, leads_out, remove_if_empty, scan_folder
 from spark_cache.stores.upkeep import Upkeep
-from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from spark_cache.stores.base import Stored
+    from spark_cache.types import MissReason
+
 __all__ = ["FileStore"]
 
-_ENDING = ".json"
 _USE_RESOLUTION = 60.0
 """A use is noted in the file's time when the last one is this many seconds old: order within a minute does not matter to eviction."""
 
-_SUSPECT = "the directory is a symbolic link into a place that everybody may write to"
+_SWEPT = "swept"
+"""The file in the hidden folder whose time says when expired entries were last looked for."""
 
-_IGNORE_ALL = "# Cached answers: not for version control.\n*\n"
-_IGNORE_HIDDEN = f"# The entries may be committed; what the cache derives from them may not.\n{HIDDEN}/\n"
+_FEW = 1000
+"""So many entries are counted by looking at them, in a few milliseconds: that also tells what was changed inside a file."""
+
+_SUSPECT = "a symbolic link on its path is another user's, or leads into a place that everybody may write to"
 
 
 class FileStore:
@@ -41,7 +57,7 @@ class FileStore:
         clock: The time in seconds since the epoch.
         commit_entries: Whether entries may be committed to version control, which decides the ``.gitignore`` it writes.
         suspect: Whether others may have a hand in where the directory lies: it is then neither read nor written.
-        expired: Whether an entry's bytes say that its lifetime is over at a time.
+        ends_at: When the life of an entry with these bytes ends, in seconds since the epoch; infinity for never.
         on_removed: Told of each entry that upkeep removes: where it stood, its length, and ``evict`` or ``expire``.
     """
 
@@ -52,19 +68,28 @@ class FileStore:
         clock: Callable[[], float],
         commit_entries: bool,
         suspect: bool = False,
-        expired: Callable[[bytes, float], bool],
+        ends_at: Callable[[bytes], float],
         on_removed: Callable[[Address, int, str], None],
     ) -> None:
         self.root = root
-        self._hidden = f"{root}/{HIDDEN}"
-        self._scratch = f"{self._hidden}/{SCRATCH}"
+        self._ground = Ground(root, clock=clock, commit_entries=commit_entries)
         self._suspect = suspect
         self._clock = clock
-        self._gitignore = _IGNORE_HIDDEN if commit_entries else _IGNORE_ALL
+        self._ends_at = ends_at
         self._fsync = False
-        self._prepared = False
-        self._lock = Lock()
-        self._upkeep = Upkeep(self, hidden=self._hidden, clock=clock, expired=expired, on_removed=on_removed)
+        self._cap: float | None = None
+        self._sweeps = Sweeps(f"{self._ground.hidden}/{_SWEPT}", clock)
+        # What may be committed is not swept away in passing: only who asks for a clean-up gets one.
+        sweeps = None if commit_entries else self._sweeps
+        self._bookkeeper = Bookkeeper(
+            root,
+            hidden=self._ground.hidden,
+            sweeps=sweeps,
+            clock=clock,
+            end_of=self._end_of,
+            on_removed=on_removed,
+        )
+        self._upkeep = Upkeep(self, sweeps=sweeps, clock=clock, ends_at=ends_at, on_removed=on_removed)
 
     def require(self, *, fsync: bool, cap_bytes: float | None, cleanup_interval: float) -> None:
         """Take on what one of the managers that share the store asks for; the strictest holds.
@@ -75,11 +100,13 @@ class FileStore:
             cleanup_interval: How often expired entries are looked for, in seconds.
         """
         self._fsync = self._fsync or fsync
-        self._upkeep.require(cap_bytes=cap_bytes, interval=cleanup_interval)
+        if cap_bytes is not None:
+            self._cap = cap_bytes if self._cap is None else min(self._cap, cap_bytes)
+        self._sweeps.require(cleanup_interval)
 
     def forget(self) -> None:
         """Begin with new locks in a forked child: another thread of the parent may have held the old ones."""
-        self._lock = Lock()
+        self._ground.forget()
         self._upkeep.forget()
 
     def read(self, at: Address, *, note_use: bool) -> bytes | MissReason:
@@ -88,11 +115,14 @@ class FileStore:
         Raises:
             StoreError: The machine failed to read, or the entry belongs to another user where this one also writes.
         """
+        return self.read_path(self.path(at), note_use=note_use)
+
+    def read_path(self, path: str, *, note_use: bool) -> bytes | MissReason:
+        """The bytes at the path of an entry: :meth:`read`, for those who know the path already."""
         if self._suspect:
             raise StoreError("read", _SUSPECT)
-        path = self.path(at)
         found = read_file(path)
-        if isinstance(found, MissReason):
+        if not isinstance(found, tuple):
             return found
         data, modified, owner = found
         if note_use:
@@ -100,11 +130,13 @@ class FileStore:
                 raise StoreError("read", "the entry belongs to another user")
             now = self._clock()
             # Either way: a time ahead of the clock would pass for the latest use until the clock is there.
-            if abs(now - modified) > _USE_RESOLUTION and not self._leads_out(at):
+            if abs(now - modified) > _USE_RESOLUTION:
                 _note_use(path, now)
         return data
 
-    def write(self, at: Address, data: bytes, *, replace: bool = True) -> bool:
+    def write(
+        self, at: Address, data: bytes, *, replace: bool = True, expires_at: float | None = None
+    ) -> bool:
         """Put an entry in place; False when it is larger than the store may be, or may not replace the one that is there.
 
         Raises:
@@ -112,24 +144,21 @@ class FileStore:
         """
         if self._suspect:
             raise StoreError("write", _SUSPECT)
-        if self._leads_out(at):
+        if leads_out(self.root, at.provider_folder, at.model_folder):
             raise StoreError("write", "a folder of entries is a symbolic link")
-        if len(data) > MAX_BYTES or not self._upkeep.fits(len(data)):
+        if len(data) > MAX_BYTES or (self._cap is not None and block_size(len(data)) > self._cap):
             return False
+        end = UNKNOWN if expires_at is None else expires_at
         try:
-            self._prepare()
+            self._ground.prepare()
             try:
-                placed = self._put(at, data, replace=replace)
+                return self._put(at, data, end, replace=replace)
             except FileNotFoundError:
                 # The directory was deleted while the program runs: make it anew, once.
-                self._prepared = False
-                self._prepare()
-                placed = self._put(at, data, replace=replace)
+                self._ground.prepare(again=True)
+                return self._put(at, data, end, replace=replace)
         except OSError as error:
             raise failure("write", error) from None
-        if placed:
-            self._upkeep.after_write(len(data))
-        return placed
 
     def prepare(self) -> None:
         """Make the directory ready to be written to, though it was before; :meth:`write` does it by itself.
@@ -140,8 +169,7 @@ class FileStore:
         """
         if self._suspect:
             raise StoreError("write", _SUSPECT)
-        self._prepared = False
-        self._prepare()
+        self._ground.prepare(again=True)
 
     def remove(self, at: Address) -> bool:
         """Remove an entry; whether there was one.
@@ -149,125 +177,149 @@ class FileStore:
         Raises:
             StoreError: It is there and could not be removed.
         """
-        if self._leads_out(at):
-            return False
         path = self.path(at)
+        if leads_out(self.root, at.provider_folder, at.model_folder):
+            return False
+        with _told("remove"):
+            if not is_there(path):
+                return False
+        change = self._bookkeeper.begin(at, create=False)
+        removed = False
         try:
             os.unlink(path)
+            removed = True
+            remove_if_empty(os.path.dirname(path))
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
             raise failure("remove", error) from None
-        _remove_if_empty(os.path.dirname(path))
+        finally:
+            if change is not None and removed:
+                self._bookkeeper.end(at, change, GONE, expires_at=UNKNOWN, used_at=0.0)
+            elif change is not None:
+                self._bookkeeper.cancel()
         return True
 
     def find(self, name: str) -> list[Address]:
         """Every address with this name, in whatever folder."""
-        return [
-            Address(provider, model, name)
-            for provider in _folders(self.root)
-            for model in _folders(f"{self.root}/{provider}")
-            if os.path.lexists(f"{self.root}/{provider}/{model}/{name}{_ENDING}")
-        ]
+        with _told("list"):
+            return [
+                Address(provider, model, name)
+                for provider in folders(self.root)
+                for model in folders(f"{self.root}/{provider}")
+                if os.path.lexists(f"{self.root}/{provider}/{model}/{name}{ENDING}")
+            ]
 
     def scan(self, provider_folder: str | None = None, model_folder: str | None = None) -> Iterator[Stored]:
         """Every entry, or those of a provider or of one of its models."""
-        for provider in _folders(self.root) if provider_folder is None else [provider_folder]:
-            for model in _folders(f"{self.root}/{provider}") if model_folder is None else [model_folder]:
-                yield from self._scan_folder(provider, model)
+        with _told("list"):
+            for provider in folders(self.root) if provider_folder is None else [provider_folder]:
+                for model in folders(f"{self.root}/{provider}") if model_folder is None else [model_folder]:
+                    yield from scan_folder(self.root, provider, model)
+
+    def totals(self, *, write: bool) -> list[FolderTotals]:
+        """What the entries of each model add up to: by the books, or by looking where there are none."""
+        accounts = self._bookkeeper.accounts(write=write)
+        if accounts is None or sum(account.entries for account in accounts.folders.values()) <= _FEW:
+            return added_up(self.scan())
+        known = [
+            FolderTotals(*folder, account.entries, account.size_bytes, account.occupied_bytes)
+            for folder, account in accounts.folders.items()
+            if account.entries and not account.doubt
+        ]
+        doubted = [folder for folder, account in accounts.folders.items() if account.doubt]
+        return known + [totals for folder in doubted for totals in added_up(self.scan(*folder))]
+
+    def expire(self, provider_folder: str | None = None) -> int:
+        """Remove every entry whose life is over, or those of a provider; how many there were.
+
+        Raises:
+            StoreError: One could not be removed.
+        """
+        with _told("remove"):
+            count, done = self._bookkeeper.expire_all(provider_folder)
+        if done:
+            return count
+        now = self._clock()
+        listed = list(self.scan(provider_folder))
+        return count + sum(
+            self._is_over(stored.address, now) and self.remove(stored.address) for stored in listed
+        )
+
+    def clear(self, provider_folder: str | None = None, model_folder: str | None = None) -> int:
+        """Remove every entry, or those of a provider or of one of its models; how many there were.
+
+        Raises:
+            StoreError: One could not be removed.
+        """
+        listed = list(self.scan(provider_folder, model_folder))
+        with _told("remove"):
+            count, done = self._bookkeeper.remove_all(listed)
+        return count if done else count + sum([self.remove(stored.address) for stored in listed])
 
     def path(self, at: Address) -> str:
         """The path of the file of an entry."""
-        return f"{self.root}/{at.provider_folder}/{at.model_folder}/{at.name}{_ENDING}"
+        return f"{self.root}/{'/'.join(at)}{ENDING}"
 
-    def _leads_out(self, at: Address) -> bool:
-        """Whether a link stands in place of a folder of entries: what it leads to is not the cache's to change."""
-        provider = f"{self.root}/{at.provider_folder}"
-        return os.path.islink(provider) or os.path.islink(f"{provider}/{at.model_folder}")
-
-    def _scan_folder(self, provider: str, model: str) -> Iterator[Stored]:
+    def _put(self, at: Address, data: bytes, end: float, *, replace: bool) -> bool:
+        """Put bytes in place, note it, and do a slice of the upkeep that is due; whether they are there."""
+        folder = f"{self.root}/{at.provider_folder}/{at.model_folder}"
+        now = self._clock()
+        books = self._bookkeeper
+        temporary = write_temporary(self._ground.scratch, data, fsync=self._fsync, now=now)
+        placed, noted = False, None
         try:
-            with os.scandir(f"{self.root}/{provider}/{model}") as listing:
-                for item in listing:
-                    name = item.name.removesuffix(_ENDING)
-                    if name == item.name or not is_entry_name(name):
-                        continue
-                    try:
-                        status = item.stat(follow_symlinks=False)
-                    except FileNotFoundError:
-                        continue
-                    if stat.S_ISREG(status.st_mode):
-                        yield Stored(Address(provider, model, name), status.st_size, status.st_mtime)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            raise failure("list", error) from None
+            change = books.begin(at, create=True)
+            try:
+                placed = place(temporary, folder, at.name + ENDING, replace=replace)
+            finally:
+                if change is not None and placed:
+                    noted = books.end(at, change, len(data), expires_at=end, used_at=now)
+                elif change is not None:
+                    books.cancel()
+        except BaseException:
+            discard(temporary)
+            raise
+        if self._fsync and placed:
+            sync_folder(folder)
+        if noted is not None:
+            self._upkeep.pause()
+            books.tend(noted, len(data), self._cap, now)
+        elif placed and not books.working:
+            self._upkeep.after_write(len(data), self._cap)
+        return placed
 
-    def _put(self, at: Address, data: bytes, *, replace: bool) -> bool:
-        return write_file(
-            f"{self.root}/{at.provider_folder}/{at.model_folder}",
-            at.name + _ENDING,
-            data,
-            scratch=self._scratch,
-            fsync=self._fsync,
-            now=self._clock(),
-            replace=replace,
-        )
+    def _end_of(self, at: Address) -> tuple[float, int] | None:
+        """When the life of an entry ends by its own word, and its length; None when there is none."""
+        data = self.read(at, note_use=False)
+        return (self._ends_at(data), len(data)) if isinstance(data, bytes) else None
 
-    def _prepare(self) -> None:
-        """Make the directory ready to be written to, once."""
-        if self._prepared:
-            return
-        with self._lock:
-            for folder in (self.root, self._hidden, self._scratch):
-                make_folder(folder)
-                self._refuse_foreign(folder)
-            self._write_gitignore()
-            self._upkeep.sweep_orphans(self._scratch)
-            self._prepared = True
-
-    def _refuse_foreign(self, path: str) -> None:
-        """Raise unless a folder is a real one and our own: nobody else may have a hand in what is answered."""
-        status = os.lstat(path) if path != self.root else os.stat(path)
-        if not stat.S_ISDIR(status.st_mode):
-            raise StoreError("write", f"{os.path.basename(path)} in the cache directory is no folder")
-        if status.st_uid != os.geteuid():
-            raise StoreError("write", "the directory belongs to another user")
-
-    def _write_gitignore(self) -> None:
-        """Write it unless there is one; whole or not at all, since half of it would let entries into version control."""
-        if not os.path.lexists(f"{self.root}/.gitignore"):
-            text = self._gitignore.encode()
-            write_file(self.root, ".gitignore", text, scratch=self._scratch, fsync=False, now=self._clock())
+    def _is_over(self, at: Address, now: float) -> bool:
+        try:
+            told = self._end_of(at)
+        except StoreError:
+            return False
+        return told is not None and told[0] <= now
 
 
-def _folders(path: str) -> list[str]:
-    """The folders of providers or models below a path, sorted."""
+@contextmanager
+def _told(operation: str) -> Iterator[None]:
+    """Make the machine's errors a store's."""
     try:
-        with os.scandir(path) as listing:
-            return sorted(
-                item.name for item in listing if item.name[0] != "." and item.is_dir(follow_symlinks=False)
-            )
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        yield
     except OSError as error:
-        raise failure("list", error) from None
+        raise failure(operation, error) from None
 
 
 def _note_use(path: str, now: float) -> None:
+    folder = os.path.dirname(path)
+    if os.path.islink(folder) or os.path.islink(os.path.dirname(folder)):
+        # What a link leads to is not the cache's to change.
+        return
     try:
         # Under two names, such as a backup's by hard links, the file is not the cache's alone.
         if os.lstat(path).st_nlink == 1:
             os.utime(path, (now, now), follow_symlinks=False)
     except OSError:
         # Least recently used is then judged by an older time; the answer is right all the same.
-        return
-
-
-def _remove_if_empty(folder: str) -> None:
-    try:
-        os.rmdir(folder)
-        os.rmdir(os.path.dirname(folder))
-    except OSError:
-        # Not empty, most of the time.
         return

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from spark_cache.stores.base import Address, Stored
+from spark_cache.stores.base import Address, Stored, added_up
 from spark_cache.stores.eviction import block_size, victims
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from spark_cache.stores.base import FolderTotals
 
 __all__ = ["MemoryStore"]
 
@@ -20,6 +22,7 @@ __all__ = ["MemoryStore"]
 class _Kept:
     data: bytes
     used_at: float
+    expires_at: float
 
 
 class MemoryStore:
@@ -27,7 +30,8 @@ class MemoryStore:
 
     Args:
         clock: The time in seconds since the epoch.
-        expired: Whether an entry's bytes say that its lifetime is over at a time.
+        sweep: Whether expired entries are removed in passing; else only who asks for a clean-up gets one.
+        ends_at: When the life of an entry with these bytes ends, in seconds since the epoch; infinity for never.
         on_removed: Told of each entry that is evicted or has expired: where it stood, its length, and ``evict`` or ``expire``.
     """
 
@@ -35,11 +39,13 @@ class MemoryStore:
         self,
         *,
         clock: Callable[[], float],
-        expired: Callable[[bytes, float], bool],
+        sweep: bool = True,
+        ends_at: Callable[[bytes], float],
         on_removed: Callable[[Address, int, str], None],
     ) -> None:
         self._clock = clock
-        self._expired = expired
+        self._sweeps = sweep
+        self._ends_at = ends_at
         self._on_removed = on_removed
         self._kept: dict[Address, _Kept] = {}
         self._occupied = 0
@@ -67,15 +73,18 @@ class MemoryStore:
             kept.used_at = self._clock()
         return kept.data
 
-    def write(self, at: Address, data: bytes, *, replace: bool = True) -> bool:
+    def write(
+        self, at: Address, data: bytes, *, replace: bool = True, expires_at: float | None = None
+    ) -> bool:
         """Keep bytes at an address; False when they are larger than the store may be, or may not replace what is there."""
         if self._cap is not None and block_size(len(data)) > self._cap:
             return False
+        end = self._ends_at(data) if expires_at is None else expires_at
         with self._lock:
             if at in self._kept and not replace:
                 return False
             self._drop(at)
-            self._kept[at] = _Kept(data, self._clock())
+            self._kept[at] = _Kept(data, self._clock(), end)
             self._occupied += block_size(len(data))
             removed = [*self._sweep_expired(), *self._evict()]
         for stored, why in removed:
@@ -103,6 +112,19 @@ class MemoryStore:
             ):
                 yield stored
 
+    def totals(self, *, write: bool) -> list[FolderTotals]:  # noqa: ARG002 - nothing is put down
+        """What the entries of each model add up to."""
+        return added_up(self.scan())
+
+    def expire(self, provider_folder: str | None = None) -> int:
+        """Remove every entry whose life is over, or those of a provider; how many there were."""
+        with self._lock:
+            return len(self._drop_expired(self._clock(), provider_folder))
+
+    def clear(self, provider_folder: str | None = None, model_folder: str | None = None) -> int:
+        """Remove every entry, or those of a provider or of one of its models; how many there were."""
+        return sum([self.remove(stored.address) for stored in self.scan(provider_folder, model_folder)])
+
     def _drop(self, at: Address) -> bool:
         kept = self._kept.pop(at, None)
         if kept is None:
@@ -121,14 +143,18 @@ class MemoryStore:
 
     def _sweep_expired(self) -> list[tuple[Stored, str]]:
         now = self._clock()
-        if self._next_sweep is not None and now < self._next_sweep:
+        if not self._sweeps or (self._next_sweep is not None and now < self._next_sweep):
             return []
         first = self._next_sweep is None
         self._next_sweep = now + (self._interval or 0)
-        if first:
-            return []
-        old = [at for at, kept in self._kept.items() if self._expired(kept.data, now)]
-        listed = [(Stored(at, len(self._kept[at].data), self._kept[at].used_at), "expire") for at in old]
-        for at in old:
-            self._drop(at)
-        return listed
+        return [] if first else [(stored, "expire") for stored in self._drop_expired(now, None)]
+
+    def _drop_expired(self, now: float, provider_folder: str | None) -> list[Stored]:
+        over = [
+            Stored(at, len(kept.data), kept.used_at)
+            for at, kept in self._kept.items()
+            if kept.expires_at <= now and provider_folder in (None, at.provider_folder)
+        ]
+        for stored in over:
+            self._drop(stored.address)
+        return over

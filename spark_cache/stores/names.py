@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
-__all__ = ["HIDDEN", "SCRATCH", "entry_name", "folder_name", "is_entry_name"]
+__all__ = ["HIDDEN", "SCRATCH", "are_entry_names", "entry_name", "folder_name", "is_entry_name"]
 
 HIDDEN = ".spark-cache"
 """The folder inside a cache directory for everything that can be deleted at any time."""
@@ -16,6 +16,7 @@ SCRATCH = "temporary"
 
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,79}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{1,128}", re.ASCII)
+_HEX_LINES = re.compile(r"[0-9a-f]{1,128}(?:\n[0-9a-f]{1,128})*", re.ASCII)
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}
 )
@@ -54,6 +55,11 @@ def entry_name(key: str) -> str:
 def is_entry_name(name: str) -> bool:
     """Whether an entry may have this name; other files in a directory are somebody else's, and are left alone."""
     return _HEX.fullmatch(name) is not None
+
+
+def are_entry_names(names: list[str]) -> bool:
+    """Whether entries may have all of these names, of which there is one at least."""
+    return _HEX_LINES.fullmatch("\n".join(names)) is not None
 
 
 def _is_device(name: str) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from spark_cache.stores import Address, address
+from spark_cache.stores import Address, added_up, address
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _HOSTILE_NAMES = (
 
 
 class StoreContract:
-    """The suite. It expects a fixture ``store``: an empty store without a cap, another one for each test."""
+    """The suite. It expects a fixture ``store``: an empty one, without a cap and not about to clean up; another one for each test."""
 
     def test_an_unknown_address_is_absent(self, store: Store) -> None:
         """An empty store has nothing, and says so."""
@@ -134,6 +134,49 @@ class StoreContract:
                 store.write(Address("z", "m", "ff"), b"new")
         assert len(listed) == len(set(listed))
         assert len(set(places) - set(listed)) <= 1
+
+    def test_totals_are_those_of_the_listing(self, store: Store) -> None:
+        """What the entries of each model add up to follows every write, replacement and removal."""
+        for number in range(30):
+            store.write(Address("a", f"m{number % 3}", f"{number % 20:02x}"), b"x" * (number * 500))
+            if number % 4 == 0:
+                store.remove(Address("a", f"m{number % 3}", f"{number % 7:02x}"))
+        assert sorted(store.totals(write=False)) == sorted(added_up(store.scan()))
+        assert sorted(store.totals(write=True)) == sorted(added_up(store.scan()))
+
+    def test_what_is_over_is_removed_when_asked(self, store: Store) -> None:
+        """Entries whose end is past are removed, of one provider or of all; those without an end stay."""
+        for provider in ("a", "b"):
+            store.write(Address(provider, "m", "01"), b"data", expires_at=1.0)
+            store.write(Address(provider, "m", "02"), b"data", expires_at=float("inf"))
+        assert store.expire("a") == 1
+        assert {stored.address for stored in store.scan()} == {
+            Address("a", "m", "02"),
+            Address("b", "m", "01"),
+            Address("b", "m", "02"),
+        }
+        assert store.expire() == 1
+        assert store.expire() == 0
+
+    def test_the_last_end_counts(self, store: Store) -> None:
+        """An entry that was replaced ends when the last one does."""
+        store.write(_AT, b"data", expires_at=1.0)
+        store.write(_AT, b"data", expires_at=float("inf"))
+        assert store.expire() == 0
+        store.remove(_AT)
+        store.write(_AT, b"data", expires_at=float("inf"))
+        assert store.expire() == 0
+        store.write(_AT, b"data", expires_at=1.0)
+        assert store.expire() == 1
+
+    def test_clearing_removes_what_it_is_asked_to(self, store: Store) -> None:
+        """Everything of a model, of a provider or at all is removed, and counted."""
+        for at in (Address(p, m, n) for p in ("a", "b") for m in ("c", "d") for n in ("01", "02")):
+            store.write(at, b"data")
+        assert [store.clear("a", "c"), store.clear("a"), store.clear("nobody")] == [2, 2, 0]
+        assert {stored.address.provider_folder for stored in store.scan()} == {"b"}
+        assert [store.clear(), store.clear()] == [4, 0]
+        assert list(store.scan()) == []
 
     def test_threads_see_whole_values(self, store: Store) -> None:
         """While several threads write one address, a reader has one of their values, whole."""

@@ -46,7 +46,7 @@ def open_store(tmp_path, clock, removed):
             str(root if root is not None else tmp_path / "cache"),
             clock=clock,
             commit_entries=commit_entries,
-            expired=lambda data, now: data[:1].isdigit() and float(data.split()[0]) <= now,
+            ends_at=lambda data: float(data.split()[0]) if data[:1].isdigit() else float("inf"),
             on_removed=lambda at, _size, why: removed.append((at.name, why)),
         )
         store.require(**{"fsync": False, "cap_bytes": None, "cleanup_interval": 3600.0, **bounds})

@@ -32,4 +32,6 @@ class TestMemoryStore(StoreContract):
     @pytest.fixture
     def store(self, clock):
         """An empty dictionary."""
-        return MemoryStore(clock=clock, expired=lambda _data, _now: False, on_removed=lambda *_entry: None)
+        store = MemoryStore(clock=clock, ends_at=lambda _data: float("inf"), on_removed=lambda *_entry: None)
+        store.require(fsync=False, cap_bytes=None, cleanup_interval=3600.0)
+        return store

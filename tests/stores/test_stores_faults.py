@@ -187,7 +187,7 @@ def tried(verb):
     return result.decode() if isinstance(result, bytes) else result
 
 def store_at(root, **bounds):
-    store = FileStore(root, clock=time.time, commit_entries=False, expired=lambda *_: False, on_removed=lambda *_: None)
+    store = FileStore(root, clock=time.time, commit_entries=False, ends_at=lambda _: float("inf"), on_removed=lambda *_: None)
     store.require(**{"fsync": False, "cap_bytes": None, "cleanup_interval": 3600.0, **bounds})
     return store
 
@@ -310,7 +310,12 @@ found = {"results": sorted({str(result) for result in results}), "lost": written
 found["temporary"] = temporary()
 store.remove(places[0])
 found["after room was made"] = tried(lambda: store.write(places[0], b"small"))
+import gc
+# No file of the directory may be open for writing when it becomes read-only.
+del store
+gc.collect()
 subprocess.run(["mount", "-o", "remount,ro", root], check=True)
+store = store_at(root + "/cache")
 found["read-only"] = [
     tried(lambda: store.write(places[0], b"x")),
     tried(lambda: store.read(places[0], note_use=True)),

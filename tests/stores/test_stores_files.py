@@ -65,7 +65,8 @@ def test_nothing_is_made_before_the_first_write(open_store, root):
 def test_an_entry_stands_where_its_address_says(open_store, root, files):
     """A written entry is one file, at provider, model and name; nothing else is left."""
     open_store().write(_AT, b"data")
-    assert files(root) - {f"{HIDDEN}/swept"} == {_PLACE}
+    assert {path for path in files(root) if not path.startswith(f"{HIDDEN}/")} == {_PLACE}
+    assert files(root / HIDDEN) == {"journal", "swept"}
     assert (root / _PLACE).read_bytes() == b"data"
 
 
@@ -130,7 +131,8 @@ def test_a_folder_in_an_entrys_place_is_not_removed(open_store, root, tmp_path, 
     _put_in_place(root, "directory", tmp_path)
     with pytest.raises(StoreError, match="cannot write: EISDIR"):
         store.write(_AT, b"data")
-    assert files(root) == set()
+    assert {path for path in files(root) if not path.startswith(f"{HIDDEN}/")} == set()
+    assert list((root / HIDDEN / "temporary").iterdir()) == []
 
 
 def test_an_oversized_file_is_not_read(open_store, root):
@@ -280,7 +282,7 @@ def test_reading_alone_writes_nothing_at_all(open_store, root, clock, listing):
 
 def test_a_memory_store_forgets_what_is_too_large(clock):
     """An entry larger than the cap is declined, and what is there stays."""
-    store = MemoryStore(clock=clock, expired=lambda _data, _now: False, on_removed=lambda *_entry: None)
+    store = MemoryStore(clock=clock, ends_at=lambda _data: float("inf"), on_removed=lambda *_entry: None)
     store.require(fsync=False, cap_bytes=8192.0, cleanup_interval=60.0)
     assert store.write(_AT, b"data") is True
     assert store.write(Address("a", "m", "01"), bytes(8193)) is False

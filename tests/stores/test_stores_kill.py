@@ -25,7 +25,7 @@ from spark_cache.stores import FileStore, address
 
 root, path, kind = sys.argv[1:]
 at = address("openai", "gpt-4o", {_AT.name!r})
-store = FileStore(root, clock=time.time, commit_entries=False, expired=lambda *_: False, on_removed=lambda *_: None)
+store = FileStore(root, clock=time.time, commit_entries=False, ends_at=lambda _: float("inf"), on_removed=lambda *_: None)
 store.require(fsync=False, cap_bytes=None, cleanup_interval=3600.0)
 store.write(at, b"a" * 300_000)
 
@@ -63,7 +63,7 @@ def torn_reads(tmp_path) -> Callable[[str], tuple[int, int]]:
             root,
             clock=lambda: 0.0,
             commit_entries=False,
-            expired=lambda _data, _now: False,
+            ends_at=lambda _data: float("inf"),
             on_removed=lambda *_entry: None,
         )
         reads = torn = 0

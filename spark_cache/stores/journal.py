@@ -1,0 +1,243 @@
+"""What writers note of their changes: a record for each, and how much the store occupies by now, shared by all processes.
+
+A record costs a few microseconds. It is written under a lock, which the kernel lets go of when its holder dies, and tells the folder's
+time before and after the change: where two records do not join up, somebody else has changed the folder in between.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from struct import Struct
+from threading import Lock
+from time import monotonic, sleep
+from typing import NamedTuple
+from zlib import crc32
+
+from spark_cache.stores.eviction import block_size
+from spark_cache.stores.hidden import own_file
+
+__all__ = ["GONE", "NEVER", "UNKNOWN", "Journal", "Noted", "Record"]
+
+UNKNOWN = 0.0
+"""An end of life that only the entry itself can tell."""
+
+NEVER = float("inf")
+"""The end of a life that has none."""
+
+GONE = -1
+"""The size of a file that is not there."""
+
+_PATIENCE = 0.1
+"""How long to wait for the lock, in seconds: its holder may have been stopped, and one record that is missing is noticed."""
+
+_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
+_SPINS = 20
+_PAUSE = 0.0002
+
+_LONGEST_PLACE = 296
+"""How many bytes a place may take in a record."""
+
+_LARGEST = 2**62
+_CHECKSUM = Struct("<I")
+_BODY = Struct(f"<qqqddqq{_LONGEST_PLACE}s")
+_LENGTH = _CHECKSUM.size + _BODY.size
+
+
+class Record(NamedTuple):
+    """One change of a folder.
+
+    Attributes:
+        occupied: The bytes in blocks that the store occupies with it.
+        old_size: The length of the file that stood at the place; ``GONE`` when none did.
+        size: The length of the one that is there now; ``GONE``.
+        expires_at: When its life ends, in seconds since the epoch; ``UNKNOWN``, ``NEVER``.
+        used_at: The time that its file was given.
+        before: The folder's time before the change, in nanoseconds; 0 when there was no folder.
+        after: The same after it.
+        place: The folders of provider and model and the name of the entry, with slashes between them.
+    """
+
+    occupied: int
+    old_size: int
+    size: int
+    expires_at: float
+    used_at: float
+    before: int
+    after: int
+    place: str
+
+
+class Noted(NamedTuple):
+    """What the journal says after a change: the bytes that the store occupies, and how many records wait to be folded."""
+
+    occupied: int
+    waiting: int
+
+
+class Journal:
+    """The journal of one store. Whatever is done with it is done between :meth:`acquire` and :meth:`release`.
+
+    Args:
+        path: Its file; the folder has to be there.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._fd = -1
+        self._size = 0
+
+    @property
+    def lock(self) -> Lock:
+        """What its threads share; who forks holds it meanwhile."""
+        return self._lock
+
+    def forget(self) -> None:
+        """Begin anew in a forked child, which may not share its parent's hold on the file."""
+        self._lock = Lock()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def acquire(self, *, create: bool = True) -> None:
+        """Take the lock.
+
+        Args:
+            create: Whether the file may be made.
+
+        Raises:
+            OSError: It could not be had: ``FileNotFoundError`` when there is no journal and none may be made, ``BlockingIOError``
+                when somebody else held it for too long.
+        """
+        if not self._lock.acquire(timeout=_PATIENCE):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        try:
+            while True:
+                if self._fd < 0:
+                    self._fd = own_file(self._path, create=create)
+                try:
+                    fcntl.flock(self._fd, _NOW)
+                except BlockingIOError:
+                    self._wait()
+                status = os.fstat(self._fd)
+                if status.st_nlink == 1:
+                    self._size = status.st_size
+                    return
+                # It was deleted under the running program.
+                self.close()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
+
+    @property
+    def begun(self) -> bool:
+        """Whether it says what the store occupies."""
+        return self._size >= _LENGTH
+
+    def append(
+        self,
+        place: str,
+        old_size: int,
+        size: int,
+        *,
+        expires_at: float,
+        used_at: float,
+        before: int,
+        after: int,
+    ) -> Noted:
+        """Note a change; arguments as in :class:`Record`.
+
+        Args:
+            place: See there.
+            old_size: See there.
+            size: See there.
+            expires_at: See there.
+            used_at: See there.
+            before: See there.
+            after: See there.
+
+        Raises:
+            OSError: It could not be written.
+            ValueError: Its names are too long, or the journal is damaged.
+        """
+        end = self._size // _LENGTH * _LENGTH
+        # The last record's checksum is not looked at here: all are, before anything is done on their word.
+        last = os.pread(self._fd, 8, end - _BODY.size)
+        occupied = int.from_bytes(last, "little", signed=True)
+        if size > 0:
+            occupied += block_size(size)
+        if old_size > 0:
+            occupied -= block_size(old_size)
+        name = place.encode()
+        if len(name) > _LONGEST_PLACE or not -_LARGEST < occupied < _LARGEST:
+            raise ValueError("names too long for a record, or a damaged journal")
+        self._write(_BODY.pack(occupied, old_size, size, expires_at, used_at, before, after, name), end)
+        return Noted(occupied, end // _LENGTH)
+
+    def records(self) -> tuple[int, list[Record]]:
+        """The mark that it was begun with, and every record since.
+
+        Raises:
+            ValueError: The journal is damaged.
+        """
+        data = os.pread(self._fd, self._size, 0)
+        head, *records = [
+            _parsed(data[start : start + _LENGTH]) for start in range(0, len(data) - _LENGTH + 1, _LENGTH)
+        ]
+        return head.after, records
+
+    def begin(self, occupied: int, mark: int) -> None:
+        """Begin anew, with what the store occupies and a mark that no journal had before."""
+        os.ftruncate(self._fd, 0)
+        self._write(_BODY.pack(occupied, GONE, GONE, UNKNOWN, 0.0, 0, mark, b""), 0)
+
+    def end(self) -> None:
+        """Forget everything: what the store occupies is not known any more."""
+        os.ftruncate(self._fd, 0)
+        self._size = 0
+
+    def _write(self, body: bytes, start: int) -> None:
+        if os.pwrite(self._fd, _CHECKSUM.pack(crc32(body)) + body, start) != _LENGTH:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._size = start + _LENGTH
+
+    def _wait(self) -> None:
+        deadline = monotonic() + _PATIENCE
+        attempt = 0
+        while True:
+            # Most holders let go within microseconds: only who waits for longer sleeps.
+            attempt += 1
+            sleep(0 if attempt < _SPINS else _PAUSE)
+            try:
+                fcntl.flock(self._fd, _NOW)
+            except BlockingIOError:
+                if monotonic() > deadline:
+                    raise
+            else:
+                return
+
+
+def _parsed(data: bytes) -> Record:
+    """A record.
+
+    Raises:
+        ValueError: These bytes are none.
+    """
+    body = data[_CHECKSUM.size :]
+    if len(data) != _LENGTH or _CHECKSUM.unpack_from(data) != (crc32(body),):
+        raise ValueError("a damaged record")
+    *numbers, place = _BODY.unpack(body)
+    return Record._make((*numbers, place.rstrip(b"\0").decode()))

@@ -1,0 +1,234 @@
+"""Removing entries by the index: those whose life is over, and those that were used longest ago."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from spark_cache.errors import StoreError
+from spark_cache.stores.base import Address
+from spark_cache.stores.eviction import LOW_WATER, block_size
+from spark_cache.stores.journal import UNKNOWN
+from spark_cache.stores.segments import Known
+from spark_cache.stores.tree import ENDING, folder_time, leads_out, remove_if_empty, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from spark_cache.stores.base import Stored
+    from spark_cache.stores.books import Work
+    from spark_cache.stores.index import Folder
+    from spark_cache.stores.segments import Segment
+
+__all__ = ["Removed", "evict", "expire", "remove_all"]
+
+_LOOKED_AT = 128
+"""How many entries are looked at at once to find those that were used longest ago."""
+
+_CHANCES = (True, True, True, False)
+"""How often to look for some that were not used since; the last time, whichever comes first goes."""
+
+_USED_SINCE = 1.0
+"""A file whose time is this much later than the index knows, in seconds, was used meanwhile."""
+
+_LATER = 3600.0
+"""When to ask an entry again that could not be read, in seconds."""
+
+
+Removed = dict[tuple[str, str], list[Known]]
+"""What was removed, by folder."""
+
+
+_NO_ENTRY = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""What is said of a place where no entry stands, or not any more."""
+
+
+class _Folders:
+    """Removes files, and posts what it removed to the accounts of their folders at the end."""
+
+    def __init__(self, root: str, work: Work) -> None:
+        self._root = root
+        self._accounts = work.accounts
+        self._before: dict[Folder, int] = {}
+        self._removed: Removed = {}
+        self.error: OSError | None = None
+        self._occupied_before = self.occupied = work.accounts.occupied_bytes
+        self.removed = 0
+
+    def begin(self, folder: Folder) -> str | None:
+        """The path of a folder from which entries are to be removed; None when that may not be done."""
+        path = f"{self._root}/{folder[0]}/{folder[1]}"
+        if folder not in self._before:
+            if leads_out(self._root, *folder):
+                return None
+            self._before[folder] = folder_time(path)
+        return path
+
+    def undisturbed(self, folder: Folder) -> bool:
+        """Whether nobody else has changed a folder since its account was right."""
+        account = self._accounts.folders[folder]
+        return not account.doubt and account.seen == self._before[folder]
+
+    def remove(self, folder: Folder, path: str, entries: list[Known]) -> list[Known]:
+        """Remove entries of a folder; those that could not be removed, none of which is tried again."""
+        if self.error is not None:
+            return entries
+        removed = []
+        for number, known in enumerate(entries):
+            try:
+                os.unlink(f"{path}/{known.name}{ENDING}")
+            except _NO_ENTRY:
+                continue
+            except OSError as error:
+                self.error = error
+                entries = entries[number:]
+                break
+            removed.append(known)
+        else:
+            entries = []
+        self._removed.setdefault(folder, []).extend(removed)
+        self.removed += len(removed)
+        self.occupied -= sum(block_size(known.size) for known in removed)
+        return entries
+
+    def enough(self, cap_bytes: float, entries: int, grown: int) -> bool:
+        """Whether no more has to go for now: see :func:`evict`."""
+        return (
+            self.error is not None
+            or self.occupied <= cap_bytes * LOW_WATER
+            or (self.removed >= entries and self.occupied + grown <= self._occupied_before)
+        )
+
+    def end(self) -> Removed:
+        """Post everything; what was removed."""
+        for folder, removed in self._removed.items():
+            path = f"{self._root}/{folder[0]}/{folder[1]}"
+            account = self._accounts.folders.get(folder)
+            if account is not None and account.doubt:
+                self._accounts.touched.setdefault(folder, set()).update(known.name for known in removed)
+            if account is None or account.entries <= len(removed):
+                remove_if_empty(path)
+            sizes = [known.size for known in removed]
+            before, after = self._before[folder], folder_time(path)
+            self._accounts.post_removed(folder, sizes, before=before, after=after)
+        return self._removed
+
+
+def evict(
+    root: str, work: Work, cap_bytes: float, *, entries: int, grown: int
+) -> tuple[Removed, OSError | None]:
+    """Remove entries that were used longest ago, towards the low-water mark of a cap.
+
+    An entry that was used since the index last heard of it stays for now, unless there are too many of them.
+
+    Args:
+        root: The cache directory.
+        work: The books.
+        cap_bytes: What the store may occupy, in bytes.
+        entries: How many to remove at the most, unless they make less room than was taken.
+        grown: How much room was taken, in bytes: a store that kept its cap before keeps it again.
+
+    Returns:
+        What was removed, and what kept the next one from being removed.
+    """
+    folders = _Folders(root, work)
+    for chance in _CHANCES:
+        if folders.enough(cap_bytes, entries, grown):
+            break
+        segments = work.index.least_recently_used(_LOOKED_AT)
+        kept: dict[int, list[Known]] = {segment.number: [] for segment in segments}
+        filed = [(known, segment) for segment in segments for known in segment.known]
+        for known, segment in sorted(filed, key=_use):
+            if folders.enough(cap_bytes, entries, grown):
+                kept[segment.number].append(known)
+            elif left := _unused(folders, segment.folder, known, chance=chance):
+                kept[segment.number].append(left)
+        changed = [(segment, kept[segment.number]) for segment in segments]
+        work.index.keep([pair for pair in changed if pair[1] != pair[0].known], work.accounts)
+    return folders.end(), folders.error
+
+
+def expire(
+    root: str,
+    work: Work,
+    now: float,
+    entries: int,
+    provider_folder: str | None,
+    end_of: Callable[[Address], tuple[float, int] | None],
+) -> tuple[bool, Removed, OSError | None]:
+    """Remove entries whose life is over.
+
+    Args:
+        root: The cache directory.
+        work: The books.
+        now: The time in seconds since the epoch.
+        entries: About how many to look at.
+        provider_folder: Whose entries; None is everybody's.
+        end_of: When the life of an entry ends by its own word, and its length; None when there is none.
+
+    Returns:
+        Whether there may be more, what was removed, and what kept the next one from being removed.
+    """
+    folders = _Folders(root, work)
+    segments = work.index.ended(now, entries, provider_folder)
+    kept = [(segment, _unexpired(folders, segment, now, end_of)) for segment in segments]
+    work.index.keep(kept, work.accounts)
+    looked_at = sum(len(segment.known) for segment in segments)
+    return looked_at >= entries, folders.end(), folders.error
+
+
+def remove_all(root: str, work: Work, listed: Iterable[Stored]) -> tuple[Removed, OSError | None]:
+    """Remove these entries; which of them were there, and what kept the next one from being removed."""
+    folders = _Folders(root, work)
+    for stored in listed:
+        folder = stored.address[:2]
+        if (path := folders.begin(folder)) is not None:
+            folders.remove(
+                folder, path, [Known(stored.address.name, stored.size_bytes, UNKNOWN, stored.used_at)]
+            )
+    return folders.end(), folders.error
+
+
+def _unused(folders: _Folders, folder: Folder, known: Known, *, chance: bool) -> Known | None:
+    """Remove an entry, unless it was used since and has a chance; what is left of it."""
+    path = folders.begin(folder)
+    status = None if path is None else status_of(f"{path}/{known.name}{ENDING}")
+    if path is None or status is None:
+        return None
+    known = known._replace(size=status.st_size)
+    if chance and status.st_mtime > known.used_at + _USED_SINCE:
+        return known._replace(used_at=status.st_mtime)
+    return known if folders.remove(folder, path, [known]) else None
+
+
+def _unexpired(
+    folders: _Folders, segment: Segment, now: float, end_of: Callable[[Address], tuple[float, int] | None]
+) -> list[Known]:
+    """Remove the entries of a segment whose life is over; those that are left."""
+    path = folders.begin(segment.folder)
+    if path is None:
+        return []
+    certain = segment.certain and folders.undisturbed(segment.folder)
+    kept, over = [], []
+    for known in segment.known:
+        if abs(known.expires_at) > now:
+            kept.append(known)
+        elif certain and known.expires_at > UNKNOWN:
+            over.append(known)
+        elif (told := _ask(Address(*segment.folder, known.name), now, end_of)) is not None:
+            asked = known._replace(expires_at=told[0], size=told[1])
+            (over if UNKNOWN < asked.expires_at <= now else kept).append(asked)
+    return kept + folders.remove(segment.folder, path, over)
+
+
+def _ask(
+    at: Address, now: float, end_of: Callable[[Address], tuple[float, int] | None]
+) -> tuple[float, int] | None:
+    try:
+        return end_of(at)
+    except StoreError:
+        return -(now + _LATER), 0
+
+
+def _use(filed: tuple[Known, Segment]) -> float:
+    return filed[0].used_at
