@@ -4,9 +4,11 @@
 
 The promise: an encrypted hit costs at most the plain hit plus 1.3 times a Fernet decryption of the same size. The decryption is
 measured where it takes place: right after a plain hit. (In a loop of its own it is faster, as the processor then has nothing
-else to keep at hand; that time is shown too.) All are measured in turns, in short batches, by the processor time of the thread,
-and the fastest batch counts: whatever else the machine does then matters little. Every hit is for another request than the one
-before.
+else to keep at hand; that time is shown too.)
+
+All are measured in turns, round after round, in short batches whose order changes, by the processor time of the thread. What
+counts is the median of the differences within a round: a machine that is busy, or slows down, does so for the whole of a round.
+Every hit is for another request than the one before.
 
 Ends with exit code 1 when the promise is broken.
 """
@@ -18,6 +20,7 @@ import sys
 import tempfile
 from itertools import cycle
 from pathlib import Path
+from statistics import median
 from time import thread_time
 from typing import TYPE_CHECKING
 
@@ -35,8 +38,8 @@ SIZES = (200, 1_000, 4_000, 20_000, 100_000)
 
 REQUESTS = 16
 ALLOWED = 1.3
-BATCHES = 150
-BATCH_SECONDS = 0.002
+ROUNDS = 200
+BATCH_SECONDS = 0.001
 
 
 def main() -> int:
@@ -58,14 +61,15 @@ def measured(size: int) -> float:
         )
         keys = cycle([filled(number, size, plain, sealed) for number in range(REQUESTS)])
         fernet, token = Fernet(key), token_in(Path(sealed_dir))
-        plain_cost, both_cost, sealed_cost, loop_cost = fastest(
+        rounds = timed_in_turns(
             lambda: plain.get(next(keys)),
             lambda: (plain.get(next(keys)), fernet.decrypt(token)),
             lambda: sealed.get(next(keys)),
             lambda: fernet.decrypt(token),
         )
-    fernet_cost = both_cost - plain_cost
-    extra = (sealed_cost - plain_cost) / fernet_cost
+    plain_cost, _, sealed_cost, loop_cost = (median(costs) for costs in zip(*rounds, strict=True))
+    fernet_cost = median(both - hit for hit, both, _, _ in rounds)
+    extra = median(encrypted - hit for hit, _, encrypted, _ in rounds) / fernet_cost
     times = [f"{cost * 1e6:.1f} µs" for cost in (plain_cost, sealed_cost, fernet_cost, loop_cost)]
     print(f"{size:>9,} {times[0]:>8} {times[1]:>10} {times[2]:>13} {times[3]:>9} {extra:>8.2f}")
     return extra
@@ -89,16 +93,17 @@ def token_in(cache_dir: Path) -> str:
     return token
 
 
-def fastest(*calls: Callable[[], object]) -> list[float]:
-    """The processor time of each call in seconds, from its fastest batch; the batches of all calls take turns."""
+def timed_in_turns(*calls: Callable[[], object]) -> list[list[float]]:
+    """The processor time of each call in seconds, once for each round; the calls take turns, and another one begins every time."""
     repeats = [max(1, int(BATCH_SECONDS / timed(call, 3))) for call in calls]
-    best = [float("inf")] * len(calls)
-    for _ in range(BATCHES):
-        best = [
-            min(before, timed(*pair))
-            for before, pair in zip(best, zip(calls, repeats, strict=True), strict=True)
-        ]
-    return best
+    rounds = []
+    for number in range(ROUNDS):
+        costs = [0.0] * len(calls)
+        for turn in range(len(calls)):
+            place = (number + turn) % len(calls)
+            costs[place] = timed(calls[place], repeats[place])
+        rounds.append(costs)
+    return rounds
 
 
 def timed(call: Callable[[], object], times: int) -> float:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import stat
+from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from spark_cache.entries import describe
-from spark_cache.events import CacheError, CacheEvict, CacheExpire, Ledger
+from spark_cache.events import CacheError, CacheEvict, CacheExpire, History, Ledger
 from spark_cache.flights import Flights
 from spark_cache.leases import Leases
 from spark_cache.stores import HIDDEN, Address, FileStore, MemoryStore, failure
@@ -47,20 +48,22 @@ class Directory:
         self.clock = clock
         self._sink = sink
         in_memory = config.store == "memory"
-        self.ledger = Ledger(None if in_memory else f"{path}/{HIDDEN}", clock=clock)
+        hidden = None if in_memory else f"{path}/{HIDDEN}"
+        self.ledger = Ledger(hidden, clock=clock)
+        self.history = History(hidden, clock=clock)
         self.flights = Flights()
-        # What may be committed is not swept away in passing: only who asks for a clean-up gets one.
-        expired = _never_expired if config.commit_entries else _entry_expired
         self.store: FileStore | MemoryStore
         if in_memory:
-            self.store = MemoryStore(clock=clock, expired=expired, on_removed=self._removed)
+            self.store = MemoryStore(
+                clock=clock, sweep=not config.commit_entries, ends_at=_end_of_life, on_removed=self._removed
+            )
         else:
             self.store = FileStore(
                 path,
                 clock=clock,
                 commit_entries=config.commit_entries,
                 suspect=suspect,
-                expired=expired,
+                ends_at=_end_of_life,
                 on_removed=self._removed,
             )
         self.leases = (
@@ -123,6 +126,7 @@ class Directory:
 
     def _removed(self, at: Address, size_bytes: int, why: str) -> None:
         self.ledger.record(why, provider=at.provider_folder, model=at.model_folder, profile=None, keep=True)
+        self.history.removed(at.name, why)
         if self._sink.wants(logging.INFO):
             kind = CacheEvict if why == "evict" else CacheExpire
             self._sink.emit(
@@ -135,21 +139,28 @@ class Directory:
             )
 
 
-def _is_everybodys(folder: str) -> bool:
-    """Whether every user of the machine may make something in a folder, such as what a link leads to."""
-    try:
-        return bool(os.stat(folder).st_mode & stat.S_IWOTH)
-    except OSError:
-        return False
-
-
-def _entry_expired(data: bytes, now: float) -> bool:
-    described = describe(data, "")
-    return isinstance(described, EntryMeta) and described.expired(now)
-
-
-def _never_expired(data: bytes, now: float) -> bool:  # noqa: ARG001 - the signature of the question
+def _is_reached_by_others(path: str) -> bool:
+    """Whether somebody else has a hand in a link on the way to a directory, or in what that link leads to."""
+    while path != (above := os.path.dirname(path)):
+        if os.path.islink(path):
+            try:
+                foreign = os.lstat(path).st_uid not in (0, os.geteuid())
+                # Every user of the machine may make something there, such as what the link leads to.
+                public = os.stat(os.path.dirname(os.path.realpath(path))).st_mode & stat.S_IWOTH
+            except OSError:
+                return False
+            if foreign or public:
+                return True
+        path = above
     return False
+
+
+def _end_of_life(data: bytes) -> float:
+    """When an entry's own lifetime is over, in seconds since the epoch; never, for what is no entry."""
+    described = describe(data, "")
+    if not isinstance(described, EntryMeta) or described.ttl is None:
+        return inf
+    return described.timestamp + described.ttl
 
 
 # Kept as long as the process: its figures, and the entries of a memory store, outlive the model that made them.
@@ -167,7 +178,7 @@ def open_directory(path: str, config: CacheConfig, *, clock: Callable[[], float]
         sink: Where events go.
     """
     real = os.path.realpath(path)
-    suspect = os.path.islink(path) and _is_everybodys(os.path.dirname(real))
+    suspect = _is_reached_by_others(path)
     name = config.store, real, suspect, id(clock)
     with _open_lock:
         directory = _open.get(name)

@@ -6,11 +6,14 @@ from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.entries import CacheEntry, decode, describe, encode, seal
+from spark_cache.entries import CacheEntry, answer, decode, describe, encode, seal, staleness
 from spark_cache.errors import StoreError
-from spark_cache.events import CacheCorrupt, CacheHit, CacheMiss, CacheStore
+from spark_cache.events import CacheBypass, CacheCorrupt, CacheError, CacheHit, CacheMiss, CacheStore
 from spark_cache.plan import Hit, Miss, needs_sealing
-from spark_cache.stores import Address, address, entry_name, folder_name
+from spark_cache.quick import QuickHits
+from spark_cache.recording import says_the_same, without_secrets
+from spark_cache.redaction import Redactor
+from spark_cache.stores import Address, FileStore, address, entry_name, folder_name
 from spark_cache.types import CacheKey, MissReason, Mode
 
 if TYPE_CHECKING:
@@ -39,8 +42,10 @@ _CORRUPT = frozenset(
 )
 """Reasons that somebody should know of: an entry is there and cannot be used."""
 
+_NUMBERS = frozenset({float, int})
+
 _TOO_MANY = 10**9
-"""Tokens or seconds that no single call takes."""
+"""Seconds that no single call takes."""
 
 
 class EntryStore:
@@ -60,8 +65,12 @@ class EntryStore:
         self.config = config
         self._profile = config.profile
         self._allow_plaintext = config.allow_plaintext
+        self._commit = config.commit_entries
+        self._redactor = Redactor(config.redact, emails=config.redact_emails)
         self._ring = ring
         self._sink = sink
+        store = directory.store
+        self._quick = QuickHits(store, directory.clock, ring) if isinstance(store, FileStore) else None
 
     def name(self, key: str, *, sealed: bool) -> str:
         """The file name under which an entry is written."""
@@ -118,6 +127,23 @@ class EntryStore:
             sealed: Whether only an encrypted entry will do.
             note_use: Whether the read counts as a use.
         """
+        data = self._read(at, note_use=note_use)
+        if isinstance(data, Miss):
+            return data
+        if policy is None:
+            about = describe(data, at.name)
+            if isinstance(about, MissReason):
+                return Miss(about)
+            policy = self.config.policy(about.provider, about.model_id)
+            sealed = needs_sealing(policy, sensitive=False)
+        named_by_ring = self._ring is not None and at.name != entry_name(key)
+        entry = decode(
+            data, key, ring=self._ring, namespace=policy.namespace, sealed_only=sealed or named_by_ring
+        )
+        return entry if isinstance(entry, CacheEntry) else _unopened(entry, named_by_ring=named_by_ring)
+
+    def _read(self, at: Address, *, note_use: bool) -> bytes | Miss:
+        """The bytes at an address; a fault of the machine is told, and is a miss."""
         try:
             data = self.directory.store.read(at, note_use=note_use)
         except StoreError as error:
@@ -126,29 +152,24 @@ class EntryStore:
         if isinstance(data, MissReason):
             return Miss(data)
         self.directory.recovered("read")
-        if policy is None:
-            about = describe(data, at.name)
-            if isinstance(about, MissReason):
-                return Miss(about)
-            policy = self.config.policy(about.provider, about.model_id)
-            sealed = needs_sealing(policy, sensitive=False)
-        sealed = sealed or (self._ring is not None and at.name != entry_name(key))
-        entry = decode(data, key, ring=self._ring, namespace=policy.namespace, sealed_only=sealed)
-        if isinstance(entry, CacheEntry):
-            return entry
-        if entry is MissReason.PLAIN_REFUSED and at.name != entry_name(key):
-            # Plain text under a name that only a key gives: somebody put it there.
-            return Miss(MissReason.WRONG_KEY)
-        return Miss(entry)
+        return data
 
     def fresh(self, found: CacheEntry | Miss, policy: Policy, mode: Mode) -> Hit | Miss:
         """Judge the age of an entry; replay takes it whatever its age."""
         if isinstance(found, Miss):
             return found
+        return self._judged(found.response, found.timestamp, found.ttl, policy, mode)
+
+    def _judged(
+        self, response: dict[str, Any], timestamp: float, ttl: float | None, policy: Policy, mode: Mode
+    ) -> Hit | Miss:
         if policy.ttl_seconds == 0:
             return Miss(MissReason.NO_TTL)
-        stale = None if mode is Mode.REPLAY else found.staleness(self.directory.clock(), policy.ttl_seconds)
-        return Hit(found) if stale is None else Miss(stale)
+        if mode is not Mode.REPLAY:
+            stale = staleness(timestamp, ttl, self.directory.clock(), policy.ttl_seconds)
+            if stale is not None:
+                return Miss(stale)
+        return Hit(response, timestamp)
 
     def fetch(
         self,
@@ -171,7 +192,15 @@ class EntryStore:
             read: Makes the caller's answer out of the stored response; None where it cannot.
         """
         started = perf_counter()
-        found, name = self.find(key, policy, mode, sealed=sealed, read=read)
+        found: Hit | Miss | None = None
+        if self._quick is not None:
+            found, name = self._quick.find(key, policy, mode, sealed=sealed)
+            if found is not None:
+                self.directory.recovered("read")
+                if read is not None:
+                    found = _understood(found, read)
+        if found is None:
+            found, name = self.find(key, policy, mode, sealed=sealed, read=read)
         self.count(found, key.provider, key.model_id, name, mode, operation, started)
         return found
 
@@ -179,34 +208,73 @@ class EntryStore:
         self, key: CacheKey, policy: Policy, mode: Mode, *, sealed: bool, read: Reader | None = None
     ) -> tuple[Hit | Miss, str]:
         """What :meth:`fetch` answers with, uncounted, and the name of the entry that it speaks of."""
+        folders = folder_name(key.provider), folder_name(key.model_id)
+        plain_name = entry_name(key)
+        if self._ring is None:
+            at = Address(*folders, plain_name)
+            found = self._tried(at, key, policy, mode, read, sealed=sealed, named_by_ring=False)
+            return found, plain_name
         result = Miss(MissReason.ABSENT)
         name = ""
-        folders = folder_name(key.provider), folder_name(key.model_id)
         for tried in self._names(key):
             if tried == name and result.reason is not MissReason.ABSENT:
                 # Nothing was moved to the first place: something stands there.
                 break
             at = Address(*folders, tried)
             name = name or tried
-            entry = self.open(at, key, policy=policy, sealed=sealed, note_use=mode.writes)
-            found = _understood(self.fresh(entry, policy, mode), read)
+            found = self._tried(at, key, policy, mode, read, sealed=sealed, named_by_ring=tried != plain_name)
             if isinstance(found, Hit):
-                return found, at.name
+                return found, tried
             if result.reason is MissReason.ABSENT and found.reason is not MissReason.ABSENT:
                 # What stands there and cannot be used says more than that nothing stands elsewhere.
                 result, name = found, self.shown_name(at, key, sealed=sealed)
         return result, name
 
-    def put(self, entry: CacheEntry, *, sealed: bool, operation: str | None = None) -> bool:
+    def _tried(
+        self,
+        at: Address,
+        key: CacheKey,
+        policy: Policy,
+        mode: Mode,
+        read: Reader | None,
+        *,
+        sealed: bool,
+        named_by_ring: bool,
+    ) -> Hit | Miss:
+        """What stands at an address, read, opened, judged and understood for one call."""
+        data = self._read(at, note_use=mode.writes)
+        if isinstance(data, Miss):
+            return data
+        opened = answer(
+            data, key, ring=self._ring, namespace=policy.namespace, sealed_only=sealed or named_by_ring
+        )
+        if isinstance(opened, MissReason):
+            return _unopened(opened, named_by_ring=named_by_ring)
+        response, timestamp, ttl = opened
+        found = self._judged(response, timestamp, ttl, policy, mode)
+        return found if read is None else _understood(found, read)
+
+    def put(
+        self, entry: CacheEntry, *, sealed: bool, operation: str | None = None, of_a_model: bool = False
+    ) -> bool:
         """Write an entry, and remove what stands under the other names of its key; whether it is now in the store.
+
+        Args:
+            entry: The entry. Secrets in its request are left out.
+            sealed: Whether it is written encrypted.
+            operation: What was asked for, for the log.
+            of_a_model: Whether the response is an answer of a model.
 
         Raises:
             UncacheableResponseError: The response would not come back equal.
         """
         started = perf_counter()
         key, provider, model = entry.key, entry.provider, entry.model_id
+        entry = without_secrets(entry, self._redactor)
         if not sealed:
-            data = encode(entry)
+            data = encode(entry, sort_keys=self._commit)
+            if self._commit and self._tells_a_secret(entry, operation):
+                return False
         elif self._ring is not None:
             data = seal(entry, self._ring)
         else:
@@ -214,7 +282,9 @@ class EntryStore:
             return False
         at = address(provider, model, self.name(key, sealed=sealed))
         try:
-            kept = self.directory.store.write(at, data)
+            kept = self._stands(at, entry, sealed=sealed, of_a_model=of_a_model) or (
+                self.directory.store.write(at, data)
+            )
         except StoreError as error:
             self.directory.tell("write", error.cause, profile=self._profile)
             return False
@@ -247,6 +317,33 @@ class EntryStore:
         )
         return True
 
+    def _stands(self, at: Address, entry: CacheEntry, *, sealed: bool, of_a_model: bool) -> bool:
+        """Whether a file that may be committed already says what an entry says: it is then left as it is."""
+        if not self._commit:
+            return False
+        data = self._read(at, note_use=False)
+        return isinstance(data, bytes) and says_the_same(
+            data, entry, self.directory.clock(), ring=self._ring, sealed=sealed, of_a_model=of_a_model
+        )
+
+    def _tells_a_secret(self, entry: CacheEntry, operation: str | None) -> bool:
+        """Whether the answer, which must stay what it was, holds a secret; a warning says where, and never what."""
+        secret = self._redactor.first(entry.response)
+        if secret is None:
+            return False
+        provider, model, name = entry.provider, entry.model_id, entry_name(entry.key)
+        about = {"provider": provider, "model": model, "key": name[:12], "operation": operation}
+        if self.directory.is_news(name, str(secret), name):
+            self.emit(
+                CacheError,
+                **about | {"operation": "record an answer"},
+                directory=self.directory.path,
+                error=f"it holds a secret: {secret}",
+                hint="entries of this directory may be committed, so it was not stored",
+            )
+        self.emit(CacheBypass, **about, reason="secret")
+        return True
+
     def _remove_others(self, at: Address, key: str) -> None:
         """Leave one entry of a key: an older one would be found before it, and a plain one tells what was to be encrypted."""
         for name in self._names(key):
@@ -268,28 +365,42 @@ class EntryStore:
         started: float,
     ) -> None:
         """Count and log what a lookup came to."""
-        tokens, seconds = _spared(found.entry.response) if isinstance(found, Hit) else (0, 0.0)
+        hit = isinstance(found, Hit)
+        usage, seconds = _spared(found.response) if isinstance(found, Hit) else (None, 0.0)
         self.directory.ledger.record(
-            "hit" if isinstance(found, Hit) else "miss",
+            "hit" if hit else "miss",
             provider=provider,
             model=model,
             profile=self._profile,
             keep=mode.writes,
             reason="" if isinstance(found, Hit) else found.reason.value,
-            tokens=tokens,
             seconds=seconds,
+            usage=usage,
         )
         # Asked before anything is put together for it: most programs let no hit through.
-        if not self._sink.wants(CacheHit.level if isinstance(found, Hit) else CacheCorrupt.level):
+        if not self._sink.wants(CacheHit.level if hit else CacheCorrupt.level):
             return
         about = {"provider": provider, "model": model, "key": name[:12], "operation": operation}
         if isinstance(found, Hit):
-            age = self.directory.clock() - found.entry.timestamp
+            age = self.directory.clock() - found.timestamp
             self.emit(CacheHit, **about, age=age, duration_ms=_since(started))
             return
         if found.reason in _CORRUPT and self.directory.is_news(name, found.reason.value, name):
             self.emit(CacheCorrupt, **about, reason=found.reason.value)
         self.emit(CacheMiss, **about, reason=found.reason.value, duration_ms=_since(started))
+
+    def count_shared(self, key: CacheKey, mode: Mode, response: Mapping[str, Any]) -> None:
+        """Count a question that missed, and was answered with the response of an equal one that was under way."""
+        usage, seconds = _spared(response)
+        self.directory.ledger.record(
+            "shared",
+            provider=key.provider,
+            model=key.model_id,
+            profile=self._profile,
+            keep=mode.writes,
+            seconds=seconds,
+            usage=usage,
+        )
 
     def emit(self, kind: type[Event], **facts: Any) -> None:
         """Send an event of a kind, if anybody wants it."""
@@ -330,23 +441,34 @@ def _after(names: tuple[str, ...], key: str) -> Iterator[str]:
     yield names[0]
 
 
-def _understood(found: Hit | Miss, read: Reader | None) -> Hit | Miss:
-    """A hit with the caller's answer; a miss where the entry holds something else than such an answer."""
-    if isinstance(found, Miss) or read is None:
+def _unopened(reason: MissReason, *, named_by_ring: bool) -> Miss:
+    """The miss for bytes that answer nothing."""
+    if named_by_ring and reason is MissReason.PLAIN_REFUSED:
+        # Plain text under a name that only a key gives: somebody put it there.
+        return Miss(MissReason.WRONG_KEY)
+    return Miss(reason)
+
+
+def _understood(found: Hit | Miss, read: Reader) -> Hit | Miss:
+    """A hit with the caller's answer; a miss where the entry holds something else, or an answer that will not do."""
+    if isinstance(found, Miss):
         return found
-    answer = read(found.entry.response)
-    return Miss(MissReason.CORRUPT) if answer is None else Hit(found.entry, answer)
+    understood = read(found.response)
+    if isinstance(understood, MissReason):
+        return Miss(understood)
+    if understood is None:
+        return Miss(MissReason.CORRUPT)
+    return Hit(found.response, found.timestamp, understood)
 
 
-def _spared(response: Mapping[str, Any]) -> tuple[int, float]:
-    """The tokens and the seconds of the call that a hit spared, as far as the response tells."""
+def _spared(response: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, float]:
+    """What the call that a hit spared consumed, and the seconds it took, as far as the response tells."""
     usage = response.get("usage")
-    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    seconds = response.get("latency_seconds")
+    seconds: Any = response.get("latency_seconds")
     # Anybody may have written the file: what no call can have taken is not added up.
     return (
-        tokens if type(tokens) is int and 0 <= tokens < _TOO_MANY else 0,
-        float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < _TOO_MANY else 0.0,
+        usage if isinstance(usage, dict) else None,
+        float(seconds) if type(seconds) in _NUMBERS and 0 <= seconds < _TOO_MANY else 0.0,
     )
 
 

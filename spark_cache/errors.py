@@ -7,7 +7,9 @@
     ├── UncacheableRequestError (TypeError)   a request cannot be keyed exactly
     ├── UncacheableResponseError (TypeError)  a response cannot be given back equal
     ├── CacheMissError (LookupError)          replay mode, and the answer is not in the cache
-    └── StoreError                            a store could not read or write
+    ├── InvalidAnswerError (ValueError)       a structured answer does not meet its schema
+    ├── StoreError                            a store could not read or write
+    └── TurnLimitError (RuntimeError)         an agent's model goes on calling tools
 
 Each carries what it knows as attributes, and survives pickling. A provider's own errors are never wrapped.
 """
@@ -19,13 +21,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 __all__ = [
     "CacheMissError",
     "ConfigError",
+    "InvalidAnswerError",
     "Problem",
     "SparkCacheError",
     "StoreError",
+    "TurnLimitError",
     "UncacheableRequestError",
     "UncacheableResponseError",
 ]
@@ -129,26 +134,54 @@ class CacheMissError(SparkCacheError, LookupError):
         model_id: The model that would have been called.
         key: The name of the entry that would have answered, where there is one.
         detail: What else is known, such as the path of the value that cannot be keyed.
+        explanation: What would have answered, and in what it differs: a :class:`spark_cache.explain.Explanation`; None where
+            nobody looked.
     """
 
     def __init__(
-        self, reason: str, provider: str, model_id: str, key: str | None = None, detail: str | None = None
+        self,
+        reason: str,
+        provider: str,
+        model_id: str,
+        key: str | None = None,
+        detail: str | None = None,
+        explanation: object = None,
     ) -> None:
-        super().__init__(reason, provider, model_id, key, detail)
+        super().__init__(reason, provider, model_id, key, detail, explanation)
         self.reason = reason
         self.provider = provider
         self.model_id = model_id
         self.key = key
         self.detail = detail
+        self.explanation = explanation
 
     def __str__(self) -> str:
-        """What was asked of whom, and why the cache has no answer."""
+        """What was asked of whom, and why the cache has no answer; the explanation below it."""
         name = "" if self.key is None else f" key {self.key[:12]}…"
         detail = "" if self.detail is None else f" ({self.detail})"
-        return (
+        message = (
             f"replay mode, and the cache has no answer for {self.provider}/{self.model_id}{name}: "
             f"{self.reason}{detail}. {_WAYS_OUT.get(self.reason, _RECORD)}"
         )
+        return message if self.explanation is None else f"{message}\n{self.explanation}"
+
+
+class InvalidAnswerError(SparkCacheError, ValueError):
+    """The model's answer is not what ``get_json`` was asked for; it is not stored.
+
+    Attributes:
+        reason: Where the answer departs from the schema, and how; never what it says.
+        response: The whole answer, a :class:`spark_cache.ModelResponse`.
+    """
+
+    def __init__(self, reason: str, response: Any) -> None:
+        super().__init__(reason, response)
+        self.reason = reason
+        self.response = response
+
+    def __str__(self) -> str:
+        """What is wrong, and where the answer is."""
+        return f"the answer is not what was asked for: {self.reason}. The whole answer is in .response"
 
 
 class StoreError(SparkCacheError):
@@ -167,3 +200,24 @@ class StoreError(SparkCacheError):
     def __str__(self) -> str:
         """``cannot OPERATION: cause``."""
         return f"cannot {self.operation}: {self.cause}"
+
+
+class TurnLimitError(SparkCacheError, RuntimeError):
+    """An agent asked its model as often as it may for one question, and the model goes on calling tools.
+
+    Attributes:
+        agent: The agent's name.
+        max_turns: How often it asked.
+    """
+
+    def __init__(self, agent: str, max_turns: int) -> None:
+        super().__init__(agent, max_turns)
+        self.agent = agent
+        self.max_turns = max_turns
+
+    def __str__(self) -> str:
+        """Who gave up when, and the way out."""
+        return (
+            f"the agent {self.agent!r} has no answer after {self.max_turns} turns, and its model goes on calling tools. "
+            "Give it more with max_turns, or fewer tools"
+        )

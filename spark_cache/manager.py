@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from math import inf
 from threading import Lock
 from time import perf_counter
@@ -17,23 +17,30 @@ from spark_cache.entries import CacheEntry
 from spark_cache.entry_store import EntryStore
 from spark_cache.errors import ConfigError, UncacheableRequestError, UncacheableResponseError
 from spark_cache.events import CacheBypass, StructlogSink
-from spark_cache.keys import DigestMemo, cache_key, digest_of
+from spark_cache.keys import DigestMemo, Frame, digest_of, frame_of, key_of
 from spark_cache.plan import Hit, Miss, Plan, mode_of, needs_sealing, refusal_of
 from spark_cache.statistics import statistics
+from spark_cache.stores import folder_name
 from spark_cache.types import CacheKey, MissReason, Mode, Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from datetime import date, timedelta
     from pathlib import Path
 
     from spark_cache.config import CacheConfig, Difference, Policy
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.events import Sink, Totals
+    from spark_cache.explain import Explanation
     from spark_cache.flights import Flights
-    from spark_cache.stores import Address, Stored
+    from spark_cache.stores import Address
     from spark_cache.types import EntryMeta
 
+    _Frames = dict[tuple[str, str, str, str | None], tuple[Frame, bool]]
+
 __all__ = ["CacheManager"]
+
+_FRAMES_REMEMBERED = 1024
 
 
 class CacheManager:
@@ -62,6 +69,7 @@ class CacheManager:
         self._clock = clock
         self._sink: Sink = sink if sink is not None else StructlogSink()
         self._memo = DigestMemo()
+        self._frames: _Frames = {}
         self._ring = _ring_of(self._config)
         self._opened: EntryStore | None = None
         if self._config.log_level is not None:
@@ -103,6 +111,15 @@ class CacheManager:
         with _instances_lock:
             return _shared(config)
 
+    @classmethod
+    def reload_shared(cls) -> None:
+        """Reload every manager that models share; one whose layers now say what cannot be used stays as it is."""
+        with _instances_lock:
+            managers = list(_instances.values())
+        for manager in managers:
+            with suppress(ConfigError):
+                manager.reload()
+
     def reload(self, config: CacheConfig | None = None) -> tuple[Difference, ...]:
         """Take on another configuration in one step; calls under way finish with the one they began with.
 
@@ -121,6 +138,8 @@ class CacheManager:
         new = config if config is not None else reload_config(self._config)
         ring = _ring_of(new)
         old, self._config, self._ring, self._opened = self._config, new, ring, None
+        # After the configuration: a call under way puts what it made with the old one into the old dictionary.
+        self._frames = {}
         return compare(old, new)
 
     @property
@@ -155,15 +174,14 @@ class CacheManager:
             self._warn_of(refusal)
             return Plan(policy, chosen, sealed, refusal=refusal)
         try:
-            key = self._key(request, policy, sealed=sealed)
+            key = self._key(request, sealed=sealed)
         except UncacheableRequestError as error:
             # The names inside a sensitive request may say as much as its values: its part is enough.
             part = error.path.partition(".")[0].partition("[")[0] if sealed else error.path
             refusal = Miss(MissReason.UNCACHEABLE, f"{part}: {error.reason}")
             self._warn_of(refusal)
             return Plan(policy, chosen, sealed, refusal=refusal)
-        entries = self._entries
-        return Plan(policy, chosen, sealed, key, entries.name(key, sealed=sealed), place=entries)
+        return Plan(policy, chosen, sealed, key, place=self._entries)
 
     def lookup(
         self, plan: Plan, operation: str = "text", *, read: Callable[[dict[str, Any]], Any] | None = None
@@ -177,15 +195,31 @@ class CacheManager:
         """
         if plan.key is None or not plan.mode.reads:
             return plan.refusal or Miss(MissReason.BYPASSED)
-        return self._place(plan).fetch(
+        found = self._place(plan).fetch(
             plan.key, plan.policy, plan.mode, sealed=plan.sealed, operation=operation, read=read
         )
+        if isinstance(found, Miss) and plan.mode.writes:
+            self._note_miss(plan, found)
+        return found
 
     def look_again(self, plan: Plan, *, read: Callable[[dict[str, Any]], Any]) -> Hit | Miss:
-        """Look up a planned call once more, uncounted: whether an equal one has brought its answer meanwhile."""
+        """Look up a planned call once more: whether an equal one has brought its answer meanwhile, which is then shared."""
         if plan.key is None or not plan.mode.reads:
             return Miss(MissReason.BYPASSED)
-        return self._place(plan).find(plan.key, plan.policy, plan.mode, sealed=plan.sealed, read=read)[0]
+        found = self._place(plan).find(plan.key, plan.policy, plan.mode, sealed=plan.sealed, read=read)[0]
+        if isinstance(found, Hit):
+            self.note_shared(plan, found.response)
+        return found
+
+    def note_shared(self, plan: Plan, response: Mapping[str, Any]) -> None:
+        """Count that a planned call, which missed, was spared by an equal one that was under way.
+
+        Args:
+            plan: The call.
+            response: The answer that it got, as it is stored.
+        """
+        if plan.key is not None:
+            self._place(plan).count_shared(plan.key, plan.mode, response)
 
     def store(
         self, plan: Plan, request: Mapping[str, Any], response: dict[str, Any], operation: str = "text"
@@ -204,7 +238,7 @@ class CacheManager:
         )
         entries = self._place(plan)
         try:
-            return entries.put(entry, sealed=plan.sealed, operation=operation)
+            return entries.put(entry, sealed=plan.sealed, operation=operation, of_a_model=True)
         except UncacheableResponseError as error:
             entries.directory.tell("store the answer", str(error), profile=self._config.profile)
             return False
@@ -219,6 +253,10 @@ class CacheManager:
             operation=request.operation,
             reason=reason,
         )
+
+    def warn(self, operation: str, error: str) -> None:
+        """Warn, once for each cause, that something around the cache failed; calls go on without it."""
+        self._entries.directory.tell(operation, error, profile=self._config.profile)
 
     def flights(self, plan: Plan) -> Flights:
         """The calls under way to the provider, shared by everybody who shares the directory."""
@@ -249,8 +287,7 @@ class CacheManager:
         Raises:
             UncacheableRequestError: The request holds something that cannot be keyed exactly.
         """
-        policy = self._config.policy(request.provider, request.model_id)
-        return self._key(request, policy, sealed=needs_sealing(policy, sensitive=sensitive))
+        return self._key(request, sealed=sensitive)
 
     def generate_cache_key(
         self,
@@ -288,20 +325,19 @@ class CacheManager:
         Raises:
             UncacheableRequestError: The request holds something that cannot be keyed exactly.
         """
-        return self.key(
-            Request(
-                provider,
-                model_id,
-                messages,
-                system_prompt,
-                tool_specs,
-                tool_choice,
-                output_schema,
-                operation,
-                endpoint,
-                sample,
-                parameters,
-            )
+        frame, sealed = self._frame(provider, model_id, operation, endpoint)
+        # What is sensitive is not remembered, not even as the object behind a digest.
+        digest = digest_of if sealed else self._memo
+        return key_of(
+            frame,
+            digest,
+            messages,
+            system_prompt,
+            tool_specs,
+            tool_choice,
+            output_schema,
+            sample,
+            parameters,
         )
 
     # -- entries by key ---------------------------------------------------------------------------
@@ -323,7 +359,7 @@ class CacheManager:
             found = self._entries.fetch(cache_key, policy, policy.mode, sealed=sealed)
         else:
             found = self._found_by_text(cache_key, provider)
-        return found.entry.response if isinstance(found, Hit) else None
+        return found.response if isinstance(found, Hit) else None
 
     def get_entry(self, cache_key: str) -> CacheEntry | None:
         """The whole entry of a key, whatever its age; None when there is none that can be read. Counts as no use."""
@@ -389,8 +425,74 @@ class CacheManager:
         Raises:
             StoreError: It is there and could not be removed.
         """
-        removed = [self._entries.directory.store.remove(at) for at in self._entries.addresses(key)]
-        return any(removed)
+        directory = self._entries.directory
+        removed = [at.name for at in self._entries.addresses(key) if directory.store.remove(at)]
+        for name in removed:
+            directory.history.removed(name, "remove")
+        return bool(removed)
+
+    def explain(
+        self,
+        asked: Request | str,
+        model_id: str | None = None,
+        messages: Any = None,
+        system_prompt: Any = None,
+        tool_specs: Any = None,
+        *,
+        tool_choice: Any = None,
+        output_schema: Any = None,
+        operation: str = "text",
+        endpoint: str | None = None,
+        sample: int | None = None,
+        mode: Mode | str | None = None,
+        sensitive: bool | None = None,
+        missed: Miss | None = None,
+        **parameters: Any,
+    ) -> Explanation:
+        """Why a request misses, or that it would be answered; counts as no use, and writes nothing.
+
+        Args:
+            asked: A request; or a key, or the name of an entry, alone; or the provider, with what follows as for
+                :meth:`generate_cache_key`.
+            model_id: The model it is asked of.
+            messages: The conversation.
+            system_prompt: System instructions beside the messages.
+            tool_specs: The tools the model may call.
+            tool_choice: Which of them it should call.
+            output_schema: The schema that a structured answer has to meet.
+            operation: ``text``, ``json`` or ``embedding``.
+            endpoint: The provider's address where it is not the provider's own.
+            sample: Which of several equal requests this is.
+            mode: The mode that the call asks for; None is the configured one.
+            sensitive: Whether the request is sensitive; rules can only raise it.
+            missed: What a call of this request came to; None looks it up.
+            **parameters: Whatever else goes to the provider.
+
+        Returns:
+            The reason in words; where no entry has the key, also the nearest one and in what it differs.
+        """
+        from spark_cache.explain import explain_call, explain_name  # noqa: PLC0415 - for those who ask
+
+        if isinstance(asked, Request):
+            request = asked
+        elif model_id is None:
+            return explain_name(self._entries, self._ring, asked)
+        else:
+            request = Request(
+                asked,
+                model_id,
+                messages,
+                system_prompt,
+                tool_specs,
+                tool_choice,
+                output_schema,
+                operation,
+                endpoint,
+                sample,
+                parameters,
+            )
+        plan = self.plan(request, mode=None if mode is None else Mode(mode), sensitive=sensitive)
+        return explain_call(self._place(plan), self._ring, plan, request, missed)
 
     # -- the directory as a whole -----------------------------------------------------------------
 
@@ -400,21 +502,19 @@ class CacheManager:
 
     def cleanup_expired(self, provider: str | None = None) -> int:
         """Remove the entries whose lifetime is over, of one provider or of all; how many there were."""
-        now = self._clock()
-        store = self._entries.directory.store
-        return sum(store.remove(at) for at, meta in self._entries.metas(provider) if meta.expired(now))
+        return self._entries.directory.store.expire(None if provider is None else folder_name(provider))
 
     def clear_all(self) -> int:
         """Remove every entry; how many there were."""
-        return self._remove(self._entries.scan())
+        return self._entries.directory.store.clear()
 
     def clear_provider(self, provider: str) -> int:
         """Remove the entries of a provider; how many there were."""
-        return self._remove(self._entries.scan(provider))
+        return self._entries.directory.store.clear(folder_name(provider))
 
     def clear_model(self, provider: str, model_id: str) -> int:
         """Remove the entries of a model; how many there were."""
-        return self._remove(self._entries.scan(provider, model_id))
+        return self._entries.directory.store.clear(folder_name(provider), folder_name(model_id))
 
     def get_stats(self) -> dict[str, Any]:
         """Figures of the directory and of this process.
@@ -431,15 +531,41 @@ class CacheManager:
         directory = self._entries.directory
         return {
             "cache_dir": str(self.cache_dir),
-            **statistics(directory.store),
+            **statistics(directory.store, write=self._config.enabled and self._config.mode.writes),
             **_figures(directory.ledger.process()),
             "lifetime": _figures(directory.ledger.lifetime()),
         }
+
+    def get_savings(
+        self, by: str = "model", since: str | float | timedelta | date | None = None
+    ) -> dict[str, Any]:
+        """What the cache saved, by the ledger of all processes and the price table of ``genai-prices``.
+
+        Args:
+            by: What the rows are told apart by: ``model``, ``provider``, ``profile`` or ``day`` (in UTC).
+            since: The first day that counts: a day (a date, or text such as ``2026-11-01``), or how far back to go (seconds, or
+                text such as ``7d``), which takes in the whole of the day that it leads to. None counts all.
+
+        Returns:
+            ``by``; ``since``; ``price_table``, its name and version; ``rows``; and ``total``, which is like a row. A row has what
+            it is told apart by (``provider`` and ``model`` for a model); ``hits``; ``shared``, the calls answered by an equal one
+            that was under way; ``misses``; ``tokens_saved``, and of these ``input_tokens`` (``cached_tokens`` of them at the
+            provider) and ``output_tokens`` (``reasoning_tokens`` of them); ``seconds_saved``; ``dollars_saved``, which is None
+            where no price is known; and ``unpriced``, how many hits and shared calls are not in it because their price is unknown.
+
+        Raises:
+            ValueError: ``by`` or ``since`` is something else.
+        """
+        from spark_cache.savings import first_day, savings  # noqa: PLC0415 - a price table, for those who ask for prices
+
+        day = first_day(since, self._clock())
+        return savings(self._entries.directory.ledger.lines(), by=by, since=day)
 
     def flush(self) -> None:
         """Write the figures that are still in memory, so that nothing is written to the directory later on."""
         if self._opened is not None:
             self._opened.directory.ledger.flush()
+            self._opened.directory.history.flush()
 
     # -- how --------------------------------------------------------------------------------------
 
@@ -457,19 +583,58 @@ class CacheManager:
         """The entries that a call was planned with."""
         return plan.place if isinstance(plan.place, EntryStore) else self._entries
 
+    def _note_miss(self, plan: Plan, miss: Miss) -> None:
+        """Remember a miss for those who ask why; of a request that is to be encrypted only the name of its entry."""
+        if plan.key is not None and plan.name is not None:
+            self._place(plan).directory.history.missed(
+                plan.name,
+                provider=plan.key.provider,
+                model=plan.key.model_id,
+                reason=miss.reason.value,
+                digests=None if plan.sealed else plan.key.digests,
+            )
+
     def _can_seal(self, policy: Policy) -> bool:
         return self._ring is not None and policy.encryption != "off"
 
-    def _key(self, request: Request, policy: Policy, *, sealed: bool) -> CacheKey:
-        if policy.endpoint is not None:
-            request = replace(request, endpoint=policy.endpoint)
-        # What is sensitive is not remembered, not even as the object behind a digest.
-        return cache_key(
-            request,
-            namespace=policy.namespace,
-            cache_version=policy.cache_version,
-            digest=digest_of if sealed else self._memo,
+    def _key(self, request: Request, *, sealed: bool) -> CacheKey:
+        frame, always = self._frame(request.provider, request.model_id, request.operation, request.endpoint)
+        return key_of(
+            frame,
+            digest_of if sealed or always else self._memo,
+            request.messages,
+            request.system_prompt,
+            request.tool_specs,
+            request.tool_choice,
+            request.output_schema,
+            request.sample,
+            request.parameters,
         )
+
+    def _frame(
+        self, provider: str, model_id: str, operation: str, endpoint: str | None
+    ) -> tuple[Frame, bool]:
+        """What all keys of such requests have in common, and whether they are sensitive by the configuration; remembered."""
+        frames = self._frames
+        # Only what is text and nothing else: what merely equals it may be written otherwise.
+        plain = (
+            type(provider) is str
+            and type(model_id) is str
+            and type(operation) is str
+            and (endpoint is None or type(endpoint) is str)
+        )
+        known = frames.get((provider, model_id, operation, endpoint)) if plain else None
+        if known is not None:
+            return known
+        policy = self._config.policy(provider, model_id)
+        place = endpoint if policy.endpoint is None else policy.endpoint
+        frame = frame_of(provider, model_id, operation, place, policy.namespace, policy.cache_version)
+        known = frame, needs_sealing(policy, sensitive=False)
+        if plain:
+            if len(frames) >= _FRAMES_REMEMBERED:
+                frames.clear()
+            frames[provider, model_id, operation, endpoint] = known
+        return known
 
     def _warn_of(self, refusal: Miss) -> None:
         """Say once that a request is answered without the cache, where its author would not expect it."""
@@ -538,9 +703,6 @@ class CacheManager:
             return Miss(MissReason.BYPASSED)
         self._entries.count(found, *about, None, started)
         return found
-
-    def _remove(self, listed: Iterable[Stored]) -> int:
-        return sum([self._entries.directory.store.remove(stored.address) for stored in list(listed)])
 
 
 _instance: CacheManager | None = None

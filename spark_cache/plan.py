@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from spark_cache.keys import stateful_parameter
 from spark_cache.types import MissReason, Mode
 
 if TYPE_CHECKING:
     from spark_cache.config import Policy
-    from spark_cache.entries import CacheEntry
     from spark_cache.types import CacheKey, Request
 
-__all__ = ["Hit", "Miss", "Plan", "mode_of", "needs_sealing", "refusal_of"]
+__all__ = ["Hit", "Miss", "Place", "Plan", "mode_of", "needs_sealing", "refusal_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """The cache answered; ``answer`` is what the caller's reader made of the stored response, where it gave one."""
+# Named tuples, not dataclasses: each call makes one of every kind, and a frozen dataclass takes twice as long to make.
 
-    entry: CacheEntry
+
+class Hit(NamedTuple):
+    """The cache answered: what was stored, and when, in seconds since the epoch.
+
+    ``answer`` is what the caller's reader made of the stored response, where it gave one.
+    """
+
+    response: dict[str, Any]
+    timestamp: float
     answer: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(NamedTuple):
     """The cache did not answer; ``detail`` says more where the reason alone is not enough."""
 
     reason: MissReason
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Place(Protocol):
+    """Where entries are kept."""
+
+    def name(self, key: str, *, sealed: bool) -> str:
+        """The file name under which the entry of a key is written."""
+        ...
+
+
+class Plan(NamedTuple):
     """What one call may do with the cache.
 
     Attributes:
@@ -41,7 +51,6 @@ class Plan:
         mode: What it may do.
         sealed: Whether only encrypted entries will do.
         key: Its cache key; None where the cache has no part in the call.
-        name: The name of its entry, which is what may be shown of the key.
         refusal: Why the cache has no part in it.
         place: Where its entry is kept: a call ends where it began, whatever is reloaded meanwhile.
     """
@@ -50,9 +59,15 @@ class Plan:
     mode: Mode
     sealed: bool = False
     key: CacheKey | None = None
-    name: str | None = None
     refusal: Miss | None = None
-    place: object = None
+    place: Place | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The name of its entry, which is what may be shown of the key; None without one. Found when asked for: a hit needs none."""
+        if self.key is None or self.place is None:
+            return None
+        return self.place.name(self.key, sealed=self.sealed)
 
 
 def mode_of(policy: Policy, asked: Mode | None) -> Mode:

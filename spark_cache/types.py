@@ -76,6 +76,8 @@ class MissReason(StrEnum):
     """The store failed to read."""
     UNDECRYPTABLE = "undecryptable"
     """No key at hand opens the entry, or it was tampered with."""
+    UNSUITABLE = "unsuitable"
+    """The entry is whole and does not serve this call: it was streamed without its usage, or its answer is no longer valid."""
     PLAIN_REFUSED = "plain_refused"
     """The entry is plain text where encryption is required."""
 

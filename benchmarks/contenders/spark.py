@@ -24,11 +24,15 @@ class Spark(Keeper):
         self._manager = CacheManager(configuration(directory, cap_bytes))
         self._answer = answer()
 
-    def get(self, prepared: Request) -> Any:
-        """Key and look up."""
-        return self._manager.get(self._manager.generate_cache_key("openai", **_parts(prepared)))
+    def prepare(self, request: Request) -> dict[str, Any]:
+        """The request by the names of ``generate_cache_key``."""
+        return {"model_id" if name == "model" else name: value for name, value in request.items()}
 
-    def put(self, prepared: Request) -> None:
+    def get(self, prepared: dict[str, Any]) -> Any:
+        """Key and look up."""
+        return self._manager.get(self._manager.generate_cache_key("openai", **prepared))
+
+    def put(self, prepared: dict[str, Any]) -> None:
         """Key and store."""
         self._put(prepared, None)
 
@@ -36,7 +40,7 @@ class Spark(Keeper):
         """The content."""
         return str(found["content"])
 
-    def put_expiring(self, prepared: Request) -> None:
+    def put_expiring(self, prepared: dict[str, Any]) -> None:
         """Store for a millisecond."""
         self._put(prepared, 0.001)
 
@@ -52,10 +56,9 @@ class Spark(Keeper):
         """``get_stats``."""
         return int(self._manager.get_stats()["total_size_bytes"])
 
-    def _put(self, request: Request, ttl_seconds: float | None) -> None:
-        parts = _parts(request)
-        key = self._manager.generate_cache_key("openai", **parts)
-        if not self._manager.set(key, "openai", parts["model_id"], request, self._answer, ttl_seconds):
+    def _put(self, prepared: dict[str, Any], ttl_seconds: float | None) -> None:
+        key = self._manager.generate_cache_key("openai", **prepared)
+        if not self._manager.set(key, "openai", prepared["model_id"], prepared, self._answer, ttl_seconds):
             raise RuntimeError("the answer was not stored")
 
 
@@ -68,8 +71,3 @@ def configuration(directory: str, cap_bytes: int | None) -> CacheConfig:
         cleanup_interval_seconds=_A_DAY,
         endpoint="benchmark",
     )
-
-
-def _parts(request: Request) -> dict[str, Any]:
-    """The request by the names of ``generate_cache_key``."""
-    return {"model_id" if name == "model" else name: value for name, value in request.items()}

@@ -5,17 +5,23 @@ Pure: no file, no clock, no log.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from orjson import loads
 
 from spark_cache.entries.codec import (
     SCHEMA_VERSION,
+    answer_in,
     decode_document,
     describe,
     encode,
     parse,
+    quick_answer_in,
+    readable,
 )
-from spark_cache.entries.entry import CLOCK_SKEW, CacheEntry
-from spark_cache.entries.sealed import open_document, seal_bytes
+from spark_cache.entries.entry import CLOCK_SKEW, CacheEntry, staleness
+from spark_cache.entries.sameness import same_answer
+from spark_cache.entries.sealed import open_document, quick_open, seal_bytes
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -25,12 +31,18 @@ __all__ = [
     "CLOCK_SKEW",
     "SCHEMA_VERSION",
     "CacheEntry",
+    "answer",
     "decode",
     "describe",
     "encode",
     "key_id_of",
+    "quick_answer",
+    "quick_sealed_answer",
+    "readable",
+    "same_answer",
     "seal",
     "seal_bytes",
+    "staleness",
     "unseal",
 ]
 
@@ -55,15 +67,52 @@ def decode(
     Returns:
         The entry, or why these bytes answer nothing.
     """
+    document = _opened(data, ring, sealed_only=sealed_only)
+    return document if isinstance(document, MissReason) else decode_document(document, key, namespace)
+
+
+def answer(
+    data: bytes, key: str, *, ring: KeyRing | None, namespace: str | None, sealed_only: bool
+) -> tuple[dict[str, Any], float, float | None] | MissReason:
+    """What a hit needs of an entry: its response, timestamp and lifetime; or why these bytes answer nothing.
+
+    The arguments are those of :func:`decode`.
+    """
+    document = _opened(data, ring, sealed_only=sealed_only)
+    return document if isinstance(document, MissReason) else answer_in(document, key, namespace)
+
+
+def quick_answer(
+    data: bytes | MissReason, key: str, namespace: str | None
+) -> tuple[dict[str, Any], float, float | None] | None:
+    """What :func:`answer` says of a plain entry of the usual kind; None for everything else, whatever it is."""
+    if isinstance(data, MissReason):
+        return None
+    try:
+        return quick_answer_in(loads(data), key, namespace)
+    except ValueError:
+        return None
+
+
+def quick_sealed_answer(
+    data: bytes | MissReason, key: str, namespace: str | None, ring: KeyRing
+) -> tuple[dict[str, Any], float, float | None] | None:
+    """What :func:`answer` says of an encrypted entry of the usual kind; None for everything else, whatever it is."""
+    if isinstance(data, MissReason):
+        return None
+    document = quick_open(data, ring)
+    return None if document is None else quick_answer_in(document, key, namespace)
+
+
+def _opened(data: bytes, ring: KeyRing | None, *, sealed_only: bool) -> dict[str, Any] | MissReason:
+    """The plain entry in these bytes, decrypted where need be; or why there is none."""
     document = parse(data)
     if isinstance(document, MissReason):
         return document
     if "token" in document:
         opened = open_document(document, ring)
-        return opened if isinstance(opened, MissReason) else decode_document(opened[1], key, namespace)
-    if sealed_only:
-        return MissReason.PLAIN_REFUSED
-    return decode_document(document, key, namespace)
+        return opened if isinstance(opened, MissReason) else opened[1]
+    return MissReason.PLAIN_REFUSED if sealed_only else document
 
 
 def seal(entry: CacheEntry, ring: KeyRing) -> bytes:

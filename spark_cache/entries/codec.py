@@ -11,7 +11,17 @@ from spark_cache.entries.entry import CacheEntry
 from spark_cache.errors import UncacheableResponseError
 from spark_cache.types import EntryMeta, MissReason
 
-__all__ = ["SCHEMA_VERSION", "decode_document", "describe", "encode", "other_version", "parse"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "answer_in",
+    "decode_document",
+    "describe",
+    "encode",
+    "other_version",
+    "parse",
+    "quick_answer_in",
+    "readable",
+]
 
 SCHEMA_VERSION = 1
 """The version of the format; a reader leaves entries of another version alone."""
@@ -19,20 +29,33 @@ SCHEMA_VERSION = 1
 _LAST_TIMESTAMP = 253_402_300_799
 """The end of the year 9999: what lies beyond is no date that anything could show."""
 
-_TEXT_OR_NONE = (str, type(None))
+_TEXT_OR_NONE = frozenset({str, type(None)})
 
 _NUMBERS = frozenset({float, int})
+
 _MISSING = object()
+
+_INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+_SORTED = _INDENTED | orjson.OPT_SORT_KEYS
 
 _ALWAYS = ("content", "stop_reason", "usage")
 """The fields of a response that every entry shows at its top level."""
 
-_RESPONSE_FIELDS = (*_ALWAYS, "provider_stop_reason", "tool_calls", "latency_seconds", "raw")
+_AT_TIMES = ("provider_stop_reason", "tool_calls", "latency_seconds", "raw", "events")
+"""Those that it shows where the response has them."""
+
+_RESPONSE_FIELDS = (*_ALWAYS, *_AT_TIMES)
 """The fields of a response that stand at the top level; a response of exactly these is not written twice."""
 
+_RESPONSE_NAMES = frozenset(_RESPONSE_FIELDS)
 
-def encode(entry: CacheEntry) -> bytes:
+
+def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
     """Write an entry as indented JSON, the answer first.
+
+    Args:
+        entry: The entry.
+        sort_keys: Whether the names in every object are in order, so that equal entries are written with equal bytes.
 
     Raises:
         UncacheableResponseError: The response is not made of JSON values, or would come back changed (a tuple as a list).
@@ -52,16 +75,16 @@ def encode(entry: CacheEntry) -> bytes:
         document["namespace"] = entry.namespace
     document["digests"] = dict(entry.digests)
     if _at_top_level(response):
-        for name in _RESPONSE_FIELDS[len(_ALWAYS) :]:
+        for name in _AT_TIMES:
             if name in response:
                 document[name] = response[name]
     else:
         document["response"] = response
-    request = _readable(entry.request)
+    request = readable(entry.request)
     if request is not None:
         document["request"] = request
     try:
-        data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        data = orjson.dumps(document, option=_SORTED if sort_keys else _INDENTED)
     except (TypeError, RecursionError) as error:
         raise UncacheableResponseError(f"is not made of JSON values: {error}") from None
     # What orjson accepts is more than what JSON can give back (a tuple, a date, NaN): only reading it again tells.
@@ -94,13 +117,9 @@ def decode_document(
     Returns:
         The entry, or why it answers nothing.
     """
-    misfit = other_version(document)
+    misfit = _misfit(document, key, namespace)
     if misfit is not None:
         return misfit
-    if not _well_formed(document):
-        return MissReason.CORRUPT
-    if key is not None and (document["key"] != key or document.get("namespace") != namespace):
-        return MissReason.WRONG_KEY
     return CacheEntry(
         key=document["key"],
         provider=document["provider"],
@@ -113,6 +132,55 @@ def decode_document(
         request=document.get("request"),
         namespace=document.get("namespace"),
     )
+
+
+def answer_in(
+    document: dict[str, Any], key: str, namespace: str | None
+) -> tuple[dict[str, Any], float, float | None] | MissReason:
+    """What a hit needs of a plain entry: its response, timestamp and lifetime; or why it answers nothing.
+
+    As :func:`decode_document`, of which it leaves out what is not asked for with every hit.
+    """
+    misfit = _misfit(document, key, namespace)
+    if misfit is not None:
+        return misfit
+    return _response_of(document), document["timestamp"], document["ttl"]
+
+
+def quick_answer_in(
+    document: Any, key: str, namespace: str | None
+) -> tuple[dict[str, Any], float, float | None] | None:
+    """What :func:`answer_in` says of a plain entry that nothing is wrong with; None for anything else, whatever it is.
+
+    The document is taken apart: what is left of it is the response.
+    """
+    try:
+        pop = document.pop
+        version, its_key, timestamp, ttl = pop("schema"), pop("key"), pop("timestamp"), pop("ttl")
+        provider, model_id, digests = pop("provider"), pop("model_id"), pop("digests")
+        profile, its_namespace = pop("profile", None), pop("namespace", None)
+        pop("request", None)
+    except (AttributeError, KeyError, TypeError):
+        # A field is missing, or it is no object at all.
+        return None
+    usual = (
+        type(version) is int
+        and version == SCHEMA_VERSION
+        and its_key == key
+        and its_namespace == namespace
+        and type(timestamp) in _NUMBERS
+        and 0 <= timestamp <= _LAST_TIMESTAMP
+        and (ttl is None or type(ttl) in _NUMBERS)
+        and type(provider) is str
+        and type(model_id) is str
+        and type(digests) is dict
+        and type(profile) in _TEXT_OR_NONE
+        and "content" in document
+        and "stop_reason" in document
+        and "usage" in document
+        and (len(document) == len(_ALWAYS) or document.keys() <= _RESPONSE_NAMES)
+    )
+    return (document, timestamp, ttl) if usual else None
 
 
 def other_version(document: dict[str, Any]) -> MissReason | None:
@@ -149,7 +217,7 @@ def describe(data: bytes, name: str) -> EntryMeta | MissReason:
     )
 
 
-def _readable(request: Any) -> Any:
+def readable(request: Any) -> Any:
     """A request as JSON for people to read; None where it has no such form, which harms no answer."""
     if request is None:
         return None
@@ -172,37 +240,57 @@ def _at_top_level(response: dict[str, Any]) -> bool:
 
 
 def _response_of(document: dict[str, Any]) -> dict[str, Any]:
+    response: dict[str, Any]
     if "response" in document:
-        response: dict[str, Any] = document["response"]
+        response = document["response"]
         return response
-    return {name: document[name] for name in _RESPONSE_FIELDS if name in document}
+    response = {
+        "content": document["content"],
+        "stop_reason": document["stop_reason"],
+        "usage": document["usage"],
+    }
+    for name in _AT_TIMES:
+        if name in document:
+            response[name] = document[name]
+    return response
+
+
+def _misfit(document: dict[str, Any], key: str | None, namespace: str | None) -> MissReason | None:
+    """Why a plain entry does not answer a key in a namespace; None when it does."""
+    misfit = other_version(document)
+    if misfit is not None:
+        return misfit
+    if not _well_formed(document):
+        return MissReason.CORRUPT
+    if key is not None and (document["key"] != key or document.get("namespace") != namespace):
+        return MissReason.WRONG_KEY
+    return None
 
 
 def _well_formed(document: dict[str, Any]) -> bool:
     """Whether the fields that every plain entry has are there, with their types."""
-    get = document.get
     return (
         _dated(document)
-        and isinstance(get("key"), str)
-        and isinstance(get("profile"), _TEXT_OR_NONE)
-        and isinstance(get("namespace"), _TEXT_OR_NONE)
-        and isinstance(get("digests"), dict)
+        and type(document.get("key")) is str
+        and type(document.get("profile")) in _TEXT_OR_NONE
+        and type(document.get("namespace")) in _TEXT_OR_NONE
+        and type(document.get("digests")) is dict
         and "content" in document
         and "stop_reason" in document
         and "usage" in document
-        and isinstance(get("response", document), dict)
+        and ("response" not in document or type(document["response"]) is dict)
     )
 
 
 def _dated(document: dict[str, Any]) -> bool:
     """Whether the fields that also an encrypted entry shows are there, with their types."""
-    get = document.get
-    timestamp: Any = get("timestamp")
-    ttl: Any = get("ttl", _MISSING)
+    # What JSON gives has no subclasses: to compare types is all there is to ask.
+    timestamp: Any = document.get("timestamp")
+    ttl: Any = document.get("ttl", _MISSING)
     return (
         type(timestamp) in _NUMBERS
         and 0 <= timestamp <= _LAST_TIMESTAMP
         and (ttl is None or type(ttl) in _NUMBERS)
-        and isinstance(get("provider"), str)
-        and isinstance(get("model_id"), str)
+        and type(document.get("provider")) is str
+        and type(document.get("model_id")) is str
     )

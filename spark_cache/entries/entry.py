@@ -10,7 +10,7 @@ from spark_cache.types import MissReason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CLOCK_SKEW", "CacheEntry"]
+__all__ = ["CLOCK_SKEW", "CacheEntry", "staleness"]
 
 CLOCK_SKEW = 300.0
 """How far ahead of the reader's clock an entry may be dated, in seconds: machines that share a directory disagree a little."""
@@ -54,9 +54,14 @@ class CacheEntry:
             now: The reader's clock, in seconds since the epoch.
             reader_ttl: The reader's own bound on age, in seconds; None is no bound.
         """
-        age = now - self.timestamp
-        if age < -CLOCK_SKEW:
-            return MissReason.FUTURE
-        if (self.ttl is not None and age >= self.ttl) or (reader_ttl is not None and age >= reader_ttl):
-            return MissReason.EXPIRED
-        return None
+        return staleness(self.timestamp, self.ttl, now, reader_ttl)
+
+
+def staleness(timestamp: float, ttl: float | None, now: float, reader_ttl: float | None) -> MissReason | None:
+    """What :meth:`CacheEntry.staleness` says, of an entry that was stored at a time with a lifetime."""
+    age = now - timestamp
+    if age < -CLOCK_SKEW:
+        return MissReason.FUTURE
+    if (ttl is not None and age >= ttl) or (reader_ttl is not None and age >= reader_ttl):
+        return MissReason.EXPIRED
+    return None

@@ -33,13 +33,6 @@ class _Key:
     outer: _Hash
     fernet: Fernet
 
-    def name(self, text: bytes) -> str:
-        """HMAC-SHA256 in hex, from the two states that its key gives: ``hmac`` would prepare them anew, at three times the cost."""
-        inner, outer = self.inner.copy(), self.outer.copy()
-        inner.update(text)
-        outer.update(inner.digest())
-        return outer.hexdigest()
-
 
 class KeyRing:
     """Seals and opens entries with Fernet keys. Neither its ``repr`` nor a pickle shows a key.
@@ -69,8 +62,18 @@ class KeyRing:
 
     def names(self, cache_key: str) -> tuple[str, ...]:
         """The file name of an entry under each key, newest first: without the key, no guess of a request can be checked."""
-        text = cache_key.encode("utf-8", "surrogatepass")
-        return tuple([key.name(text) for key in self._keys])
+        try:
+            text = cache_key.encode()
+        except UnicodeEncodeError:
+            text = cache_key.encode("utf-8", "surrogatepass")
+        names = []
+        for key in self._keys:
+            # HMAC-SHA256 from the two states that the key gives: ``hmac`` would prepare them anew, at three times the cost.
+            inner, outer = key.inner.copy(), key.outer.copy()
+            inner.update(text)
+            outer.update(inner.digest())
+            names.append(outer.hexdigest())
+        return tuple(names)
 
     def seal(self, body: bytes) -> tuple[str, str]:
         """Encrypt with the newest key; its id, and the token."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spark_cache.entries.entry import CacheEntry
     from spark_cache.entries.keyring import KeyRing
 
-__all__ = ["open_document", "seal_bytes"]
+__all__ = ["open_document", "quick_open", "seal_bytes"]
 
 _IN_THE_OPEN = ("timestamp", "ttl", "provider", "model_id")
 _open_fields = itemgetter(*_IN_THE_OPEN)
@@ -68,3 +68,17 @@ def open_document(
     except KeyError:
         return MissReason.CORRUPT
     return (plain, inner) if agree else MissReason.WRONG_KEY
+
+
+def quick_open(data: bytes, ring: KeyRing) -> Any:
+    """What :func:`open_document` finds inside an encrypted entry that nothing is wrong with; None for anything else, whatever it is."""
+    try:
+        document = orjson.loads(data)
+        plain = ring.open(document["key_id"], document["token"])
+        if plain is None or type(document["schema"]) is not int or document["schema"] != SCHEMA_VERSION:
+            return None
+        inner = orjson.loads(plain)
+        return inner if _open_fields(inner) == _open_fields(document) else None
+    except (ValueError, KeyError, TypeError):
+        # The last: something else stands where a text or an object should be.
+        return None

@@ -44,8 +44,8 @@ def _is_text(key: str) -> bool:
 
 
 def _exactly(value):
-    """The value with its types: to Python, 1 equals 1.0 and True."""
-    return json.dumps(value)
+    """The value with its types, whatever its order: to Python, 1 equals 1.0 and True."""
+    return json.dumps(value, sort_keys=True)
 
 
 def test_key_that_knows_its_model(manager):

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from spark_cache import CacheConfig, CacheManager
+from spark_cache.stores import FileStore
 
 _ANSWER = {"content": "Paris.", "stop_reason": "end_turn", "usage": None}
 
@@ -19,7 +20,12 @@ def test_a_child_does_not_wait_for_locks_that_its_parent_held(tmp_path, store):
     """Whatever another thread of the parent was in the middle of, the child stores and answers."""
     manager = CacheManager(CacheConfig(enabled=True, cache_dir=tmp_path / "cache", store=store))
     directory = manager._entries.directory
-    locks = [directory._told_lock, directory.store._lock]
+    locks = [directory._told_lock]
+    if isinstance(directory.store, FileStore):
+        keeper = directory.store._bookkeeper
+        locks += [directory.store._ground._lock, keeper._tending, keeper._books.lock]
+    else:
+        locks.append(directory.store._lock)
     for lock in locks:
         lock.acquire()
     child = os.fork()

@@ -167,3 +167,25 @@ def test_a_configuration_of_another_kind(make):
     """A manager is made of a configuration, and says so when it is given something else."""
     with pytest.raises(TypeError, match="config takes a CacheConfig, not dict"):
         make({"enabled": True})
+
+
+def test_reload_shared_reloads_what_models_share(monkeypatch):
+    """Managers whose configuration was found follow the environment; one that was given all stays as it is."""
+    found = CacheManager.shared(load_config())
+    given = CacheManager.shared(CacheConfig(enabled=False))
+    monkeypatch.setenv("SPARK_ENABLE_CACHE", "true")
+
+    CacheManager.reload_shared()
+
+    assert (found.config.enabled, given.config.enabled) == (True, False)
+
+
+def test_reload_shared_passes_over_what_cannot_be_reloaded(monkeypatch):
+    """A manager whose layers say what cannot be used keeps its configuration, and the others are reloaded."""
+    production = CacheManager.shared(load_config("production"))
+    other = CacheManager.shared(load_config("testing"))
+    monkeypatch.setenv("SPARK_CACHE_MODE", "replay")
+
+    CacheManager.reload_shared()
+
+    assert (production.config.mode, other.config.mode) == ("read-write", "replay")

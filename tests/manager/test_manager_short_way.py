@@ -1,0 +1,228 @@
+"""The short way of a hit and the long one give the same answers, for whatever stands in an entry's place."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+
+import pytest
+from cryptography.fernet import Fernet
+from manager_world import ANSWER, QUESTION, manager_of
+
+from spark_cache.types import CacheKey, Mode
+
+
+def _edited(**changes):
+    def edit(path):
+        document = json.loads(path.read_text())
+        path.write_text(json.dumps({**document, **changes}))
+
+    return edit
+
+
+def _link(path):
+    path.rename(path.with_suffix(".moved"))
+    path.symlink_to(path.with_suffix(".moved"))
+
+
+def _folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def _pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+_DEEDS = {
+    "whole": lambda _path: None,
+    "gone": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-20]),
+    "an array": lambda path: path.write_bytes(b"[1]"),
+    "another key": _edited(key="0" * 64),
+    "another version": _edited(schema=99),
+    "another namespace": _edited(namespace="other"),
+    "a token": _edited(token="any"),
+    "no time": _edited(timestamp=None),
+    "from the future": _edited(timestamp=1_800_000_000),
+    "long expired": _edited(timestamp=1),
+    "a shorter lifetime": _edited(ttl=0.5),
+    "an unlimited lifetime": _edited(ttl=None),
+    "a response of its own": _edited(response={"text": "Paris"}),
+    "more fields": _edited(raw={"id": 1}, note="mine"),
+    "content of another type": _edited(content=["Paris"]),
+    "usage of another type": _edited(usage=[1]),
+    "a link": _link,
+    "a folder": _folder,
+    "a pipe": _pipe,
+    "too large": lambda path: os.truncate(path, 2**30),
+    "longer than a piece": _edited(content="x" * 200_000),
+}
+
+
+@pytest.fixture
+def key(manager):
+    """The key of a stored answer, a minute and a bit ago."""
+    made = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    assert manager.set(made, "openai", "gpt-4o", {}, ANSWER)
+    return made
+
+
+@pytest.fixture
+def path(cache_dir, key):
+    return cache_dir / "openai" / "gpt-4o" / f"{key}.json"
+
+
+def _asked(cache_dir, clock, key, *, short, **values):
+    """What a manager answers with and counts, by the short way or without it."""
+    manager = manager_of(cache_dir, clock=clock, **values)
+    entries = manager._entries
+    assert entries._quick is not None
+    if not short:
+        entries._quick = None
+    before = manager.get_stats()
+    answered = manager.get(key)
+    after = manager.get_stats()
+    reasons = {
+        reason: count - before["misses_by_reason"].get(reason, 0)
+        for reason, count in after["misses_by_reason"].items()
+    }
+    return answered, after["hits"] - before["hits"], {name: count for name, count in reasons.items() if count}
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"mode": Mode.REPLAY}, {"ttl_seconds": 0.25}], ids=["plain", "replay", "ttl"]
+)
+@pytest.mark.parametrize("deed", _DEEDS)
+def test_both_ways_agree(cache_dir, clock, key, path, deed, values):
+    """Answer, count and reason are the same by both ways, whatever was done to the entry."""
+    _DEEDS[deed](path)
+    clock.now += 1
+    short = _asked(cache_dir, clock, key, short=True, **values)
+    assert short == _asked(cache_dir, clock, key, short=False, **values)
+
+
+_SEALED_DEEDS = {
+    name: _DEEDS[name]
+    for name in (
+        "whole",
+        "gone",
+        "cut off",
+        "an array",
+        "another version",
+        "from the future",
+        "long expired",
+        "a link",
+    )
+} | {
+    "another lifetime": _edited(ttl=5),
+    "another token": _edited(token="gAAAAA"),
+    "a token of another type": _edited(token=[1]),
+    "an unknown key": _edited(key_id="0" * 16),
+    "plain text": lambda path: path.write_text(json.dumps({"schema": 1, **ANSWER})),
+}
+
+
+@pytest.mark.parametrize("deed", _SEALED_DEEDS)
+def test_both_ways_agree_on_encrypted_entries(cache_dir, clock, deed):
+    """Answer, count and reason are the same by both ways, whatever was done to an encrypted entry."""
+    values = {"encryption": "all", "encryption_keys": Fernet.generate_key().decode()}
+    manager = manager_of(cache_dir, clock=clock, **values)
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
+    (path,) = cache_dir.glob("openai/gpt-4o/*.json")
+    _SEALED_DEEDS[deed](path)
+    short = _asked(cache_dir, clock, key, short=True, **values)
+    assert short == _asked(cache_dir, clock, key, short=False, **values)
+    assert (short[0] == ANSWER) is (deed == "whole")
+
+
+def test_a_plain_entry_beside_keys_takes_the_short_way(cache_dir, clock, monkeypatch):
+    """Where only sensitive requests are encrypted, the hit of another one never comes to the long way."""
+    manager = manager_of(cache_dir, clock=clock, encryption_keys=Fernet.generate_key().decode())
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
+    monkeypatch.setattr(manager._entries, "find", None)
+    assert manager.get(key) == ANSWER
+
+
+def test_an_encrypted_hit_is_logged_by_the_name_of_its_file(cache_dir, clock, caplog):
+    """The log never shows a digest of a request that is encrypted."""
+    manager = manager_of(
+        cache_dir, clock=clock, encryption="all", encryption_keys=Fernet.generate_key().decode()
+    )
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
+    (path,) = cache_dir.glob("openai/gpt-4o/*.json")
+    with caplog.at_level(logging.INFO, logger="spark_cache"):
+        manager.get(key)
+    assert [record.key for record in caplog.records] == [path.stem[:12]]
+
+
+def test_a_usual_hit_takes_the_short_way(manager, key, monkeypatch):
+    """An ordinary hit never comes to the long way."""
+    monkeypatch.setattr(manager._entries, "find", None)
+    assert manager.get(key) == ANSWER
+
+
+def test_a_hit_by_the_short_way_is_logged(manager, key, caplog):
+    """The log tells of a hit by the short way what it tells of every hit."""
+    with caplog.at_level(logging.INFO, logger="spark_cache"):
+        manager.get(key)
+    (record,) = caplog.records
+    assert (record.event, record.provider, record.model, record.key) == (
+        "cache.hit",
+        "openai",
+        "gpt-4o",
+        key[:12],
+    )
+
+
+def test_a_hit_ends_the_silence_about_a_fault(manager, key, path, monkeypatch, caplog):
+    """A fault is told once, until a hit shows that reading works again; the next one is told anew."""
+    whole = os.open
+
+    def failing(name, *arguments, **options):
+        if str(name) == str(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return whole(name, *arguments, **options)
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", failing)
+            assert [manager.get(key), manager.get(key)] == [None, None]
+        assert manager.get(key) == ANSWER
+    assert [record.event for record in caplog.records].count("cache.error") == 2
+
+
+@pytest.mark.parametrize("text", ["../../outside", "a/b", "nul\0", "", ".", "x" * 300])
+def test_a_made_up_key_leads_nowhere(manager, cache_dir, key, text):
+    """A key that somebody made up is looked for in the cache directory alone, and misses."""
+    outside = cache_dir.parent / "outside.json"
+    outside.write_bytes((cache_dir / "openai" / "gpt-4o" / f"{key}.json").read_bytes())
+    assert manager.get(CacheKey(text, "openai", "gpt-4o", {})) is None
+
+
+def test_each_caller_gets_an_answer_of_its_own(manager, key):
+    """Who changes an answer changes nobody else's."""
+    manager.get(key)["usage"]["total_tokens"] = 0
+    assert manager.get(key) == ANSWER
+    assert manager.get_stats()["tokens_saved"] == 2 * ANSWER["usage"]["total_tokens"]
+
+
+def test_a_use_is_noted_by_the_short_way(manager, clock, key, path):
+    """A hit more than a minute after the last one moves the time of the file, so that it is evicted later."""
+    clock.now += 120
+    manager.get(key)
+    assert path.stat().st_mtime == clock.now
+
+
+def test_what_was_keyed_before_a_reload_is_not_keyed_alike_after(manager):
+    """A reload with another namespace gives other keys, though those parts were remembered."""
+    before = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+    manager.reload(manager.config.with_(namespace="other"))
+    assert manager.generate_cache_key("openai", "gpt-4o", QUESTION) != before
