@@ -249,7 +249,15 @@ def _config_reader(folder: Path, name: str) -> Callable[[bytes], object]:
 
 def _ledger(folder: Path) -> bytes:
     ledger = Ledger(str(folder), clock=lambda: 1.7e9)
-    ledger.record("hit", provider="openai", model="gpt-4o", profile=None, keep=True, tokens=23, seconds=0.5)
+    ledger.record(
+        "hit",
+        provider="openai",
+        model="gpt-4o",
+        profile=None,
+        keep=True,
+        seconds=0.5,
+        usage={"total_tokens": 23},
+    )
     ledger.flush()
     return (folder / "ledger.sqlite3").read_bytes()
 

@@ -15,10 +15,10 @@ from spark_cache.cli.wording import (
     counted,
     harmless,
     left_text,
-    seconds_text,
     share_text,
     size_text,
     span_text,
+    waiting_text,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def stats_command(cache: CacheManager, as_json: bool) -> None:
             ("misses", f"{lifetime['misses']:,}"),
             ("hit rate", share_text(lifetime["hit_rate"]) if asked else "-"),
             ("tokens saved", f"{lifetime['tokens_saved']:,}"),
-            ("waiting saved", _waiting(lifetime["seconds_saved"])),
+            ("waiting saved", waiting_text(lifetime["seconds_saved"])),
         ],
     )
 
@@ -137,9 +137,3 @@ def _json_meta(entry: EntryMeta, config: CacheConfig, now: float) -> dict[str, A
         "seconds_left": left,
         "expired": left is not None and left <= 0,
     }
-
-
-def _waiting(seconds: float) -> str:
-    if not seconds:
-        return "-"
-    return seconds_text(seconds) if seconds < 60 else span_text(seconds)  # noqa: PLR2004 - a minute

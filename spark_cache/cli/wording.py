@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["counted", "harmless", "left_text", "seconds_text", "share_text", "size_text", "span_text"]
+__all__ = [
+    "bar_text",
+    "counted",
+    "dollars_text",
+    "harmless",
+    "left_text",
+    "seconds_text",
+    "share_text",
+    "size_text",
+    "span_text",
+    "waiting_text",
+]
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _STEP = 1024
 _ONE_DECIMAL_BELOW = 10
+_EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 
 def span_text(seconds: float) -> str:
@@ -35,6 +47,28 @@ def seconds_text(seconds: float) -> str:
     if seconds < 0.1:  # noqa: PLR2004 - below a tenth of a second, milliseconds say more
         return f"{seconds * 1000:.1f} ms"
     return f"{seconds:.2f} s" if seconds < _ONE_DECIMAL_BELOW else f"{seconds:.1f} s"
+
+
+def waiting_text(seconds: float) -> str:
+    """A time that was not spent, from milliseconds to days; ``-`` where there is none."""
+    if not seconds:
+        return "-"
+    return seconds_text(seconds) if seconds < 60 else span_text(seconds)  # noqa: PLR2004 - a minute
+
+
+def dollars_text(dollars: float | None) -> str:
+    """An amount of money: ``$1,204.50``, ``$0.0125``, ``<$0.0001``; None is ``unknown``."""
+    if dollars is None:
+        return "unknown"
+    if 0 < dollars < 0.0001:  # noqa: PLR2004 - the least that is shown
+        return "<$0.0001"
+    return f"${dollars:.4f}" if 0 < dollars < 1 else f"${dollars:,.2f}"
+
+
+def bar_text(share: float, width: int) -> str:
+    """A bar for a share of one, in eighths of a character; anything above zero can be seen."""
+    whole, rest = divmod(max(round(share * width * 8), 1 if share else 0), 8)
+    return "█" * whole + _EIGHTHS[rest]
 
 
 def size_text(size_bytes: int) -> str:

@@ -7,110 +7,42 @@ deleted at any time: only the past figures go with it.
 from __future__ import annotations
 
 import atexit
-import errno
 import os
 import sqlite3
-import stat
 import weakref
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections import deque
 from threading import Lock, Timer
 from time import gmtime, strftime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.events.figures import UNKNOWN_SIZE, Line, Sums, consumed, total
+from spark_cache.events.ledger_file import LedgerFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["LEDGER_FILE", "Ledger", "Line", "Sums", "Totals"]
+    from spark_cache.events.figures import Totals
 
-LEDGER_FILE = "ledger.sqlite3"
-"""The name of its file in the folder it is given."""
+    _Usage = tuple[tuple[str, Any], ...]
+    _Note = tuple[tuple[str, str, str, str, str, str], bool, float, _Usage | None]
 
-_FLUSH_AFTER = 1.0
-"""How long a count waits in memory, in seconds: what a killed process loses at the most."""
+__all__ = ["Ledger"]
 
-_BUSY_TIMEOUT = 2.0
-
-_TABLE = """
-CREATE TABLE IF NOT EXISTS ledger (
-    day TEXT NOT NULL, profile TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
-    event TEXT NOT NULL, reason TEXT NOT NULL,
-    count INTEGER NOT NULL, tokens INTEGER NOT NULL, seconds REAL NOT NULL,
-    PRIMARY KEY (day, profile, provider, model, event, reason)
-) WITHOUT ROWID
-"""
-
-_ADD = """
-INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    count = count + excluded.count, tokens = tokens + excluded.tokens, seconds = seconds + excluded.seconds
-"""
+_FLUSH_AFTER = 0.9
+"""How long a count waits in memory, in seconds: with the time to write it, a killed process loses one second at the most."""
 
 
-# A damaged or foreign file may hold anything under these names: the types are made sure of here.
-_ALL = """
-SELECT IFNULL(CAST(day AS TEXT), ''), IFNULL(CAST(profile AS TEXT), ''), IFNULL(CAST(provider AS TEXT), ''),
-    IFNULL(CAST(model AS TEXT), ''), IFNULL(CAST(event AS TEXT), ''), IFNULL(CAST(reason AS TEXT), ''),
-    IFNULL(CAST(count AS INTEGER), 0), IFNULL(CAST(tokens AS INTEGER), 0), IFNULL(CAST(seconds AS REAL), 0.0)
-FROM ledger
-"""
+_MOST_NOTED = 256
+"""How many counts wait to be added up: that many take less than a millisecond."""
 
 
-class Line(NamedTuple):
-    """What is counted apart. ``day`` is in UTC."""
+_MOST_REMEMBERED = 4096
 
-    day: str
-    profile: str
-    provider: str
-    model: str
-    event: str
-    reason: str
+_remembered: dict[_Usage, tuple[int, Sums]] = {}
+"""What usages lately came to."""
 
-
-@dataclass(slots=True)
-class Sums:
-    """What a line adds up to: how often, and the tokens and seconds of the calls that were spared."""
-
-    count: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-
-    def add(self, count: int, tokens: int, seconds: float) -> None:
-        """Add to each sum."""
-        self.count += count
-        self.tokens += tokens
-        self.seconds += seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """All lines together.
-
-    Attributes:
-        hits: Answers from the cache.
-        misses: Questions that it could not answer.
-        stores: Answers stored.
-        evictions: Entries removed because the cache was full.
-        expirations: Entries removed because their lifetime was over.
-        misses_by_reason: The misses by :class:`spark_cache.MissReason`.
-        tokens_saved: Tokens of the calls that hits spared.
-        seconds_saved: What those calls took when they were made, in seconds.
-    """
-
-    hits: int = 0
-    misses: int = 0
-    stores: int = 0
-    evictions: int = 0
-    expirations: int = 0
-    misses_by_reason: Mapping[str, int] = field(default_factory=dict)
-    tokens_saved: int = 0
-    seconds_saved: float = 0.0
-
-    @property
-    def hit_rate(self) -> float:
-        """The share of questions that the cache answered; 0.0 before the first."""
-        asked = self.hits + self.misses
-        return self.hits / asked if asked else 0.0
+_ONE = Sums(1)
+"""An event that consumed nothing, or nobody knows what."""
 
 
 class Ledger:
@@ -122,11 +54,15 @@ class Ledger:
     """
 
     def __init__(self, folder: str | None, *, clock: Callable[[], float]) -> None:
-        self._folder = folder
+        self._file = None if folder is None else LedgerFile(folder)
         self._clock = clock
         self._today = (-1, "")
         self._lock = Lock()
-        self._process: dict[Line, Sums] = {}
+        self._writing = Lock()
+        self._noted: deque[_Note] = deque()
+        # Each count is in one of them: done with, being written, and waiting for that.
+        self._done: dict[Line, Sums] = {}
+        self._batch: dict[Line, Sums] = {}
         self._pending: dict[Line, Sums] = {}
         self._timer: Timer | None = None
         itself = weakref.ref(self)
@@ -142,10 +78,10 @@ class Ledger:
         profile: str | None,
         keep: bool,
         reason: str = "",
-        tokens: int = 0,
         seconds: float = 0.0,
+        usage: Mapping[str, Any] | None = None,
     ) -> None:
-        """Count one event (``hit``, ``miss``, ``store``, ``evict``, ``expire``).
+        """Count one event (``hit``, ``shared``, ``miss``, ``store``, ``evict``, ``expire``).
 
         Args:
             event: What happened.
@@ -154,55 +90,96 @@ class Ledger:
             profile: The profile in force.
             keep: Whether it also goes into the file; a reader that writes nothing says no.
             reason: Why, for a miss.
-            tokens: The tokens that a hit saved.
-            seconds: The time that a hit saved.
+            seconds: How long the call took that was spared.
+            usage: What it consumed, as a stored answer has it.
         """
-        line = Line(self._day(), profile or "", provider, model, event, reason)
-        with self._lock:
-            _add_to(self._process, line, tokens, seconds)
-            if keep and self._folder is not None:
-                _add_to(self._pending, line, tokens, seconds)
+        # A hit only notes what is to be added up later. The usage is copied: whoever got the answer may change it.
+        noted = None if usage is None else tuple(usage.items())
+        names = self._day(), profile or "", provider, model, event, reason
+        self._noted.append((names, keep, seconds, noted))
+        if len(self._noted) >= _MOST_NOTED:
+            with self._lock:
+                self._add_up()
+        if keep and self._timer is None and self._file is not None:
+            with self._lock:
                 if self._timer is None:
                     self._timer = self._started_timer()
 
     def process(self) -> Totals:
         """What this process did."""
-        with self._lock:
-            return _totals(self._process)
+        return total(self._of_process())
 
     def lifetime(self) -> Totals:
         """What all processes did since the file was made; this process alone where there is none."""
-        self.flush()
-        lines = self._read()
-        with self._lock:
-            # What could not be written, or may not be, still happened.
-            for line, sums in (self._pending if lines is not None else self._process).items():
-                lines = lines if lines is not None else {}
-                lines.setdefault(line, Sums()).add(sums.count, sums.tokens, sums.seconds)
-        return _totals(lines or {})
+        return total(self.lines())
+
+    def lines(self) -> dict[Line, Sums]:
+        """The lines behind :meth:`lifetime`."""
+        with self._writing:
+            self._write()
+            lines = None if self._file is None else self._file.read()
+            if lines is None:
+                return self._of_process()
+            with self._lock:
+                self._add_up()
+                # What could not be written still happened.
+                _add_all(lines, self._pending)
+            return lines
 
     def flush(self) -> None:
         """Add what is counted to the file now; on a fault it waits for the next time."""
-        with self._lock:
-            timer, self._timer = self._timer, None
-            pending, self._pending = self._pending, {}
-        if timer is not None:
-            timer.cancel()
-        if not pending:
-            return
-        try:
-            self._write(pending)
-        except (OSError, sqlite3.Error):
-            with self._lock:
-                for line, sums in pending.items():
-                    self._pending.setdefault(line, Sums()).add(sums.count, sums.tokens, sums.seconds)
+        with self._writing:
+            self._write()
 
     def forget(self) -> None:
-        """Begin anew in a forked child: the parent's counts are the parent's, and its lock may have been held."""
+        """Begin anew in a forked child: the parent's counts are the parent's, and its locks may have been held."""
         self._lock = Lock()
-        self._process = {}
-        self._pending = {}
+        self._writing = Lock()
+        self._noted = deque()
+        self._done, self._batch, self._pending = {}, {}, {}
         self._timer = None
+
+    def _of_process(self) -> dict[Line, Sums]:
+        lines: dict[Line, Sums] = {}
+        with self._lock:
+            self._add_up()
+            for part in (self._done, self._batch, self._pending):
+                _add_all(lines, part)
+        return lines
+
+    def _add_up(self) -> None:
+        """Add what was noted to the lines; ``_lock`` is held."""
+        # As many as there are now: others go on noting.
+        for _ in range(len(self._noted)):
+            names, keep, seconds, usage = self._noted.popleft()
+            size, sums = (UNKNOWN_SIZE, _ONE) if usage is None else _consumed(usage)
+            lines = self._pending if keep and self._file is not None else self._done
+            # A plain tuple finds its line, and is made in a third of the time.
+            known = lines.get((*names, size))  # type: ignore[call-overload]  # equal to a Line
+            if known is None:
+                known = lines[Line(*names, size)] = Sums()
+            known.add(sums)
+            known.seconds += seconds
+
+    def _write(self) -> None:
+        """Write what waits; ``_writing`` is held, so that there is one batch, and no reader sees half of one."""
+        with self._lock:
+            timer, self._timer = self._timer, None
+            self._add_up()
+            self._batch, self._pending = self._pending, {}
+        if timer is not None:
+            timer.cancel()
+        if not self._batch or self._file is None:
+            return
+        try:
+            self._file.add(self._batch)
+        except (OSError, sqlite3.Error):
+            into = self._pending
+        else:
+            into = self._done
+        with self._lock:
+            _add_all(into, self._batch)
+            self._batch = {}
 
     def _started_timer(self) -> Timer | None:
         timer = Timer(_FLUSH_AFTER, self.flush)
@@ -221,116 +198,27 @@ class Ledger:
             self._today = (number, strftime("%Y-%m-%d", gmtime(now)))
         return self._today[1]
 
-    def _path(self) -> str:
-        return f"{self._folder}/{LEDGER_FILE}"
 
-    def _write(self, lines: Mapping[Line, Sums]) -> None:
-        path = self._path()
-        _claim_folder(os.path.dirname(path))
-        _claim_file(path)
-        try:
-            self._add(path, lines)
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            # The second is what Python makes of SQLite's own message when it quotes the damage.
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            # Damaged: the past figures are lost, the coming ones need not be.
-            os.unlink(path)
-            _claim_file(path)
-            self._add(path, lines)
-
-    def _add(self, path: str, lines: Mapping[Line, Sums]) -> None:
-        with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT)) as database, database:
-            # A power cut may cost figures; waiting for the disk every second would cost everybody.
-            database.execute("PRAGMA synchronous = OFF")
-            database.execute(_TABLE)
-            database.executemany(
-                _ADD, [(*line, sums.count, sums.tokens, sums.seconds) for line, sums in lines.items()]
-            )
-
-    def _read(self) -> dict[Line, Sums] | None:
-        if self._folder is None or not os.path.isfile(self._path()):
-            return None
-        try:
-            with closing(
-                sqlite3.connect(f"file:{_quoted(self._path())}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)
-            ) as database:
-                rows = database.execute(_ALL).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError):
-            return None
-        return {Line(*row[:6]): Sums(*row[6:]) for row in rows}
-
-
-def _add_to(lines: dict[Line, Sums], line: Line, tokens: int, seconds: float) -> None:
-    sums = lines.get(line)
-    if sums is None:
-        sums = lines[line] = Sums()
-    sums.count += 1
-    sums.tokens += tokens
-    sums.seconds += seconds
-
-
-def _totals(lines: Mapping[Line, Sums]) -> Totals:
-    counts = dict.fromkeys(("hit", "miss", "store", "evict", "expire"), 0)
-    reasons: dict[str, int] = {}
-    tokens, seconds = 0, 0.0
-    for line, sums in lines.items():
-        counts[line.event] = counts.get(line.event, 0) + sums.count
-        if line.event == "miss":
-            reasons[line.reason] = reasons.get(line.reason, 0) + sums.count
-        tokens += sums.tokens
-        seconds += sums.seconds
-    return Totals(
-        hits=counts["hit"],
-        misses=counts["miss"],
-        stores=counts["store"],
-        evictions=counts["evict"],
-        expirations=counts["expire"],
-        misses_by_reason=reasons,
-        tokens_saved=tokens,
-        seconds_saved=seconds,
-    )
-
-
-def _claim_folder(path: str) -> None:
-    """Make the folder of the ledger, unless it is there.
-
-    Raises:
-        OSError: It could not be made, or something else or somebody else's stands in its place.
-    """
+def _consumed(usage: _Usage) -> tuple[int, Sums]:
+    """What :func:`consumed` makes of a usage, not to be changed: the same answers are given again and again, so it is remembered."""
     try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        if os.stat(os.path.dirname(path)).st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "the cache directory belongs to another user") from None
-        os.mkdir(path, 0o700)
-        # The umask may have taken from the owner too.
-        os.chmod(path, 0o700)
-        return
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, "no folder of this user")
+        known = _remembered.get(usage)
+    except TypeError:
+        # A list or a dictionary stands in a figure's place.
+        return consumed(dict(usage))
+    if known is None:
+        known = consumed(dict(usage))
+        # Whole numbers alone: True equals 1, and must not stand for it.
+        if all(type(figure) is int for _, figure in usage):
+            if len(_remembered) >= _MOST_REMEMBERED:
+                _remembered.clear()
+            _remembered[usage] = known
+    return known
 
 
-def _claim_file(path: str) -> None:
-    """Make the file of the ledger for its owner alone, unless it is there; SQLite gives its side files the same mode.
-
-    Raises:
-        OSError: It could not be made, or a link stands in its place.
-    """
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        os.close(os.open(path, flags))
-        return
-    # The umask may have taken from the owner too.
-    os.fchmod(descriptor, 0o600)
-    os.close(descriptor)
-
-
-def _quoted(path: str) -> str:
-    """A path as SQLite's URIs take it."""
-    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+def _add_all(lines: dict[Line, Sums], more: Mapping[Line, Sums]) -> None:
+    for line, sums in more.items():
+        lines.setdefault(line, Sums()).add(sums)
 
 
 def _flush_if_alive(ledger: weakref.ref[Ledger]) -> None:

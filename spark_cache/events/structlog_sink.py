@@ -9,6 +9,8 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from spark_cache.events.watch import is_watched, show_watchers
+
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
@@ -29,11 +31,14 @@ class StructlogSink:
         self._bound: Any = None
 
     def wants(self, level: int) -> bool:
-        """Whether the application lets events of this level through."""
-        return self._target.isEnabledFor(level)
+        """Whether the application lets events of this level through, or somebody looks on."""
+        return self._target.isEnabledFor(level) or is_watched()
 
     def emit(self, event: Event) -> None:
         """Log an event at its level; never raises, whatever the application's filters, factories and handlers do."""
+        show_watchers(event)
+        if not self._target.isEnabledFor(event.level):
+            return
         if self._bound is None:
             self._bound = self._bind()
         try:

@@ -37,15 +37,21 @@ def test_help_names_every_command(command):
         "config",
         "decrypt",
         "demo",
+        "diff",
         "doctor",
         "encrypt",
+        "export",
+        "import",
         "keys",
         "ls",
         "profile",
         "rm",
+        "savings",
         "show",
         "stats",
         "verify",
+        "warm",
+        "why",
     ]
 
 

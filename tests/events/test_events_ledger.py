@@ -18,7 +18,7 @@ from contextlib import closing
 
 import pytest
 
-from spark_cache.events import Ledger, Totals, ledger
+from spark_cache.events import Ledger, Totals, ledger_file
 
 _NOW = 1_700_000_000.0
 
@@ -35,10 +35,10 @@ def open_ledger(folder):
     return lambda: Ledger(str(folder), clock=lambda: _NOW)
 
 
-def _hit(book: Ledger, **more) -> None:
-    book.record(
-        "hit", **{"provider": "openai", "model": "gpt-4o", "profile": "testing", "keep": True, **more}
-    )
+def _hit(book: Ledger, tokens: int | None = None, **more) -> None:
+    usage = None if tokens is None else {"total_tokens": tokens}
+    asked = {"provider": "openai", "model": "gpt-4o", "profile": "testing", "keep": True}
+    book.record("hit", **{**asked, "usage": usage, **more})
 
 
 def _miss(book: Ledger, reason: str, **more) -> None:
@@ -56,8 +56,9 @@ def _miss(book: Ledger, reason: str, **more) -> None:
 
 
 def _rows(folder) -> list[tuple]:
+    query = "SELECT day, profile, provider, model, event, reason, count, tokens, seconds FROM ledger ORDER BY event, day"
     with closing(sqlite3.connect(folder / "ledger.sqlite3")) as database:
-        return database.execute("SELECT * FROM ledger ORDER BY event, reason").fetchall()
+        return database.execute(query).fetchall()
 
 
 def test_what_happened_is_added_up(open_ledger):
@@ -156,7 +157,7 @@ import sys, time
 from spark_cache.events import Ledger
 book = Ledger(sys.argv[1], clock=time.time)
 for number in range(int(sys.argv[2])):
-    book.record("hit", provider="openai", model="gpt-4o", profile=None, keep=True, tokens=1)
+    book.record("hit", provider="openai", model="gpt-4o", profile=None, keep=True)
     if number % 10 == 0:
         book.flush()
 """
@@ -262,7 +263,7 @@ def test_an_unwritable_file_loses_nothing_meanwhile(open_ledger, folder, monkeyp
     """On a fault the counts wait in memory, and are written once when the fault is over."""
     book = open_ledger()
     with monkeypatch.context() as patched:
-        patched.setattr(ledger.sqlite3, "connect", _refuse)
+        patched.setattr(ledger_file.sqlite3, "connect", _refuse)
         _hit(book)
         book.flush()
         _hit(book)

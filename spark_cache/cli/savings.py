@@ -1,0 +1,78 @@
+"""``spark-cache savings``: the calls, tokens, seconds and dollars that the cache spared."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spark_cache.cli.cache import with_cache
+from spark_cache.cli.output import print_json, table
+from spark_cache.cli.wording import bar_text, counted, dollars_text, harmless, waiting_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spark_cache.manager import CacheManager
+
+__all__ = ["savings_command"]
+
+_GROUPINGS = ("model", "provider", "profile", "day")
+_NAMES = {"model": ("provider", "model")}
+_BAR_WIDTH = 20
+
+
+@click.command("savings")
+@click.option("--by", type=click.Choice(_GROUPINGS), default="model", help="What the rows are told apart by.")
+@click.option(
+    "--since", metavar="SPAN|DAY", help="Only from then on: 7d, 24h, or 2026-11-01 (whole days, UTC)."
+)
+@with_cache
+def savings_command(cache: CacheManager, by: str, since: str | None, as_json: bool) -> None:
+    """Tell what hits have saved: calls, tokens, waiting, and dollars at the list price of the day."""
+    try:
+        savings = cache.get_savings(by=by, since=since)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from error
+    if as_json:
+        print_json({"cache_dir": str(cache.cache_dir), **savings})
+        return
+    click.echo(cache.cache_dir)
+    click.echo("since the cache was made\n" if savings["since"] is None else f"since {savings['since']}\n")
+    _show(savings, _NAMES.get(by, (by,)))
+
+
+def _show(savings: Mapping[str, Any], names: Sequence[str]) -> None:
+    rows, total = savings["rows"], savings["total"]
+    worth = next((figure for figure in ("dollars_saved", "tokens_saved", "hits") if total[figure]), "hits")
+    most = max((row[worth] or 0 for row in rows), default=0)
+    cells = [
+        (*(harmless(row[name] or "none") for name in names), *_cells(row), _bar(row[worth] or 0, most))
+        for row in rows
+    ]
+    cells.append(("total", *("" for _ in names[1:]), *_cells(total), ""))
+    table((*names, ">calls spared", ">tokens", ">waiting", ">saved", ""), cells)
+    click.echo(f"\nprices: {savings['price_table']}, as of each day")
+    if total["unpriced"]:
+        calls = counted(total["unpriced"], "spared call", "spared calls")
+        click.echo(f"{calls} not in the dollars: the price is not known")
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    spared = row["hits"] + row["shared"]
+    return (
+        f"{spared:,}",
+        f"{row['tokens_saved']:,}",
+        waiting_text(row["seconds_saved"]),
+        dollars_text(row["dollars_saved"]) if spared else "-",
+    )
+
+
+def _bar(value: float, most: float) -> str:
+    bar = bar_text(value / most if most else 0.0, _BAR_WIDTH)
+    try:
+        bar.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return "#" * len(bar)
+    return bar

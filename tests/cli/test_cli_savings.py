@@ -1,0 +1,231 @@
+"""``spark-cache savings``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import genai_prices
+import jsonschema
+import pytest
+
+from spark_cache import CacheManager, load_config
+from spark_cache.cli.savings import _GROUPINGS
+from spark_cache.cli.wording import bar_text, dollars_text
+from spark_cache.savings import GROUPINGS
+
+_COUNT = {"type": "integer", "minimum": 0}
+_FIGURES = {
+    "hits": _COUNT,
+    "shared": _COUNT,
+    "misses": _COUNT,
+    "tokens_saved": _COUNT,
+    "input_tokens": _COUNT,
+    "output_tokens": _COUNT,
+    "cached_tokens": _COUNT,
+    "reasoning_tokens": _COUNT,
+    "seconds_saved": {"type": "number", "minimum": 0},
+    "dollars_saved": {"type": ["number", "null"], "minimum": 0},
+    "unpriced": _COUNT,
+}
+_NAMES = {
+    "model": ("provider", "model"),
+    "provider": ("provider",),
+    "profile": ("profile",),
+    "day": ("day",),
+}
+
+
+def _schema(by: str) -> dict:
+    names = {name: {"type": ["string", "null"] if name == "profile" else "string"} for name in _NAMES[by]}
+    row = {"type": "object", "additionalProperties": False, "properties": _FIGURES | names}
+    shown = {
+        "by": {"const": by},
+        "cache_dir": {"type": "string"},
+        "price_table": {"type": "string"},
+        "rows": {"type": "array", "items": {**row, "required": [*_FIGURES, *names]}},
+        "since": {"type": ["string", "null"]},
+        "total": {**row, "properties": _FIGURES, "required": [*_FIGURES]},
+    }
+    return {"type": "object", "additionalProperties": False, "properties": shown, "required": [*shown]}
+
+
+@pytest.fixture
+def hits(development):
+    """Have a new question answered by the cache so many times, ``days`` ago."""
+
+    def counted(number, *, provider="openai", model="gpt-4o", days=0, usage=(100_000, 0)):
+        then = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+        manager = CacheManager(load_config(), clock=lambda: then)
+        key = manager.generate_cache_key(provider, model, f"{days} {usage} {number}")
+        consumed = {"input_tokens": usage[0], "output_tokens": usage[1], "total_tokens": sum(usage)}
+        answer = {"content": "Paris.", "stop_reason": "end_turn", "usage": consumed, "latency_seconds": 0.5}
+        assert manager.set(key, provider, model, {}, answer)
+        for _ in range(number):
+            assert manager.get(key) == answer
+        manager.flush()
+
+    return counted
+
+
+def _day(days: int) -> str:
+    return (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
+
+
+def test_a_table_and_its_bars(command, hits, development):
+    """A person sees each model with what it saved, the dearest first with the longest bar, and the total."""
+    hits(4)
+    hits(1, provider="anthropic", model="claude-3-haiku-20240307")
+    hits(2, model="house-model", usage=(1_500, 500))
+
+    result = command("savings")
+
+    *lines, prices, unpriced = result.stdout.splitlines()
+    assert [line.split() for line in lines] == [
+        [str(development)],
+        ["since", "the", "cache", "was", "made"],
+        [],
+        ["provider", "model", "calls", "spared", "tokens", "waiting", "saved"],
+        ["openai", "gpt-4o", "4", "400,000", "2.00", "s", "$1.00", "█" * 20],
+        ["anthropic", "claude-3-haiku-20240307", "1", "100,000", "0.50", "s", "$0.0250", "▌"],
+        ["openai", "house-model", "2", "4,000", "1.00", "s", "unknown"],
+        ["total", "7", "504,000", "3.50", "s", "$1.02"],
+        [],
+    ]
+    assert prices == f"prices: genai-prices {genai_prices.__version__}, as of each day"
+    assert unpriced == "2 spared calls not in the dollars: the price is not known"
+
+
+def test_bars_are_of_tokens_where_no_price_is_known(command, hits):
+    """Where there are no dollars to compare, the bars compare tokens."""
+    hits(1, model="house-model", usage=(1_000, 0))
+    hits(2, model="summer-house-model", usage=(1_000, 0))
+
+    lines = command("savings").stdout.splitlines()
+
+    assert [line.split()[-1] for line in lines[4:6]] == ["█" * 20, "█" * 10]
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+def test_json_has_its_schema(command, hits, development, by):
+    """Programs get the same fields whatever the rows are told apart by."""
+    hits(2)
+    hits(1, model="house-model")
+
+    shown = json.loads(command("savings", "--json", "--by", by).stdout)
+
+    jsonschema.validate(shown, _schema(by))
+    assert (shown["cache_dir"], shown["total"]["hits"]) == (str(development), 3)
+    assert shown["total"]["dollars_saved"] == pytest.approx(0.5)
+
+
+def test_what_rows_are_told_apart_by_is_what_the_manager_takes():
+    """The command offers what the manager can tell savings apart by."""
+    assert _GROUPINGS == GROUPINGS
+
+
+def test_by_day(command, hits):
+    """A row for each day, in their order, makes a chart of the days."""
+    hits(1, days=1)
+    hits(2, days=0)
+
+    lines = command("savings", "--by", "day").stdout.splitlines()
+
+    assert [(line.split()[0], line.split()[-1]) for line in lines[4:6]] == [
+        (_day(1), "█" * 10),
+        (_day(0), "█" * 20),
+    ]
+
+
+def test_by_profile(command, hits):
+    """A row for each profile."""
+    hits(1)
+
+    assert command("savings", "--by", "profile").stdout.splitlines()[4].split()[:2] == ["development", "1"]
+
+
+@pytest.mark.parametrize(("since", "expected"), [("2d", 2), (_day(0), 1), ("400d", 4)], ids=str)
+def test_since(command, hits, since, expected):
+    """Only the days from there on count."""
+    hits(2, days=30)
+    hits(1, days=1)
+    hits(1, days=0)
+
+    assert json.loads(command("savings", "--json", "--since", since).stdout)["total"]["hits"] == expected
+
+
+def test_since_is_said(command, hits):
+    """A person is told from which day on the figures are."""
+    hits(1)
+
+    assert command("savings", "--since", "7d").stdout.splitlines()[1] == f"since {_day(7)}"
+
+
+@pytest.mark.parametrize("arguments", [("--since", "last week"), ("--by", "colour")], ids=str)
+def test_misuse(command, development, arguments):
+    """What is neither a span nor a day, or no grouping, is misuse and looks at nothing."""
+    result = command("savings", *arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"Invalid value for '{arguments[0]}'" in result.stderr or arguments[0] in result.stderr
+    assert not development.exists()
+
+
+def test_nothing_saved(command, development):
+    """A cache that was never asked has saved nothing, and looking at it does not make it."""
+    result = command("savings")
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[4].split() == ["total", "0", "0", "-", "-"]
+    assert not development.exists()
+
+
+def test_a_terminal_without_such_characters(hits):
+    """Where the output cannot carry the bars' characters, they are drawn with others."""
+    hits(1)
+    environment = {"PYTHONIOENCODING": "latin-1", "ENVIRONMENT": "development", "HOME": str(Path.cwd())}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "spark_cache.cli", "savings"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout.splitlines()[4].endswith("#" * 20)
+
+
+def test_names_steer_no_terminal(command, hits):
+    """A model's name is shown without control characters."""
+    hits(1, model="a\x1b[31mb")
+
+    assert "\x1b" not in command("savings").stdout
+
+
+@pytest.mark.parametrize(
+    ("dollars", "text"),
+    [
+        (None, "unknown"),
+        (0.0, "$0.00"),
+        (0.00001, "<$0.0001"),
+        (0.01253, "$0.0125"),
+        (1.0, "$1.00"),
+        (12345.678, "$12,345.68"),
+    ],
+    ids=str,
+)
+def test_money_reads_well(dollars, text):
+    """Dollars have cents, and less than a dollar has what is left of them."""
+    assert dollars_text(dollars) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "bar"), [(0.0, ""), (0.0001, "▏"), (0.5, "██"), (0.53, "██▏"), (1.0, "████")], ids=str
+)
+def test_bars_are_as_long_as_their_share(share, bar):
+    """A bar is drawn to an eighth of a character, and never vanishes."""
+    assert bar_text(share, 4) == bar
