@@ -10,8 +10,6 @@ import pytest
 
 from spark_cache import Agent, AgentConfig, CacheMissError, OpenAIModel
 from spark_cache.agents import CostStats
-from spark_cache.models import Usage
-from spark_cache.pricing import price
 from spark_cache.testing import StandInProvider
 
 
@@ -120,19 +118,3 @@ def test_repr_shows_no_prompt(provider):
     """The repr of a configuration shows neither the system prompt nor the parameters."""
     config = AgentConfig(model=OpenAIModel("gpt-4o"), system_prompt="hush", parameters={"user": "hush"})
     assert "hush" not in repr(config)
-
-
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        (Usage(1_000_000, 0, 1_000_000), 2.5),
-        (Usage(0, 1_000_000, 1_000_000), 10.0),
-        (Usage(1_000_000, 0, 1_000_000, cached_tokens=1_000_000), 1.25),
-        (Usage(10, 1, 11, cached_tokens=20), None),
-        (None, None),
-    ],
-    ids=["input", "output", "cached at the provider", "impossible", "unknown"],
-)
-def test_price(usage, expected):
-    """Prices are those of the table for input, output and what the provider had cached; impossible usage has none."""
-    assert price("openai", "gpt-4o", usage) == (None if expected is None else pytest.approx(expected))

@@ -1,0 +1,8 @@
+"""A small agent: one model, one system prompt, tools if there are any, and what its calls cost and saved."""
+
+from __future__ import annotations
+
+from spark_cache.agents.agent import Agent, AgentConfig, CostStats
+from spark_cache.agents.tools import Tool
+
+__all__ = ["Agent", "AgentConfig", "CostStats", "Tool"]
