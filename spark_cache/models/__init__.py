@@ -2,8 +2,50 @@
 
 from __future__ import annotations
 
-from spark_cache.models.base import Model
-from spark_cache.models.openai import OpenAIModel
-from spark_cache.models.response import ModelResponse, ToolCall, Usage
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Model", "ModelResponse", "OpenAIModel", "ToolCall", "Usage"]
+from spark_cache.models.base import Model
+from spark_cache.models.response import ModelResponse, ToolCall, Usage
+from spark_cache.models.streaming import StreamEvent, ToolCallPiece
+from spark_cache.models.structured import JsonResponse
+
+if TYPE_CHECKING:
+    from spark_cache.models.anthropic import AnthropicModel
+    from spark_cache.models.bedrock import BedrockModel
+    from spark_cache.models.gemini import GeminiModel
+    from spark_cache.models.openai import OpenAIModel
+
+__all__ = [
+    "AnthropicModel",
+    "BedrockModel",
+    "GeminiModel",
+    "JsonResponse",
+    "Model",
+    "ModelResponse",
+    "OpenAIModel",
+    "StreamEvent",
+    "ToolCall",
+    "ToolCallPiece",
+    "Usage",
+]
+
+_HOMES = {
+    "AnthropicModel": "spark_cache.models.anthropic",
+    "BedrockModel": "spark_cache.models.bedrock",
+    "GeminiModel": "spark_cache.models.gemini",
+    "OpenAIModel": "spark_cache.models.openai",
+}
+"""The providers' models, each loaded when it is first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

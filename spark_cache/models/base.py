@@ -1,40 +1,45 @@
-"""What all models do: build the request, key it, look up, call, decide what may be stored, store."""
+"""What a program holds: a model, and the ways of asking it."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import replace
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from spark_cache.errors import CacheMissError
-from spark_cache.keys import key_parameters
+from spark_cache.errors import InvalidAnswerError
 from spark_cache.manager import CacheManager
-from spark_cache.models.copies import own_request, own_response
-from spark_cache.models.credentials import without_credentials
-from spark_cache.models.response import ModelResponse, from_stored, to_stored
-from spark_cache.plan import Hit
-from spark_cache.types import MissReason, Mode, Request
+from spark_cache.models.calls import Recorded, Wish
+from spark_cache.models.embeddings import EmbeddedTexts
+from spark_cache.models.requests import DEFAULT_MODE, BuiltRequests, mode_of_call
+from spark_cache.models.streamed_calls import StreamedCalls
+from spark_cache.models.structured import JsonResponse, Output
+from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
     from os import PathLike
 
+    from pydantic import BaseModel
+
     from spark_cache.config import CacheConfig
-    from spark_cache.plan import Plan
-    from spark_cache.types import CacheKey
+    from spark_cache.models.response import ModelResponse
+    from spark_cache.models.streaming import StreamEvent
+    from spark_cache.types import CacheKey, Request
+
+    T = TypeVar("T", bound=BaseModel)
 
 __all__ = ["Model"]
 
-_DEFAULT = "default"
 
-_COMPLETE = frozenset({"end_turn", "tool_use", "stop_sequence"})
-"""The reasons to stop after which an answer is whole; one cut at the token limit is stored only on request."""
+def _text(recorded: Recorded) -> ModelResponse | MissReason:
+    """An answer in one piece; one that was streamed will do if the provider sent its usage along."""
+    if recorded.events is not None and recorded.response.usage is None:
+        return MissReason.UNSUITABLE
+    return recorded.response
 
-_UNFIT = {"max_tokens": "truncated", "refusal": "refused", "content_filter": "refused"}
+
+_TEXT = Wish(finish=_text)
 
 
-class Model(ABC):
+class Model(BuiltRequests, StreamedCalls, EmbeddedTexts):
     """A model of a provider, whose answers are cached.
 
     What is left at None comes from :func:`spark_cache.load_config`: the profile, the environment, the defaults.
@@ -46,14 +51,13 @@ class Model(ABC):
         cache_dir: Where entries are kept.
         cache_config: A whole configuration, instead of the one that is found.
         params: Parameters of every call; those of a call win.
+        should_cache: Asked before a fresh answer is stored, with the :class:`spark_cache.types.Request` and the
+            :class:`ModelResponse`: False keeps it out of the cache. An exception does too, with a warning.
 
     Raises:
         ConfigError: The configuration cannot be used.
         TypeError: ``model_id`` is no text, or ``cache_config`` no configuration.
     """
-
-    provider: ClassVar[str]
-    """The provider's name in keys, folders and rules."""
 
     def __init__(
         self,
@@ -64,11 +68,13 @@ class Model(ABC):
         cache_dir: str | PathLike[str] | None = None,
         cache_config: CacheConfig | None = None,
         params: Mapping[str, Any] | None = None,
+        should_cache: Callable[[Request, ModelResponse], bool] | None = None,
     ) -> None:
         if not isinstance(model_id, str):
             raise TypeError(f"model_id is text, such as 'gpt-4o', not {type(model_id).__name__}")
         self.model_id = model_id
         self.params = dict(params or {})
+        self._should_cache = should_cache
         self._manager = CacheManager.shared(
             _configured(
                 cache_config, enabled=enable_cache, ttl_seconds=cache_ttl_seconds, cache_dir=cache_dir
@@ -90,7 +96,7 @@ class Model(ABC):
         tool_specs: Sequence[Any] | None = None,
         tool_choice: Any = None,
         *,
-        cache: str = _DEFAULT,
+        cache: str = DEFAULT_MODE,
         sensitive: bool | None = None,
         sample: int | None = None,
         **parameters: Any,
@@ -98,8 +104,9 @@ class Model(ABC):
         """Ask the model, or the cache.
 
         Args:
-            messages: The conversation. ``content`` is a text or a list of blocks; blocks other than ``{"text": …}`` go to the
-                provider as they are.
+            messages: The conversation. ``content`` is a text or a list of blocks, which every provider understands in the form
+                of Amazon Bedrock's Converse (``{"text": …}``, ``image``, ``document``, ``toolUse``, ``toolResult``); blocks in
+                the provider's own form go to it as they are.
             system_prompt: System instructions.
             tool_specs: The tools it may call, each ``{"name": …, "description": …, "parameters": JSON schema}`` or in the
                 provider's own form.
@@ -120,7 +127,170 @@ class Model(ABC):
         The errors of the provider's SDK come through unchanged and are never stored.
         """
         request = self._request(messages, system_prompt, tool_specs, tool_choice, sample, parameters)
-        return await self._answer(request, mode=_mode(cache), sensitive=sensitive)
+        text: ModelResponse = await self._answer(
+            request, _TEXT, mode=mode_of_call(cache), sensitive=sensitive
+        )
+        return text
+
+    @overload
+    async def get_json(
+        self,
+        output_model: type[T],
+        messages: Sequence[Any],
+        system_prompt: str | None = None,
+        tool_specs: Sequence[Any] | None = None,
+        tool_choice: Any = None,
+        *,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        sample: int | None = None,
+        **parameters: Any,
+    ) -> JsonResponse[T]: ...
+
+    @overload
+    async def get_json(
+        self,
+        output_model: Mapping[str, Any],
+        messages: Sequence[Any],
+        system_prompt: str | None = None,
+        tool_specs: Sequence[Any] | None = None,
+        tool_choice: Any = None,
+        *,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        sample: int | None = None,
+        **parameters: Any,
+    ) -> JsonResponse[Any]: ...
+
+    async def get_json(
+        self,
+        output_model: Any,
+        messages: Sequence[Any],
+        system_prompt: str | None = None,
+        tool_specs: Sequence[Any] | None = None,
+        tool_choice: Any = None,
+        *,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        sample: int | None = None,
+        **parameters: Any,
+    ) -> JsonResponse[Any]:
+        """Ask for an answer that meets a schema. It is checked before it is stored, and again when it comes from the cache.
+
+        Args:
+            output_model: A pydantic model class, or a JSON schema. The schema is part of the key.
+            messages: This and what follows is as for :meth:`get_text`.
+            system_prompt: See there.
+            tool_specs: See there.
+            tool_choice: See there.
+            cache: See there.
+            sensitive: See there.
+            sample: See there.
+            **parameters: See there.
+
+        Returns:
+            The answer; its ``output`` is an instance of the model class, or what the JSON says.
+
+        Raises:
+            InvalidAnswerError: The answer does not meet the schema, or the model gave none; nothing is stored.
+            TypeError: ``output_model`` is neither of the two; and as for :meth:`get_text`.
+            ValueError: The JSON schema has a keyword that cannot be checked; and as for :meth:`get_text`.
+        """
+        output = Output(output_model)
+
+        def understood(response: ModelResponse) -> JsonResponse[Any]:
+            return output.of(response, self._read_json_text(response))
+
+        def finish(recorded: Recorded) -> JsonResponse[Any] | MissReason:
+            try:
+                return understood(recorded.response)
+            except InvalidAnswerError:
+                # Stored for a class of the same schema that took it.
+                return MissReason.UNSUITABLE
+
+        request = self._request(
+            messages, system_prompt, tool_specs, tool_choice, sample, parameters, output.schema
+        )
+        wish = Wish(finish=finish, check=understood)
+        answer: JsonResponse[Any] = await self._answer(
+            request, wish, mode=mode_of_call(cache), sensitive=sensitive
+        )
+        return answer
+
+    def stream_text(
+        self,
+        messages: Sequence[Any],
+        system_prompt: str | None = None,
+        tool_specs: Sequence[Any] | None = None,
+        tool_choice: Any = None,
+        *,
+        replay_timing: bool = False,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        sample: int | None = None,
+        **parameters: Any,
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Ask for an answer that comes in events. One request has one entry, whether it is asked here or by :meth:`get_text`.
+
+        The answer is stored after a clean end alone. Whoever stops early ends the call, unless others wait for the same answer;
+        to be sure when, use ``contextlib.aclosing``.
+
+        Args:
+            messages: The conversation, as for :meth:`get_text`.
+            system_prompt: See there.
+            tool_specs: See there.
+            tool_choice: See there.
+            replay_timing: Whether events from the cache come at the pace at which they came first, instead of at once.
+            cache: See there.
+            sensitive: See there.
+            sample: See there.
+            **parameters: See there.
+
+        Returns:
+            An asynchronous iterator of the provider's events as they arrive, or as they came when they were recorded; then one of
+            type ``end``, which has the whole ``response``. A stream that breaks off without an error has no such end.
+
+        Raises:
+            CacheMissError: At the first event: replay mode, and the cache has no answer.
+            TypeError: As for :meth:`get_text`.
+            ValueError: The same.
+        """
+        request = self._request(messages, system_prompt, tool_specs, tool_choice, sample, parameters)
+        return self._streamed(
+            request, mode=mode_of_call(cache), sensitive=sensitive, replay_timing=replay_timing
+        )
+
+    async def embed(
+        self,
+        texts: Iterable[str],
+        *,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        **parameters: Any,
+    ) -> list[list[float]]:
+        """Embed texts. Each has an entry of its own; those that are missing go out together, as many as the provider takes.
+
+        Args:
+            texts: The texts. One that comes twice is asked for once.
+            cache: As for :meth:`get_text`.
+            sensitive: The same.
+            **parameters: Go to the provider's SDK as they are.
+
+        Returns:
+            Their vectors, in the same order.
+
+        Raises:
+            CacheMissError: Replay mode, and the cache lacks one of them.
+            NotImplementedError: The provider has no embeddings.
+            TypeError: ``texts`` is one text, or holds something else.
+            ValueError: ``cache`` is no mode.
+        """
+        listed = list(texts)
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in listed):
+            raise TypeError("texts takes a list of texts, such as ['one', 'another']")
+        given = self._parameters(parameters)
+        requests = [self._request_to_embed(text, given) for text in listed]
+        return await self._embedded(requests, mode=mode_of_call(cache), sensitive=sensitive)
 
     def cache_key(
         self,
@@ -129,17 +299,19 @@ class Model(ABC):
         tool_specs: Sequence[Any] | None = None,
         tool_choice: Any = None,
         *,
-        cache: str = _DEFAULT,  # noqa: ARG002 - taken so that the arguments of get_text can be given as they are
+        output_model: Any = None,
+        cache: str = DEFAULT_MODE,  # noqa: ARG002 - taken so that the arguments of get_text can be given as they are
         sensitive: bool | None = None,
         sample: int | None = None,
         **parameters: Any,
     ) -> CacheKey:
-        """The key that :meth:`get_text` would use for these arguments.
+        """The key that :meth:`get_text` and :meth:`stream_text`, or with an ``output_model`` :meth:`get_json`, would use.
 
         Raises:
             UncacheableRequestError: The request holds something that cannot be keyed exactly.
         """
-        request = self._request(messages, system_prompt, tool_specs, tool_choice, sample, parameters)
+        schema = None if output_model is None else Output(output_model).schema
+        request = self._request(messages, system_prompt, tool_specs, tool_choice, sample, parameters, schema)
         return self._manager.key(request, sensitive=bool(sensitive))
 
     async def aclose(self) -> None:
@@ -152,110 +324,6 @@ class Model(ABC):
     async def __aexit__(self, *_exception: object) -> None:
         await self.aclose()
 
-    # -- what a provider's model says of itself -----------------------------------------------------------------------------------
-
-    @abstractmethod
-    def _endpoint(self) -> str | None:
-        """The address that calls go to, normalised; None is the provider's own."""
-
-    @abstractmethod
-    async def _call(self, request: Request) -> Any:
-        """Ask the provider; its answer as JSON values, complete."""
-
-    @abstractmethod
-    def _read(self, raw: Any) -> ModelResponse:
-        """Understand the provider's JSON."""
-
-    def _stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
-        """Why the model stopped, for every answer that a response holds."""
-        return (response.stop_reason,)
-
-    def _parameters(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The parameters of a call, with whatever else its client sends that can change the answer."""
-        together = {**self.params, **given}
-        return {name: value for name, value in together.items() if not self._is_left_out(value)}
-
-    def _is_left_out(self, value: object) -> bool:  # noqa: ARG002 - a provider whose SDK has such marks knows them
-        """Whether a value is one of the SDK's marks for an argument that is not given."""
-        return False
-
-    # -- the one way of every call --------------------------------------------------------------------------------------------------
-
-    def _request(
-        self,
-        messages: Sequence[Any],
-        system_prompt: str | None,
-        tool_specs: Sequence[Any] | None,
-        tool_choice: Any,
-        sample: int | None,
-        parameters: Mapping[str, Any],
-    ) -> Request:
-        if isinstance(messages, str | bytes | dict):
-            raise TypeError(
-                "messages takes a list of messages, such as [{'role': 'user', 'content': 'Hello'}], "
-                f"not one {type(messages).__name__}"
-            )
-        return Request(
-            provider=self.provider,
-            model_id=self.model_id,
-            messages=messages,
-            system_prompt=None if self._is_left_out(system_prompt) else system_prompt,
-            tool_specs=None if self._is_left_out(tool_specs) else tool_specs,
-            tool_choice=None if self._is_left_out(tool_choice) else tool_choice,
-            endpoint=self._endpoint(),
-            sample=sample,
-            parameters=self._parameters(parameters),
-        )
-
-    async def _answer(self, request: Request, *, mode: Mode | None, sensitive: bool | None) -> ModelResponse:
-        manager = self._manager
-        plan = manager.plan(request, mode=mode, sensitive=sensitive)
-        found = manager.lookup(plan, request.operation, read=_reader(plan))
-        if isinstance(found, Hit):
-            hit: ModelResponse = found.answer
-            return hit
-        if plan.mode is Mode.REPLAY:
-            raise CacheMissError(found.reason.value, self.provider, self.model_id, plan.name, found.detail)
-        if plan.key is None:
-            if found.reason is not MissReason.DISABLED:
-                manager.note_bypass(plan, request, found.reason.value)
-            return await self._ask(request)
-        asked = False
-        # From here on others run, and may go on with the messages that were just keyed.
-        request = own_request(request)
-
-        async def ask() -> ModelResponse:
-            nonlocal asked
-            asked = True
-            return await self._ask_and_store(request, plan)
-
-        response = await manager.flights(plan).share(
-            _flight(plan), ask, client=self, patience=manager.config.lock_timeout_seconds
-        )
-        return response if asked else replace(own_response(response), shared=True)
-
-    async def _ask(self, request: Request) -> ModelResponse:
-        started = perf_counter()
-        response = self._read(await self._call(request))
-        return replace(response, latency_seconds=perf_counter() - started)
-
-    async def _ask_and_store(self, request: Request, plan: Plan) -> ModelResponse:
-        manager = self._manager
-        async with manager.lease(plan):
-            # An equal call in another thread or process may have ended between the look-up and now.
-            found = manager.look_again(plan, read=_reader(plan))
-            if isinstance(found, Hit):
-                hit: ModelResponse = found.answer
-                return hit
-            manager.flights(plan).goes_out(_flight(plan))
-            response = replace(await self._ask(request), cache_key=plan.key)
-            unfit = _unfit(self._stop_reasons(response), plan)
-            if unfit is None:
-                manager.store(plan, _readable(request), to_stored(response), request.operation)
-            else:
-                manager.note_bypass(plan, request, unfit)
-            return response
-
 
 def _configured(config: CacheConfig | None, **overrides: Any) -> CacheConfig:
     from spark_cache.config import CacheConfig, load_config  # noqa: PLC0415 - pydantic is loaded with the first configuration
@@ -266,45 +334,3 @@ def _configured(config: CacheConfig | None, **overrides: Any) -> CacheConfig:
     if config is None:
         return load_config(**given)
     return config.with_(**given) if given else config
-
-
-def _mode(cache: str) -> Mode | None:
-    """The mode that a call asks for; None leaves it to the configuration."""
-    if cache == _DEFAULT:
-        return None
-    try:
-        return Mode(cache)
-    except ValueError:
-        raise ValueError(f"cache={cache!r}: it takes {', '.join((_DEFAULT, *Mode))}") from None
-
-
-def _flight(plan: Plan) -> tuple[CacheKey | None, bool]:
-    """What makes two calls one: a call that stores its answer does not do for one that may not."""
-    return plan.key, plan.mode.writes
-
-
-def _reader(plan: Plan) -> Callable[[dict[str, Any]], ModelResponse | None]:
-    return lambda stored: None if plan.key is None else from_stored(stored, plan.key)
-
-
-def _unfit(stop_reasons: Sequence[str | None], plan: Plan) -> str | None:
-    """Why a response is not stored: what is wrong with the first of its answers that may not be; None when all may."""
-    fit = _COMPLETE | {"max_tokens"} if plan.policy.store_truncated else _COMPLETE
-    for reason in stop_reasons:
-        if reason not in fit:
-            return _UNFIT.get(reason or "", "incomplete")
-    return None if stop_reasons else "incomplete"
-
-
-def _readable(request: Request) -> dict[str, Any]:
-    """The request as it is stored beside its answer, where requests are stored: without credentials."""
-    shown = {
-        "messages": request.messages,
-        "system_prompt": request.system_prompt,
-        "tool_specs": request.tool_specs,
-        "tool_choice": request.tool_choice,
-        "sample": request.sample,
-        "endpoint": request.endpoint,
-        "parameters": without_credentials(key_parameters(request.parameters)) or None,
-    }
-    return {name: value for name, value in shown.items() if value is not None}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from spark_cache.models.drafts import draft_of
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spark_cache.manager import CacheManager
     from spark_cache.types import CacheKey
 
 __all__ = ["ModelResponse", "ToolCall", "Usage"]
@@ -76,6 +79,7 @@ class ModelResponse:
         cached: Whether it came from the cache.
         shared: Whether it is the answer of an equal call that was under way.
         cache_key: Its key; None where the cache had no part in the call.
+        origin: The manager of the cache that keeps it; None where it was not to be written to, and after unpickling.
     """
 
     content: str
@@ -88,11 +92,27 @@ class ModelResponse:
     cached: bool = field(default=False, compare=False)
     shared: bool = field(default=False, compare=False)
     cache_key: CacheKey | None = field(default=None, compare=False)
+    origin: CacheManager | None = field(default=None, compare=False)
 
     __hash__ = None  # type: ignore[assignment]  # it holds the provider's JSON
 
     def __str__(self) -> str:
         return self.content
+
+    def reject(self) -> bool:
+        """Remove it from the cache, because it turned out to be no good: the next equal call asks anew.
+
+        Returns:
+            Whether an entry was removed; not where the call was one that writes nothing, and not after unpickling.
+
+        Raises:
+            StoreError: The entry is there and could not be removed.
+        """
+        return (
+            self.origin is not None
+            and self.cache_key is not None
+            and self.origin.remove_entry(self.cache_key)
+        )
 
     def split(self, sep: str | None = None, maxsplit: int = -1) -> list[str]:
         """The words of its text, for programs that take an answer for its text; as ``str.split`` gives them."""
@@ -101,6 +121,10 @@ class ModelResponse:
     def __repr__(self) -> str:
         calls = f", tool_calls={len(self.tool_calls)}" if self.tool_calls else ""
         return f"ModelResponse({len(self.content)} characters, stop_reason={self.stop_reason!r}{calls}, cached={self.cached})"
+
+    def __getstate__(self) -> list[Any]:
+        # A manager belongs to its process.
+        return [None if one.name == "origin" else getattr(self, one.name) for one in fields(self)]
 
 
 def to_stored(response: ModelResponse) -> dict[str, Any]:
@@ -121,27 +145,58 @@ def to_stored(response: ModelResponse) -> dict[str, Any]:
     return stored
 
 
-def from_stored(stored: Mapping[str, Any], key: CacheKey) -> ModelResponse | None:
+_Draft = draft_of(ModelResponse)
+_UsageDraft = draft_of(Usage)
+
+_FIGURES = frozenset(one.name for one in fields(Usage))
+
+
+def from_stored(
+    stored: Mapping[str, Any], key: CacheKey, origin: CacheManager | None = None
+) -> ModelResponse | None:
     """The response that :func:`to_stored` was given, as a hit; None where the dictionary is of another shape."""
-    usage = stored.get("usage")
+    get = stored.get
+    draft = _Draft()
     try:
-        return ModelResponse(
-            content=_text(stored["content"]),
-            stop_reason=stored.get("stop_reason"),
-            usage=None if usage is None else Usage(**usage),
-            tool_calls=tuple(
-                ToolCall.from_text(_text(call["id"]), _text(call["name"]), _text(call["arguments"]))
-                for call in stored.get("tool_calls") or ()
-            ),
-            raw=stored.get("raw"),
-            provider_stop_reason=stored.get("provider_stop_reason"),
-            latency_seconds=stored.get("latency_seconds"),
-            cached=True,
-            cache_key=key,
-        )
-    except (KeyError, TypeError):
+        draft.content = _text(stored["content"])
+        usage, calls = get("usage"), get("tool_calls")
+        draft.usage = None if usage is None else _usage_from_stored(usage)
+        draft.tool_calls = _calls_from_stored(calls) if calls else ()
+    except (AttributeError, KeyError, TypeError):
         # Somebody else stored it, or edited it.
         return None
+    draft.stop_reason = get("stop_reason")
+    draft.raw = get("raw")
+    draft.provider_stop_reason = get("provider_stop_reason")
+    draft.latency_seconds = get("latency_seconds")
+    draft.cached = True
+    draft.shared = False
+    draft.cache_key = key
+    draft.origin = origin
+    draft.__class__ = ModelResponse
+    response: ModelResponse = draft
+    return response
+
+
+def _calls_from_stored(calls: Sequence[Any]) -> tuple[ToolCall, ...]:
+    return tuple(
+        ToolCall.from_text(_text(call["id"]), _text(call["name"]), _text(call["arguments"])) for call in calls
+    )
+
+
+def _usage_from_stored(stored: Mapping[str, Any]) -> Usage:
+    if not stored.keys() <= _FIGURES:
+        raise TypeError("holds what no usage has")
+    get = stored.get
+    draft = _UsageDraft()
+    draft.input_tokens = get("input_tokens", 0)
+    draft.output_tokens = get("output_tokens", 0)
+    draft.total_tokens = get("total_tokens", 0)
+    draft.cached_tokens = get("cached_tokens")
+    draft.reasoning_tokens = get("reasoning_tokens")
+    draft.__class__ = Usage
+    usage: Usage = draft
+    return usage
 
 
 def _usage_to_stored(usage: Usage) -> dict[str, int]:

@@ -6,14 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from spark_cache import Model, ModelResponse
-from spark_cache.testing.standin.transport import Reply
+from spark_cache.testing.standin.transport import Reply, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from spark_cache.models import StreamEvent
     from spark_cache.testing import StandInProvider
     from spark_cache.types import Request
 
@@ -85,6 +88,35 @@ class Events:
 def answer_next(provider: StandInProvider, content: dict[str, Any] | str) -> None:
     """Make the provider answer the next request with a body of any form."""
     provider._failures.append(Reply(200, content))
+
+
+async def events_of(model: Model, *arguments: Any, **options: Any) -> list[StreamEvent]:
+    """All events of a streamed answer."""
+    return [event async for event in model.stream_text(*arguments, **options)]
+
+
+def server_sent(events: Sequence[Any]) -> bytes:
+    """Events as the provider sends them."""
+    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+
+
+def send_next(provider: StandInProvider, *pieces: bytes | None) -> threading.Event:
+    """Make the provider answer the next request with a stream in these pieces; None breaks the connection.
+
+    All but the first piece wait for what is returned to be set.
+    """
+    gate = threading.Event()
+
+    def sent() -> Iterator[bytes]:
+        for number, piece in enumerate(pieces):
+            if number:
+                gate.wait(30)
+            if piece is None:
+                raise ConnectionAbortedError
+            yield piece
+
+    provider._failures.append(Reply(200, Stream("text/event-stream", sent())))
+    return gate
 
 
 def completion(*choices: dict[str, Any]) -> dict[str, Any]:

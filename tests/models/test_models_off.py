@@ -107,7 +107,7 @@ async def test_off_computes_no_key(monkeypatch, cache_dir):
     def must_not_be_called(*_, **__):
         raise AssertionError("the cache is off")
 
-    monkeypatch.setattr("spark_cache.manager.cache_key", must_not_be_called)
+    monkeypatch.setattr("spark_cache.manager.key_of", must_not_be_called)
     monkeypatch.setattr("spark_cache.manager.open_directory", must_not_be_called)
     model = EchoModel("echo-1", enable_cache=False, cache_dir=cache_dir)
     for _ in range(2):

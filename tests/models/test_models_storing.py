@@ -96,7 +96,7 @@ async def test_provider_that_is_not_there(make_model, cache_dir):
     model = make_model(client_args={"base_url": "http://127.0.0.1:9", "api_key": "test", "max_retries": 0})
     with pytest.raises(openai.APIConnectionError):
         await model.get_text(QUESTION)
-    assert not cache_dir.exists()
+    assert entry_files(cache_dir) == []
 
 
 async def test_no_api_key(make_model, provider, cache_dir):
@@ -104,7 +104,7 @@ async def test_no_api_key(make_model, provider, cache_dir):
     model = make_model(client_args={"base_url": provider.base_url})
     with pytest.raises(openai.OpenAIError, match="api_key"):
         await model.get_text(QUESTION)
-    assert not cache_dir.exists()
+    assert entry_files(cache_dir) == []
 
 
 @pytest.mark.parametrize("body", ["<html>Please log in</html>", "", '{"choices": ['])
@@ -162,6 +162,7 @@ async def test_request_is_stored_where_asked_for(make_model, cache_dir, monkeypa
         {"extra_headers": {"Helicone-Auth": "hush"}},
         {"extra_query": {"key": "hush"}},
         {"extra_body": {"access_token": "hush"}},
+        {"extra_body": {"mcp_servers": [{"url": "https://mcp.example", "authorization_token": "hush"}]}},
     ],
     ids=lambda given: next(iter(next(iter(given.values())))),
 )

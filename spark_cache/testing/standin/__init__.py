@@ -6,6 +6,7 @@ From the outside in::
     transport    HTTP on a loopback port, one thread a connection
     routes       path -> protocol, and what is wrong with a request before anyone reads it
     chat         OpenAI's chat completions; ``streaming`` cuts one into events, ``tools`` calls a tool
+    responses    OpenAI's Responses interface, by way of a chat completion
     embeddings   OpenAI's embeddings
     schema       a value that fits a JSON schema
     protocol     errors and token counts, which all of them share

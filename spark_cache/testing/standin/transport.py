@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LoopbackServer", "Reply", "Request", "Respond"]
+__all__ = ["LoopbackServer", "Reply", "Request", "Respond", "Stream"]
 
 _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.02
+_EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,19 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream that its protocol frames itself: each piece is sent as it is."""
+
+    content_type: str
+    pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered: JSON, a text as it is, or a stream of JSON events."""
+    """What is answered: JSON, a text as it is, a stream of JSON events, or one in another framing."""
 
     status: int
-    content: dict[str, Any] | str | Iterator[dict[str, Any]]
+    content: dict[str, Any] | str | Iterator[dict[str, Any]] | Stream
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -120,7 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
         if reply is None:
             self.close_connection = True
         elif isinstance(reply.content, Iterator):
-            self._send_events(reply, reply.content)
+            self._send_stream(reply, Stream(_EVENT_STREAM, _framed(reply.content)))
+        elif isinstance(reply.content, Stream):
+            self._send_stream(reply, reply.content)
         else:
             self._send_whole(reply, reply.content)
 
@@ -136,19 +147,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(payload)
 
-    def _send_events(self, reply: Reply, events: Iterator[dict[str, Any]]) -> None:
-        self._send_head(reply, "text/event-stream; charset=utf-8")
+    def _send_stream(self, reply: Reply, stream: Stream) -> None:
+        self._send_head(reply, stream.content_type)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        for event in events:
-            self._send_event(json.dumps(event))
-        self._send_event("[DONE]")
+        for piece in stream.pieces:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
-
-    def _send_event(self, data: str) -> None:
-        payload = f"data: {data}\n\n".encode()
-        self.wfile.write(b"%x\r\n%b\r\n" % (len(payload), payload))
-        self.wfile.flush()
 
     def _send_head(self, reply: Reply, content_type: str) -> None:
         self.send_response(reply.status)
@@ -158,3 +164,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         """Requests are logged by the provider, as values."""
+
+
+def _framed(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    for event in events:
+        yield f"data: {json.dumps(event)}\n\n".encode()
+    yield b"data: [DONE]\n\n"

@@ -1,0 +1,192 @@
+"""Gemini's contents and tools, from messages in our form. Pure; what is in Gemini's own form stays as it is."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from spark_cache.keys import normalise_message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["contents_of", "instructions_of", "plain", "tool_config_of", "tools_of"]
+
+_INSTRUCTIONS = ("system", "developer")
+
+_ROLES: dict[Any, str] = {"assistant": "model", "tool": "user"}
+
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "any": "ANY"}
+
+_MEDIA = {"image": "image", "audio": "audio", "video": "video", "document": "application"}
+_MEDIA_TYPES = {
+    "csv": "text/csv",
+    "html": "text/html",
+    "jpg": "image/jpeg",
+    "md": "text/markdown",
+    "mov": "video/quicktime",
+    "mp3": "audio/mpeg",
+    "txt": "text/plain",
+}
+"""The media types that are not made of the kind of a block and its format."""
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON: objects of the SDK by the names of the wire, bytes as the SDK writes them."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return base64.urlsafe_b64encode(value).decode()
+    return value.value if isinstance(value, Enum) else _of_pydantic(value)
+
+
+def _of_pydantic(value: Any) -> Any:
+    if isinstance(value, type) and hasattr(value, "model_json_schema"):
+        return value.model_json_schema()
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return value
+
+
+def instructions_of(system_prompt: str | None, messages: Sequence[Any]) -> list[Any]:
+    """The parts of the system instruction: the system prompt, and the messages of that role."""
+    parts: list[Any] = [] if system_prompt is None else [{"text": system_prompt}]
+    for message in messages:
+        if _is_ours(message) and message.get("role") in _INSTRUCTIONS:
+            parts += _parts(message, {})
+    return parts
+
+
+def contents_of(messages: Sequence[Any]) -> list[Any]:
+    """The conversation without its system instructions."""
+    contents: list[Any] = []
+    functions: dict[str, str] = {}
+    of_tools = False
+    for message in messages:
+        role = message["role"] if _is_ours(message) else None
+        if role in _INSTRUCTIONS:
+            continue
+        ours = role is not None
+        content = {"role": _ROLES.get(role, role), "parts": _parts(message, functions)} if ours else message
+        functions |= _called(content)
+        if of_tools and role == "tool":
+            # The answers of all functions that were called at once are one content.
+            contents[-1]["parts"] += content["parts"]
+        else:
+            contents.append(content)
+        of_tools = role == "tool"
+    return contents
+
+
+def tools_of(specs: Sequence[Any]) -> list[Any]:
+    """The tools; all functions in our form, whose parameters are a JSON schema, are declared in one."""
+    tools = [_declared(spec) for spec in specs]
+    declared = [tool for tool in tools if "name" in tool]
+    others = [tool for tool in tools if "name" not in tool]
+    return [{"functionDeclarations": declared}, *others] if declared else others
+
+
+def tool_config_of(choice: Any) -> Any:
+    """The tool config that a choice of a tool means."""
+    match choice:
+        case str() if choice in _MODES:
+            return {"functionCallingConfig": {"mode": _MODES[choice]}}
+        case str(name) | {"type": "function", "function": {"name": name}}:
+            return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}
+    return plain(choice)
+
+
+def _is_ours(message: Any) -> bool:
+    return isinstance(message, dict) and "parts" not in message and "role" in message
+
+
+def _declared(spec: Any) -> Any:
+    """A function in our form as Gemini declares it, by its name; every other tool as it is."""
+    match plain(spec):
+        case {"type": "function", "function": dict(function)}:
+            return _declared(function)
+        case {"toolSpec": {"inputSchema": {"json": schema}, **named}}:
+            return {**named, "parametersJsonSchema": schema}
+        case {"name": _, "parameters": schema, **named} if isinstance(spec, Mapping):
+            return {**named, "name": spec["name"], "parametersJsonSchema": schema}
+        case tool:
+            return tool
+
+
+def _called(content: Any) -> dict[str, str]:
+    """The functions that a content calls, by the ids of the calls: an answer has to name both."""
+    parts = (content.get("parts") or ()) if isinstance(content, dict) else ()
+    calls = (part.get("functionCall") or {} for part in parts if isinstance(part, dict))
+    return {call["id"]: call["name"] for call in calls if "id" in call and "name" in call}
+
+
+# -- parts --------------------------------------------------------------------------------------------------------------------------
+
+
+def _parts(message: Mapping[str, Any], functions: Mapping[str, str]) -> list[Any]:
+    content = normalise_message(message).get("content")
+    if "tool_call_id" in message:
+        return [_answer(message["tool_call_id"], content, functions, name=message.get("name"))]
+    calls = [_call(call.get("id"), **call["function"]) for call in message.get("tool_calls") or ()]
+    if isinstance(content, str):
+        return calls if calls and not content else [{"text": content}, *calls]
+    return [*(_part(block, functions) for block in content or ()), *calls]
+
+
+def _part(block: Any, functions: Mapping[str, str]) -> Any:
+    match block:
+        case str():
+            return {"text": block}
+        case {"type": "text", "text": text}:
+            return {"text": text}
+        case {"toolUse": {"name": name, "input": arguments, **use}}:
+            return _call(use.get("toolUseId"), name, arguments)
+        case {"toolResult": {"toolUseId": call, "content": content, **result}}:
+            return _answer(call, content, functions, failed=result.get("status") == "error")
+        case {"image": media} | {"audio": media} | {"video": media} | {"document": media}:
+            return _inline(next(iter(block)), media)
+    return block
+
+
+def _call(call: Any, name: str, arguments: Any) -> dict[str, Any]:
+    written = orjson.loads(arguments) if isinstance(arguments, str) else arguments
+    # The name of the function stands for the id of a call that has none.
+    named = {"id": call} if call and call != name else {}
+    return {"functionCall": {**named, "name": name, "args": written}}
+
+
+def _answer(
+    call: str, content: Any, functions: Mapping[str, str], *, name: str | None = None, failed: bool = False
+) -> dict[str, Any]:
+    blocks = [{"text": content}] if isinstance(content, str) else content or []
+    function = name or functions.get(call, call)
+    answer: dict[str, Any] = {"name": function, "response": _response(blocks, failed=failed)}
+    if call != function:
+        answer["id"] = call
+    media = [_part(block, functions) for block in blocks if not block.keys() & {"text", "json"}]
+    if media:
+        answer["parts"] = media
+    return {"functionResponse": answer}
+
+
+def _response(blocks: Sequence[Any], *, failed: bool) -> Any:
+    """What a function gave back: Gemini takes an object, and knows these two names in it."""
+    values = [block["json"] for block in blocks if "json" in block]
+    if len(values) == 1 and isinstance(values[0], dict) and not failed:
+        return values[0]
+    text = "".join(block["text"] for block in blocks if "text" in block)
+    return {"error" if failed else "output": values or text}
+
+
+def _inline(kind: str, media: Mapping[str, Any]) -> dict[str, Any]:
+    if "text" in media["source"]:
+        return {"text": media["source"]["text"]}
+    form = media["format"]
+    media_type = _MEDIA_TYPES.get(form) or f"{_MEDIA[kind]}/{form}"
+    return {"inlineData": {"mimeType": media_type, "data": media["source"]["bytes"]}}

@@ -1,0 +1,29 @@
+"""``python -m spark_cache.testing.standin``."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import openai
+
+
+def test_it_says_where_it_is_and_answers_until_it_is_stopped():
+    """The line that it prints is what a shell needs; Ctrl-C ends it without an error."""
+    command = [sys.executable, "-m", "spark_cache.testing.standin"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        word, address, key = running.stdout.readline().split()
+        url, name = address.partition("=")[2], key.partition("=")[2]
+        with openai.OpenAI(base_url=url, api_key=name) as client:
+            vectors = client.embeddings.create(model="m", input="Hi")
+        running.send_signal(signal.SIGINT)
+        _, complaints = running.communicate(timeout=30)
+
+    assert (word, address.partition("=")[0], key.partition("=")[0]) == (
+        "export",
+        "OPENAI_BASE_URL",
+        "OPENAI_API_KEY",
+    )
+    assert len(vectors.data) == 1
+    assert (running.returncode, complaints) == (0, "")
