@@ -1,0 +1,140 @@
+"""Two JSON values -> what changed between them, by path."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from spark_cache.explain.excerpts import ABSENT, blob, changed, is_secret, step, value_text
+from spark_cache.explain.values import Difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["UNKNOWN", "Change", "changes", "difference"]
+
+UNKNOWN = object()
+"""Stands for a value that differs and is not known, or not to be shown."""
+
+_MOST = 100
+"""How many changes are looked for: no reader wants more."""
+
+_ALIGNED = 1000
+"""Lists of up to this many items are aligned; in longer ones each item is compared with the one in its place."""
+
+
+class Change(NamedTuple):
+    """One change: where, and both values, either of which may be :data:`UNKNOWN` or :data:`ABSENT`."""
+
+    path: str
+    old: Any
+    new: Any
+    moved: bool = False
+
+
+def changes(old: Any, new: Any, path: str) -> list[Change]:
+    """What changed from one JSON value to another; empty where they are equal, ``1`` and ``1.0`` too.
+
+    Args:
+        old: The one.
+        new: The other.
+        path: How both are called.
+    """
+    try:
+        return list(islice(_changes(old, new, path), _MOST))
+    except (RecursionError, TypeError):
+        # The second is orjson's word for the same. Nested deeper than any request that has a key: somebody else's file.
+        return [Change(path, UNKNOWN, UNKNOWN)]
+
+
+def difference(change: Change) -> Difference:
+    """A change as people read it."""
+    path, old, new, moved = change
+    if moved:
+        return Difference(path, f"in another order: {_order(old)} -> {_order(new)}")
+    if old is UNKNOWN or new is UNKNOWN:
+        return Difference(path, "differs")
+    return Difference(path, changed(old, new))
+
+
+def _changes(old: Any, new: Any, path: str) -> Iterator[Change]:
+    if isinstance(old, dict) and isinstance(new, dict) and blob(old) is None and blob(new) is None:
+        for name in dict.fromkeys((*old, *new)):
+            below, left, right = path + step(name), old.get(name, ABSENT), new.get(name, ABSENT)
+            if is_secret(name):
+                # Requests are stored without their credentials: that one is missing says nothing.
+                if left is not ABSENT and right is not ABSENT and _written(left) != _written(right):
+                    yield Change(below, UNKNOWN, UNKNOWN)
+            elif left is ABSENT or right is ABSENT:
+                yield Change(below, left, right)
+            else:
+                yield from _changes(left, right, below)
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _list_changes(old, new, path)
+    elif not _same(old, new):
+        yield Change(path, old, new)
+
+
+def _list_changes(old: list[Any], new: list[Any], path: str) -> Iterator[Change]:
+    left, right = [_written(item) for item in old], [_written(item) for item in new]
+    if left == right:
+        return
+    if len(left) > 1 and sorted(left) == sorted(right):
+        yield Change(path, old, new, moved=True)
+        return
+    for begin, end, other_begin, other_end in _blocks(left, right):
+        paired = min(end - begin, other_end - other_begin)
+        for offset in range(paired):
+            at = other_begin + offset
+            yield from _changes(old[begin + offset], new[at], f"{path}[{at}]")
+        for at in range(begin + paired, end):
+            yield Change(f"{path}[{at}]", old[at], ABSENT)
+        for at in range(other_begin + paired, other_end):
+            yield Change(f"{path}[{at}]", ABSENT, new[at])
+
+
+def _blocks(left: list[bytes], right: list[bytes]) -> Iterator[tuple[int, int, int, int]]:
+    """Where two lists differ: the ranges in each."""
+    if max(len(left), len(right)) > _ALIGNED:
+        yield 0, len(left), 0, len(right)
+        return
+    for kind, *ranges in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        if kind != "equal":
+            begin, end, other_begin, other_end = ranges
+            yield begin, end, other_begin, other_end
+
+
+def _written(value: Any) -> bytes:
+    return orjson.dumps(_one_form(value), option=orjson.OPT_SORT_KEYS)
+
+
+def _one_form(value: Any) -> Any:
+    """A value whose floats are integers where they are whole, as in a key."""
+    if isinstance(value, dict):
+        return {name: _one_form(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_one_form(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old, bool) or isinstance(new, bool):
+        return old is new
+    return bool(old == new)
+
+
+def _order(items: list[Any]) -> str:
+    """The items of a list by their names, or by what they begin with."""
+    return ", ".join(_name(item) for item in items[:8]) + (", …" if len(items) > 8 else "")  # noqa: PLR2004 - as many as are read
+
+
+def _name(item: Any) -> str:
+    inner = item
+    while isinstance(inner, dict):
+        if isinstance(inner.get("name"), str):
+            return value_text(inner["name"]).strip('"')
+        inner = next((value for value in inner.values() if isinstance(value, dict)), None)
+    return value_text(item)

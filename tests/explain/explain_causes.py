@@ -1,0 +1,385 @@
+"""Pairs of requests, one for each usual cause of a miss, in the form of each provider; and what is said of them."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from spark_cache.types import Request
+
+__all__ = ["CAUSES", "Cause"]
+
+
+class Cause(NamedTuple):
+    """A pair of requests: the one that is stored, the one that is asked, and how the one leads to the other."""
+
+    stored: Request
+    asked: Request
+    differences: list[str]
+    hints: list[str]
+    config: dict[str, Any] | None = None
+    """The configuration of the reader, where it is another one."""
+
+
+def openai(content: Any = "What is new?", **parts: Any) -> Request:
+    return Request("openai", "gpt-4o", [{"role": "user", "content": content}], **parts)
+
+
+def anthropic(text: str = "What is new?", **parts: Any) -> Request:
+    messages = [{"role": "user", "content": [{"type": "text", "text": text}]}]
+    return Request(
+        "anthropic", "claude-sonnet-4-5", messages, **{"parameters": {"max_tokens": 1024}, **parts}
+    )
+
+
+def bedrock(*blocks: dict[str, Any], **parts: Any) -> Request:
+    return Request("bedrock", "amazon.nova-lite-v1:0", [{"role": "user", "content": list(blocks)}], **parts)
+
+
+def gemini(*parts: dict[str, Any], **others: Any) -> Request:
+    return Request("gemini", "gemini-2.5-flash", [{"role": "user", "parts": list(parts)}], **others)
+
+
+def function(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+
+
+def tool(name: str) -> dict[str, Any]:
+    return {"name": name, "input_schema": {"type": "object", "properties": {}}}
+
+
+def tool_spec(name: str) -> dict[str, Any]:
+    return {"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object"}}}}
+
+
+def png(data: bytes) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + data * 50
+
+
+LONG = "You are the assistant of a public library. Answer in one sentence, and name the shelf. "
+
+DATE = "a date differs, and with it the request from day to day: take it from a clock that stands still, or leave it out."
+TIME = "a time of day differs, and with it the request at every run: take it from a clock that stands still, or leave it out."
+TIME_STAMP = "a time stamp differs, and with it the request at every run: take it from a clock that stands still, or leave it out."
+UUID = "a UUID differs, and a new one is another request each time: leave it out, or give a fixed one."
+IDENTIFIER = "an identifier differs; if it is random, leave it out, or give a fixed one."
+NUMBER = "only numbers differ; if they are random, or count runs, seed or fix them."
+TEMPERATURE = "the temperature is part of the request: calls that are to share an answer give the same one."
+SEED = "the seed is part of the request: give a fixed one."
+DEFAULT = "a parameter came, went or changed: look for a default of the SDK, of a framework or of the program that changed."
+TOOL_ORDER = "tools in another order are another request: sort them, by name for instance."
+WHITE_SPACE = "only white space differs, line ends included: look at templates, indentation and stripping."
+UNICODE = (
+    "the texts look alike and are in different Unicode forms: normalise both with unicodedata.normalize."
+)
+BYTES = "an image or a document that is encoded anew may give other bytes for the same picture: encode it once and keep the file."
+ALIAS = "two names of a model, such as an alias and a release that it stands for, are two models here: settle on one."
+MODEL = "entries of another model are never an answer."
+NAMESPACE = "each namespace has entries of its own: see SPARK_CACHE_NAMESPACE."
+VERSION = "a new cache version leaves all earlier entries behind: see SPARK_CACHE_VERSION."
+ENDPOINT = "another address is another service: SPARK_CACHE_ENDPOINT names one, so that entries are found behind any address."
+SAMPLE = "each sample has an entry of its own."
+NONE = "deeper down in a request, None is a value: leave the name out instead. Only a parameter itself may be None for absent."
+KIND = '1, "1" and true are three values: give it the same type.'
+OPERATION = "text, structured answers and embeddings have entries of their own."
+
+CAUSES = {
+    "date in a system prompt": Cause(
+        openai(system_prompt=LONG + "Today is 2026-11-20."),
+        openai(system_prompt=LONG + "Today is 2026-11-21."),
+        ['system_prompt: differs from character 106: "…2026-11-20…" / "…2026-11-21…"'],
+        [DATE],
+    ),
+    "date in words": Cause(
+        anthropic(LONG + "Today is Friday, November 20, 2026."),
+        anthropic(LONG + "Today is Saturday, November 21, 2026."),
+        [
+            'messages[0].content[0].text: differs from character 97: "…Today is Friday, November 20…" / "…Today is Saturday, November 21…"'
+        ],
+        [DATE],
+    ),
+    "time of day": Cause(
+        bedrock({"text": LONG + "It is 09:41:07 in Lisbon."}),
+        bedrock({"text": LONG + "It is 17:03:55 in Lisbon."}),
+        [
+            'messages[0].content: differs from character 94: "…shelf. It is 09:41:07…" / "…shelf. It is 17:03:55…"'
+        ],
+        [TIME],
+    ),
+    "time stamp": Cause(
+        gemini({"text": LONG + "Log of 1700000000:"}),
+        gemini({"text": LONG + "Log of 1700000123:"}),
+        ['messages[0].parts[0].text: differs from character 102: "…of 1700000000:" / "…of 1700000123:"'],
+        [TIME_STAMP],
+    ),
+    "UUID in a conversation": Cause(
+        replace(
+            openai(),
+            messages=[
+                {"role": "user", "content": "Hello"},
+                {"role": "assistant", "content": "Hello!"},
+                {"role": "user", "content": LONG + "Session 7b1f0c9e-6d1c-4a57-9d6c-0a4f8b1de001."},
+            ],
+        ),
+        replace(
+            openai(),
+            messages=[
+                {"role": "user", "content": "Hello"},
+                {"role": "assistant", "content": "Hello!"},
+                {"role": "user", "content": LONG + "Session e2aa41d5-0d7f-4c0b-8a35-c55c6f4a9b02."},
+            ],
+        ),
+        [
+            (
+                "messages[2].content: differs from character 96: "
+                '"…Session 7b1f0c9e-6d1c-4a57-9d6c-0a4f8b1de001…" / "…Session e2aa41d5-0d7f-4c0b-8a35-c55c6f4a9b02…"'
+            )
+        ],
+        [UUID],
+    ),
+    "random identifier": Cause(
+        bedrock({"text": LONG + "Trace 9f86d081884c7d65."}),
+        bedrock({"text": LONG + "Trace 60303ae22b998861."}),
+        [
+            'messages[0].content: differs from character 94: "…shelf. Trace 9f86d081884c7d65…" / "…shelf. Trace 60303ae22b998861…"'
+        ],
+        [IDENTIFIER],
+    ),
+    "random number": Cause(
+        gemini({"text": "Pick card 17 of 52."}),
+        gemini({"text": "Pick card 42 of 52."}),
+        ['messages[0].parts[0].text: "Pick card 17 of 52." -> "Pick card 42 of 52."'],
+        [NUMBER],
+    ),
+    "temperature": Cause(
+        openai(parameters={"temperature": 0.7}),
+        openai(parameters={"temperature": 0.9}),
+        ["parameters.temperature: 0.7 -> 0.9"],
+        [TEMPERATURE],
+    ),
+    "temperature of a nested configuration": Cause(
+        bedrock({"text": "Hi"}, parameters={"inferenceConfig": {"temperature": 0, "maxTokens": 100}}),
+        bedrock({"text": "Hi"}, parameters={"inferenceConfig": {"temperature": 0.5, "maxTokens": 100}}),
+        ["parameters.inferenceConfig.temperature: 0 -> 0.5"],
+        [TEMPERATURE],
+    ),
+    "seed": Cause(
+        openai(parameters={"seed": 1}), openai(parameters={"seed": 2}), ["parameters.seed: 1 -> 2"], [SEED]
+    ),
+    "default that came": Cause(
+        openai(),
+        openai(parameters={"parallel_tool_calls": True}),
+        ["parameters.parallel_tool_calls: absent -> true"],
+        [DEFAULT],
+    ),
+    "default that changed": Cause(
+        anthropic(parameters={"max_tokens": 1024}),
+        anthropic(parameters={"max_tokens": 4096}),
+        ["parameters.max_tokens: 1024 -> 4096"],
+        [DEFAULT],
+    ),
+    "default that went": Cause(
+        gemini({"text": "Hi"}, parameters={"top_k": 40}),
+        gemini({"text": "Hi"}),
+        ["parameters.top_k: 40 -> absent"],
+        [DEFAULT],
+    ),
+    "tool order": Cause(
+        openai(tool_specs=[function("search"), function("weather")]),
+        openai(tool_specs=[function("weather"), function("search")]),
+        ["tool_specs: in another order: search, weather -> weather, search"],
+        [TOOL_ORDER],
+    ),
+    "tool order of Anthropic": Cause(
+        anthropic(tool_specs=[tool("a"), tool("b")]),
+        anthropic(tool_specs=[tool("b"), tool("a")]),
+        ["tool_specs: in another order: a, b -> b, a"],
+        [TOOL_ORDER],
+    ),
+    "tool order of Bedrock": Cause(
+        bedrock({"text": "Hi"}, tool_specs=[tool_spec("a"), tool_spec("b")]),
+        bedrock({"text": "Hi"}, tool_specs=[tool_spec("b"), tool_spec("a")]),
+        ["tool_specs: in another order: a, b -> b, a"],
+        [TOOL_ORDER],
+    ),
+    "tool that came": Cause(
+        openai(tool_specs=[function("search")]),
+        openai(tool_specs=[function("search"), function("weather")]),
+        ['tool_specs[1]: absent -> {"type":"function","function":{"name":"weather","parameters…'],
+        [],
+    ),
+    "white space": Cause(
+        openai(LONG + "Be brief."),
+        openai(LONG + " Be brief."),
+        ['messages[0].content: differs from character 88: "…the shelf. Be…" / "…the shelf.  Be…"'],
+        [WHITE_SPACE],
+    ),
+    "line ends": Cause(
+        anthropic("First line\nsecond line\nthird line, and the last"),
+        anthropic("First line\r\nsecond line\r\nthird line, and the last"),
+        [
+            'messages[0].content[0].text: differs from character 11: "First line\\nsecond line…" / "First line\\r\\nsecond line\\r…"'
+        ],
+        [WHITE_SPACE],
+    ),
+    "Unicode forms": Cause(
+        gemini({"text": "Where is the caf\u00e9?"}),
+        gemini({"text": "Where is the cafe\u0301?"}),
+        ['messages[0].parts[0].text: "Where is the café?" -> "Where is the café?"'],
+        [UNICODE],
+    ),
+    "image in a data URL": Cause(
+        openai(
+            [
+                {"type": "text", "text": "What is this?"},
+                {
+                    "type": "image_url",
+                    "image_url": {"url": "data:image/png;base64," + b64encode(png(b"one")).decode()},
+                },
+            ]
+        ),
+        openai(
+            [
+                {"type": "text", "text": "What is this?"},
+                {
+                    "type": "image_url",
+                    "image_url": {"url": "data:image/png;base64," + b64encode(png(b"three")).decode()},
+                },
+            ]
+        ),
+        [
+            "messages[0].content[1].image_url.url: image/png of 158 bytes (d6455ba9) -> image/png of 258 bytes (7ff67208)"
+        ],
+        [BYTES],
+    ),
+    "image in bytes": Cause(
+        bedrock({"text": "What is this?"}, {"image": {"format": "png", "source": {"bytes": png(b"one")}}}),
+        bedrock({"text": "What is this?"}, {"image": {"format": "png", "source": {"bytes": png(b"two")}}}),
+        [
+            "messages[0].content[1].image.source.bytes: data of 158 bytes (d6455ba9) -> data of 158 bytes (056be51b)"
+        ],
+        [BYTES],
+    ),
+    "document of Anthropic": Cause(
+        Request(
+            "anthropic",
+            "claude-sonnet-4-5",
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "document",
+                            "source": {
+                                "type": "base64",
+                                "media_type": "application/pdf",
+                                "data": b64encode(png(b"one")).decode(),
+                            },
+                        },
+                        {"type": "text", "text": "Sum it up."},
+                    ],
+                }
+            ],
+        ),
+        Request(
+            "anthropic",
+            "claude-sonnet-4-5",
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "document",
+                            "source": {
+                                "type": "base64",
+                                "media_type": "application/pdf",
+                                "data": b64encode(png(b"two")).decode(),
+                            },
+                        },
+                        {"type": "text", "text": "Sum it up."},
+                    ],
+                }
+            ],
+        ),
+        ["messages[0].content[0].source.data: data of 158 bytes (d6455ba9) -> data of 158 bytes (056be51b)"],
+        [BYTES],
+    ),
+    "image of Gemini": Cause(
+        gemini({"inline_data": {"mime_type": "image/png", "data": png(b"one")}}),
+        gemini({"inline_data": {"mime_type": "image/png", "data": png(b"two")}}),
+        [
+            "messages[0].parts[0].inline_data.data: data of 158 bytes (d6455ba9) -> data of 158 bytes (056be51b)"
+        ],
+        [BYTES],
+    ),
+    "model alias": Cause(
+        openai(),
+        replace(openai(), model_id="gpt-4o-2024-11-20"),
+        ['model_id: "gpt-4o" -> "gpt-4o-2024-11-20"'],
+        [ALIAS],
+    ),
+    "inference profile of Bedrock": Cause(
+        bedrock({"text": "Hi"}),
+        replace(bedrock({"text": "Hi"}), model_id="us.amazon.nova-lite-v1:0"),
+        ['model_id: "amazon.nova-lite-v1:0" -> "us.amazon.nova-lite-v1:0"'],
+        [ALIAS],
+    ),
+    "another model": Cause(
+        anthropic(),
+        replace(anthropic(), model_id="claude-haiku-4-5"),
+        ['model_id: "claude-sonnet-4-5" -> "claude-haiku-4-5"'],
+        [MODEL],
+    ),
+    "namespace": Cause(
+        openai(), openai(), ['namespace: absent -> "blue"'], [NAMESPACE], {"namespace": "blue"}
+    ),
+    "cache version": Cause(
+        gemini({"text": "Hi"}),
+        gemini({"text": "Hi"}),
+        ["cache_version: differs"],
+        [VERSION],
+        {"cache_version": "2"},
+    ),
+    "endpoint": Cause(
+        openai(),
+        openai(endpoint="http://localhost:8080/v1"),
+        ['endpoint: absent -> "http://localhost:8080/v1"'],
+        [ENDPOINT],
+    ),
+    "sample": Cause(anthropic(sample=0), anthropic(sample=1), ["sample: 0 -> 1"], [SAMPLE]),
+    "None in a tool": Cause(
+        openai(tool_specs=[function("search")]),
+        openai(tool_specs=[{**function("search"), "strict": None}]),
+        ["tool_specs[0].strict: absent -> null"],
+        [NONE],
+    ),
+    "number as text": Cause(
+        gemini({"text": "Hi"}, parameters={"candidate_count": 1}),
+        gemini({"text": "Hi"}, parameters={"candidate_count": "1"}),
+        ['parameters.candidate_count: 1 -> "1"'],
+        [KIND],
+    ),
+    "another kind of answer": Cause(
+        openai(),
+        openai(operation="json", output_schema={"type": "object"}),
+        ['operation: "text" -> "json"', 'output_schema: absent -> {"type":"object"}'],
+        [OPERATION],
+    ),
+    "longer conversation": Cause(
+        bedrock({"text": LONG}),
+        replace(
+            bedrock({"text": LONG}),
+            messages=[
+                {"role": "user", "content": [{"text": LONG}]},
+                {"role": "assistant", "content": [{"text": "Shelf 4."}]},
+                {"role": "user", "content": [{"text": "Thanks."}]},
+            ],
+        ),
+        [
+            'messages[1]: absent -> {"role":"assistant","content":"Shelf 4."}',
+            'messages[2]: absent -> {"role":"user","content":"Thanks."}',
+        ],
+        [],
+    ),
+}
