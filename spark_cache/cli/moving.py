@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spark_cache.rotation import Conversion
     from spark_cache.stores import FileStore
 
-__all__ = ["report", "required_ring", "with_progress"]
+__all__ = ["open_store", "report", "required_ring", "with_progress"]
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def required_ring(cache: CacheManager) -> KeyRing:
     return ring
 
 
-def _open_store(cache: CacheManager) -> FileStore:
+def open_store(cache: CacheManager) -> FileStore:
     """The files of a cache, without a cap: nothing is evicted because an entry stands there twice for a moment."""
     from spark_cache.directory import open_directory  # noqa: PLC0415 - see open_cache
     from spark_cache.events import StructlogSink  # noqa: PLC0415 - the same
@@ -59,7 +59,7 @@ def with_progress(
     description: str, cache: CacheManager, work: Callable[[FileStore, Callable[[], None]], T]
 ) -> T:
     """Do something to every entry of a cache, and show how far it has come."""
-    store = _open_store(cache)
+    store = open_store(cache)
     with progress(description, sum(1 for _ in store.scan())) as step:
         return work(store, step)
 
