@@ -4,9 +4,10 @@ A document (README.md, a page under docs/) is one test: its examples build on on
 their order, in one process and in a fresh folder. Its OpenAI calls reach a local stand-in.
 
 - ``python`` blocks are executed.
-- ``console`` blocks that run ``spark-cache`` are executed line by line, and the output is compared. There
-  ``…`` stands for any text within a line, and on a line of its own for any lines. A command shown without
-  output must succeed.
+- ``console`` blocks that run ``spark-cache`` or ``pytest`` are executed line by line, and the output is
+  compared. There ``…`` stands for any text within a line, and on a line of its own for any lines. A command
+  shown without output must succeed.
+- A ``literalinclude`` with a caption is written to the file that the caption names, as a reader would do.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
-from sybil import Sybil
+from sybil import Region, Sybil
 from sybil.example import SybilFailure
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
@@ -40,7 +41,8 @@ _DOCS = _ROOT / "docs"
 _OURS = ("SPARK_", "XDG_", "OPENAI_", "ANTHROPIC_", "AWS_", "GEMINI_", "GOOGLE_")
 _SHAPES_OUTPUT = {"ENVIRONMENT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
 _COMMAND_SECONDS = 60
-_RUNS_SPARK_CACHE = re.compile(r"(?:\w+=\S* )*spark-cache(?: |$)")
+_RUNS_OUR_CODE = re.compile(r"(?:\w+=\S* )*(?:spark-cache|pytest)(?: |$)")
+_SHOWN_FILE = re.compile(r"^```\{literalinclude\} (\S+)\n(?::\w+:.*\n)*?:caption: (\S+)$", re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
@@ -91,8 +93,7 @@ class _Examples(pytest.Item):
             clean_place(Path(home)),
             StandInProvider() as provider,
         ):
-            os.environ["OPENAI_BASE_URL"] = provider.base_url
-            os.environ["OPENAI_API_KEY"] = "stand-in"
+            os.environ.update(_reaching(provider.base_url))
             os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
             self.document.namespace["__name__"] = "__main__"
             for example in self.document.examples():
@@ -108,10 +109,27 @@ class _Examples(pytest.Item):
         return self.path, 0, f"examples of {self.path.relative_to(_ROOT)}"
 
 
+def _reaching(address: str) -> dict[str, str]:
+    """The variables by which every provider's SDK finds the stand-in."""
+    host = address.removesuffix("/v1")
+    return {
+        "OPENAI_BASE_URL": address,
+        "OPENAI_API_KEY": "stand-in",
+        "ANTHROPIC_BASE_URL": host,
+        "ANTHROPIC_API_KEY": "stand-in",
+        "GOOGLE_GEMINI_BASE_URL": host,
+        "GEMINI_API_KEY": "stand-in",
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": host,
+        "AWS_ACCESS_KEY_ID": "stand-in",
+        "AWS_SECRET_ACCESS_KEY": "stand-in",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
 def _run_console(example: Example) -> str | None:
     """Execute a console block; say what differs, or nothing."""
     steps = _steps(example.parsed)
-    if not any(_RUNS_SPARK_CACHE.match(command) for command, _ in steps):
+    if not any(_RUNS_OUR_CODE.match(command) for command, _ in steps):
         return None
     for command, expected in steps:
         done = subprocess.run(  # noqa: S602 - a console block is what a reader would type into a shell
@@ -129,6 +147,18 @@ def _run_console(example: Example) -> str | None:
             difference = difflib.ndiff(expected, done.stdout.splitlines())
             return "\n".join([f"$ {command}", *difference])
     return None
+
+
+def _shown_files(document: Document) -> Iterator[Region]:
+    """The files that a page shows whole."""
+    for match in _SHOWN_FILE.finditer(document.text):
+        yield Region(match.start(), match.end(), match.groups(), _write_shown_file)
+
+
+def _write_shown_file(example: Example) -> None:
+    source, place = example.parsed
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    Path(place).write_bytes((Path(example.path).parent / source).read_bytes())
 
 
 def _steps(block: str) -> list[tuple[str, list[str]]]:
@@ -154,6 +184,11 @@ def matches(expected: list[str], output: str) -> bool:
 
 
 _SYBIL = Sybil(
-    parsers=[PythonCodeBlockParser(), CodeBlockParser("console", _run_console), SkipParser()],
+    parsers=[
+        PythonCodeBlockParser(),
+        CodeBlockParser("console", _run_console),
+        _shown_files,
+        SkipParser(),
+    ],
     patterns=["*.md"],
 )

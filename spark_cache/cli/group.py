@@ -17,15 +17,21 @@ _COMMANDS = {
     "config": "spark_cache.cli.config",
     "decrypt": "spark_cache.cli.crypt",
     "demo": "spark_cache.cli.demo",
+    "diff": "spark_cache.cli.archive",
     "doctor": "spark_cache.cli.doctor",
     "encrypt": "spark_cache.cli.crypt",
+    "export": "spark_cache.cli.archive",
+    "import": "spark_cache.cli.archive",
     "keys": "spark_cache.cli.keys",
     "ls": "spark_cache.cli.inspect",
     "profile": "spark_cache.cli.profile",
     "rm": "spark_cache.cli.manage",
+    "savings": "spark_cache.cli.savings",
     "show": "spark_cache.cli.show",
     "stats": "spark_cache.cli.inspect",
+    "why": "spark_cache.cli.why",
     "verify": "spark_cache.cli.verify",
+    "warm": "spark_cache.cli.warm",
 }
 """The module that defines each command, as ``NAME_command``."""
 

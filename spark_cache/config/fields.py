@@ -273,6 +273,27 @@ _SPECS = (
         "Whether the .gitignore that the cache writes lets its entries be committed.",
         (True,),
     ),
+    FieldSpec(
+        "recordings_expire",
+        "boolean",
+        values.boolean,
+        "Whether entries that may be committed grow old; else they answer until they are recorded anew.",
+        (True,),
+    ),
+    FieldSpec(
+        "redact",
+        "patterns",
+        values.patterns,
+        "Regular expressions of secrets beside the well-known ones; a group called secret is the part to hide.",
+        (["KD-[0-9]{6}"],),
+    ),
+    FieldSpec(
+        "redact_emails",
+        "boolean",
+        values.boolean,
+        "Whether e-mail addresses count as secrets.",
+        (True,),
+    ),
 )
 
 FIELDS = {spec.name: spec for spec in _SPECS}

@@ -76,7 +76,7 @@ def reload_config(config: CacheConfig) -> CacheConfig:
     """Load a configuration again as it was loaded, and change it again as it was changed.
 
     Args:
-        config: What :func:`load_config` returned, or ``with_`` made of it; any other comes back as it is.
+        config: What :func:`spark_cache.load_config` returned, or ``with_`` made of it; any other comes back as it is.
 
     Raises:
         ConfigError: What the layers say now cannot be used.
@@ -90,7 +90,7 @@ def reload_config(config: CacheConfig) -> CacheConfig:
 
 @final
 class use_profile:  # noqa: N801 - it is called like a function
-    """Let :func:`load_config` take this profile within a ``with`` block, or a decorated function or coroutine.
+    """Let :func:`spark_cache.load_config` take this profile within a ``with`` block, or a decorated function or coroutine.
 
     It wins over ``SPARK_PROFILE`` and ``ENVIRONMENT``, not over an explicit ``load_config(profile=…)``. It holds
     in this thread or task, and in the tasks started from it.

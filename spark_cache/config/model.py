@@ -75,6 +75,9 @@ class CacheConfig(BaseModel):
         log_format: The form of the log lines.
         allow_plaintext: Whether entries may be stored in plain text without a warning.
         commit_entries: Whether the ``.gitignore`` that the cache writes lets its entries be committed.
+        recordings_expire: Whether entries that may be committed grow old.
+        redact: Regular expressions of secrets beside the well-known ones.
+        redact_emails: Whether e-mail addresses count as secrets.
         rules: What holds for the models that match, first things first.
 
     Raises:
@@ -105,6 +108,9 @@ class CacheConfig(BaseModel):
     log_format: Literal["console", "json"] = "console"
     allow_plaintext: bool = True
     commit_entries: bool = False
+    recordings_expire: bool = False
+    redact: tuple[str, ...] = ()
+    redact_emails: bool = False
     rules: tuple[Rule, ...] = ()
 
     _file_keys: tuple[str, ...] = PrivateAttr(default=())

@@ -65,4 +65,7 @@ def policy_of(config: CacheConfig, provider: str, model_id: str) -> Policy:
             elif name not in decided:
                 values[name] = value
                 decided.add(name)
+    if config.commit_entries and not config.recordings_expire and values["ttl_seconds"] != 0:
+        # What is in version control has been read by somebody, and changes when somebody changes it.
+        values["ttl_seconds"] = None
     return Policy(**values, sensitive=sensitive)

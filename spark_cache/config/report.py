@@ -52,6 +52,8 @@ def formatted(name: str, value: Any) -> str:
         return key_ids(value) or _UNSET
     if spec.kind in _FORMATS:
         return _FORMATS[spec.kind](value)
+    if spec.kind == "patterns":
+        return ", ".join(map(values.without_keys, value)) or "none"
     if isinstance(value, bool):
         return str(value).lower()
     return _UNSET if value is None else values.without_keys(str(value))
@@ -120,6 +122,8 @@ def json_value(name: str, value: Any) -> Any:
         return value
     if FIELDS[name].is_secret:
         return (key_ids(value) or "").removeprefix("key id ").split(", key id ") if value else []
+    if FIELDS[name].kind == "patterns":
+        return [values.without_keys(pattern) for pattern in value]
     return (
         value if value is None or isinstance(value, bool | int | float) else values.without_keys(str(value))
     )

@@ -40,6 +40,7 @@ _FORMS: dict[str, dict[str, Any]] = {
     },
     "path": {"type": "string", "minLength": 1},
     "text": {"anyOf": [_TEXT, {"type": "integer"}]},
+    "patterns": {"type": "array", "items": {"type": "string", "minLength": 1, "format": "regex"}},
     "modes": {"type": "array", "items": {"enum": [str(mode) for mode in Mode]}},
 }
 

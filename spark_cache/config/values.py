@@ -28,6 +28,7 @@ __all__ = [
     "home",
     "lifetime",
     "path",
+    "patterns",
     "shown",
     "size",
     "text",
@@ -146,6 +147,19 @@ def words(raw: object) -> tuple[str, ...]:
             f"{shown(raw)} is not a list of words: write words with commas between them, or an array of text"
         )
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def patterns(raw: object) -> tuple[str, ...]:
+    """Regular expressions: an array, or one as text."""
+    parts = (raw,) if isinstance(raw, str) else raw
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) and part for part in parts):
+        raise ValueError(f"{shown(raw)} is not a list of patterns: write an array of text")
+    for part in parts:
+        try:
+            re.compile(part)
+        except re.error as error:
+            raise ValueError(f"{shown(part)} is not a regular expression of Python: {error}") from None
+    return tuple(parts)
 
 
 def text(raw: object) -> str | None:

@@ -27,7 +27,7 @@ RULE_KEYS = (
 CACHE_KEYS = (
     "allow_plaintext, cache_dir, cache_version, cleanup_interval_seconds, commit_entries, enabled, encryption, "
     "encryption_key_file, endpoint, fsync, lock_timeout_seconds, log_format, log_level, max_cache_size_mb, "
-    "max_size, mode, namespace, store, store_requests, store_truncated, ttl, ttl_seconds"
+    "max_size, mode, namespace, recordings_expire, redact, redact_emails, store, store_requests, store_truncated, ttl, ttl_seconds"
 )
 
 Case = tuple[str, "Callable[[World], object]", str]

@@ -39,6 +39,9 @@ SAMPLES = {
     "log_format": (("json", "console"), ("json", "console")),
     "allow_plaintext": (("true", "false"), (True, False)),
     "commit_entries": (("true", "false"), (True, False)),
+    "recordings_expire": (("true", "false"), (True, False)),
+    "redact": (("KD-[0-9]{6}", "case .*"), (("KD-[0-9]{6}",), ("case .*",))),
+    "redact_emails": (("true", "false"), (True, False)),
 }
 """For every field two values as people write them, and what they mean."""
 

@@ -129,3 +129,24 @@ def test_the_home_of_nobody_is_refused() -> None:
     """A path that begins with an unknown user's name is no path."""
     with pytest.raises(ValueError, match=r"^'~no-such-user/x' names the home of a user that there is not$"):
         values.expand_path("~no-such-user/x", {}, Path.cwd)
+
+
+def test_patterns_are_a_list_or_one() -> None:
+    """Regular expressions come as an array, or one as text, in which a comma is part of it."""
+    assert values.patterns(["a+", "b"]) == ("a+", "b")
+    assert values.patterns("a{1,2}") == ("a{1,2}",)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (["(", "b"], "'\\(' is not a regular expression of Python: missing \\)"),
+        ([3], "\\[3\\] is not a list of patterns: write an array of text"),
+        ([""], "is not a list of patterns"),
+        (True, "true is not a list of patterns"),
+    ],
+)
+def test_what_is_no_pattern_is_refused(written: object, message: str) -> None:
+    """A pattern that cannot be compiled is an error of the configuration."""
+    with pytest.raises(ValueError, match=message):
+        values.patterns(written)

@@ -74,6 +74,11 @@ def test_a_directory_of_another_user_is_not_used(cache_dir, sink, monkeypatch):
     ]
 
 
+_REACHED_BY_OTHERS = (
+    "a symbolic link on its path is another user's, or leads into a place that everybody may write to"
+)
+
+
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_link_into_everybodys_place_is_not_used(tmp_path, sink, exists):
     """A cache directory that is a link to where anybody may make files is neither read nor written, and the warning says why."""
@@ -91,7 +96,33 @@ def test_a_link_into_everybodys_place_is_not_used(tmp_path, sink, exists):
     assert not cache.set(key, "openai", "gpt-4o", {}, answer("two"))
     assert target.exists() == exists
     told = {event.error for event in sink.events if event.name == "cache.error"}
-    assert told == {"the directory is a symbolic link into a place that everybody may write to"}
+    assert told == {_REACHED_BY_OTHERS}
+
+
+def test_a_link_above_the_directory_counts_too(tmp_path, sink):
+    """It makes no difference whether the directory is the link or lies below one."""
+    public = tmp_path / "public"
+    public.mkdir()
+    public.chmod(0o1777)
+    (public / "home").mkdir()
+    (tmp_path / "link").symlink_to(public / "home")
+    cache = manager_of(tmp_path / "link" / "deep" / "cache", NEW, sink=sink)
+    assert not cache.set(ask(cache, "one"), "openai", "gpt-4o", {}, answer("one"))
+    assert not list((public / "home").iterdir())
+    assert {event.error for event in sink.events if event.name == "cache.error"} == {_REACHED_BY_OTHERS}
+
+
+def test_a_link_of_another_user_is_not_followed(tmp_path, sink, monkeypatch):
+    """Whoever made the link may lead it elsewhere, into other directories of this user."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "cache")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    if os.getuid() == 0:
+        os.lchown(tmp_path / "link", 12345, -1)
+        monkeypatch.setattr(os, "geteuid", os.getuid)
+    cache = manager_of(tmp_path / "link", NEW, sink=sink)
+    assert not cache.set(ask(cache, "one"), "openai", "gpt-4o", {}, answer("one"))
+    assert {event.error for event in sink.events if event.name == "cache.error"} == {_REACHED_BY_OTHERS}
 
 
 def test_a_link_to_a_place_of_ones_own_is_used(tmp_path):

@@ -76,6 +76,18 @@ def test_a_public_name_is_in_the_reference(name):
     assert re.search(rf"^\.\. auto\w+:: {name}$", reference.read_text(encoding="utf-8"), re.MULTILINE)
 
 
+@pytest.mark.parametrize("room", ["agents", "config", "errors", "models", "testing", "types"])
+def test_the_names_of_a_public_room_are_in_the_reference(room):
+    """What a program may import from one of these rooms is documented too."""
+    reference = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+
+    documented = {
+        name.rpartition(".")[2] for name in re.findall(r"^\.\. auto\w+:: (\S+)$", reference, re.MULTILINE)
+    }
+
+    assert set(import_module(f"spark_cache.{room}").__all__) <= documented
+
+
 def test_type_checkers_see_the_names_that_programs_see():
     """The imports for type checkers and the table for programs name the same homes."""
     tree = ast.parse(Path(spark_cache.__file__).read_text(encoding="utf-8"))

@@ -20,6 +20,8 @@ _CALLS = 20_000
 _CANCELLED = 0.3
 _FAILING = 0.1
 _KEYS = 400
+_USED_TO_IT = 2000
+"""After as many calls, everything that a program keeps open is open."""
 
 
 class _FailedError(Exception):
@@ -57,11 +59,10 @@ class _Parrot(Model):
 
 async def test_cancelled_calls_harm_nobody(tmp_path):
     """Of 20,000 calls 30 % are cancelled at random: the others get the right answer or the provider's error, and nothing is left."""
+    idle = threading.active_count()
     chance = random.Random(11)
     config = CacheConfig(enabled=True, cache_dir=tmp_path / "cache", max_cache_size_mb=None)
     model = _Parrot(chance, cache_config=config)
-    await model.get_text([{"role": "user", "content": "first"}])
-    before = _open_files(), threading.active_count(), len(asyncio.all_tasks())
     ends: Counter[str] = Counter()
 
     async def call(number: int) -> None:
@@ -87,22 +88,30 @@ async def test_cancelled_calls_harm_nobody(tmp_path):
 
     async with asyncio.timeout(100):
         for begin in range(0, _CALLS, 500):
+            if begin == _USED_TO_IT:
+                before = await _settled(model, idle)
             await asyncio.gather(*(call(number) for number in range(begin, begin + 500)))
-        while model.under_way:  # noqa: ASYNC110 - a call whose last waiter left ends at its next step
-            await asyncio.sleep(0.001)
     assert ends.total() == _CALLS
     assert ends.keys() == {"answered", "failed", "cancelled"}
     directory = model.cache._entries.directory
     assert directory.leases is not None
     assert not directory.leases._held
     assert not directory.flights._flights
-    async with asyncio.timeout(10):
-        # The figures are written once more by a timer that ends with it.
-        while (_open_files(), threading.active_count(), len(asyncio.all_tasks())) != before:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    assert await _settled(model, idle) == before
     for number in range(_KEYS):
         again = await model.get_text([{"role": "user", "content": f"question {number}"}], cache="read-only")
         assert again.content == f"question {number}"
+
+
+async def _settled(model: _Parrot, idle: int) -> tuple[int, int, int]:
+    """Open files, threads and tasks, once everything that was under way has ended."""
+    while model.under_way:  # noqa: ASYNC110 - a call whose last waiter left ends at its next step
+        await asyncio.sleep(0.001)
+    model.cache.flush()
+    async with asyncio.timeout(10):
+        while threading.active_count() > idle:  # noqa: ASYNC110 - what is written later is written by a timer
+            await asyncio.sleep(0.01)
+    return _open_files(), threading.active_count(), len(asyncio.all_tasks())
 
 
 def _open_files() -> int:

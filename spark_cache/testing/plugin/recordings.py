@@ -1,0 +1,66 @@
+"""The files of recordings: what those that answered spared, and which no test read."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.events.figures import Line, Sums, consumed
+from spark_cache.savings import savings
+from spark_cache.stores.names import folder_name, is_entry_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spark_cache.testing.plugin.tally import Recording, Tally
+
+__all__ = ["savings_of", "unread"]
+
+
+def savings_of(hits: Mapping[Recording, int]) -> Mapping[str, Any]:
+    """What recordings spared by answering, by what they say of the call that was recorded.
+
+    Returns:
+        ``seconds_saved``; ``dollars_saved``, None where no price is known; and ``unpriced``, for how many hits none is.
+    """
+    lines: dict[Line, Sums] = {}
+    today = datetime.now(UTC).date().isoformat()
+    for recording, times in hits.items():
+        document = _document(recording)
+        usage, seconds = document.get("usage"), document.get("latency_seconds")
+        size, sums = consumed(usage if isinstance(usage, dict) else {})
+        sums.seconds = float(seconds) if isinstance(seconds, int | float) else 0.0
+        line = Line(today, "", recording.provider, recording.model, "hit", "", size)
+        for _ in range(times):
+            lines.setdefault(line, Sums()).add(sums)
+    total: Mapping[str, Any] = savings(lines, by="model", since=None)["total"]
+    return total
+
+
+def unread(folder: Path, tally: Tally) -> list[Path]:
+    """The recordings of a folder that were neither read nor written, sorted."""
+    used = {
+        (folder_name(recording.provider), folder_name(recording.model), recording.key)
+        for recording in (*tally.hits, *tally.stored)
+        if recording.folder == str(folder)
+    }
+    return [
+        path
+        for path in sorted(folder.glob("[!.]*/*/*.json"))
+        if is_entry_name(path.stem) and (*path.parts[-3:-1], path.stem[:12]) not in used
+    ]
+
+
+def _document(recording: Recording) -> dict[str, Any]:
+    """What the file of a recording says; nothing where it is gone. Of an encrypted one that is not what it spared."""
+    place = Path(recording.folder, folder_name(recording.provider), folder_name(recording.model))
+    for path in place.glob(f"{recording.key}*.json"):
+        try:
+            document = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(document, dict):
+            return document
+    return {}

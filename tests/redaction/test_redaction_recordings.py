@@ -1,0 +1,229 @@
+"""No secret reaches a recording: requests are redacted, and answers that hold one are not recorded."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from cryptography.fernet import Fernet
+from redaction_corpus import harmless, secrets
+
+from spark_cache import CacheConfig, CacheManager, OpenAIModel
+from spark_cache.testing import StandInProvider
+
+KEY = "sk-proj-" + "a1B2c3D4e5" * 5
+QUESTION = [{"role": "user", "content": "Hello?"}]
+ANSWER = {"content": "Hello!", "stop_reason": "end_turn", "usage": None}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "recordings"
+
+
+def manager_of(folder, **values):
+    values = {"commit_entries": True, "store_requests": True, **values}
+    return CacheManager(CacheConfig(enabled=True, cache_dir=folder, **values))
+
+
+def on_disk(folder):
+    """All that is in files below a folder."""
+    return b"\n".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def only_entry(folder):
+    (path,) = folder.glob("[!.]*/*/*.json")
+    return json.loads(path.read_text())
+
+
+@pytest.fixture
+def provider():
+    """A provider that answers with what stands behind ``say`` in the question."""
+
+    def answer(body):
+        said = body["messages"][-1]["content"].partition("say ")[2]
+        if body.get("tools"):
+            call = {
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "note", "arguments": json.dumps({"text": said})},
+            }
+            return {"content": None, "tool_calls": [call]}
+        return said or "Hello!"
+
+    with StandInProvider(answer=answer) as running:
+        yield running
+
+
+@pytest.fixture
+async def model(folder, provider):
+    config = CacheConfig(enabled=True, cache_dir=folder, commit_entries=True, store_requests=True)
+    args = {"base_url": provider.base_url, "api_key": "stand-in-key-0"}
+    async with OpenAIModel("gpt-4o", cache_config=config, client_args=args) as model:
+        yield model
+
+
+TOOL = {"name": "note", "description": "Take a note.", "parameters": {"type": "object", "properties": {}}}
+
+
+async def test_no_secret_of_the_corpus_is_on_disk(model, folder, provider):
+    """Two hundred secrets, in messages, prompts, headers, tool arguments and answers: none is stored."""
+    made = secrets()
+    for number, (_, text, _) in enumerate(made):
+        match number % 5:
+            case 0:
+                await model.get_text([{"role": "user", "content": f"Is {text} mine?"}])
+            case 1:
+                await model.get_text(QUESTION, f"Use {text} to log in.")
+            case 2:
+                header = text.replace("\n", "")
+                await model.get_text(QUESTION, extra_headers={"x-tenant": header, "x-session-token": header})
+            case 3:
+                call = {"name": "login", "arguments": json.dumps({"with": text})}
+                turn = {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"id": f"call_{number}", "type": "function", "function": call}],
+                }
+                result = {"role": "tool", "tool_call_id": f"call_{number}", "content": f"tried {text}"}
+                await model.get_text([*QUESTION, turn, result])
+            case _:
+                tools = [TOOL] if number % 2 else None
+                question = [{"role": "user", "content": f"Number {number}, say {text}"}]
+                await model.get_text(question, tool_specs=tools)
+    await model.aclose()
+
+    text = on_disk(folder).decode(errors="replace")
+
+    assert provider.calls == len(made)
+    assert len(list(folder.glob("[!.]*/*/*.json"))) == len(made) * 4 // 5
+    assert [kind for kind, _, core in made if core in text or json.dumps(core)[1:-1] in text] == []
+
+
+async def test_harmless_texts_are_stored_as_they_are(model, folder):
+    """Two hundred harmless texts, asked and answered: all are recorded, and read as they were."""
+    made = harmless()
+    for text in made:
+        await model.get_text([{"role": "user", "content": f"Please say {text}"}])
+
+    entries = [json.loads(path.read_text()) for path in folder.glob("[!.]*/*/*.json")]
+
+    assert sorted(entry["content"] for entry in entries) == sorted(made)
+    assert sorted(entry["request"]["messages"][0]["content"] for entry in entries) == sorted(
+        f"Please say {text}" for text in made
+    )
+
+
+async def test_a_redacted_request_is_found_by_its_own_key(model, provider):
+    """The key is that of the request as it was asked."""
+    question = [{"role": "user", "content": f"Is {KEY} mine?"}]
+
+    first, second = await model.get_text(question), await model.get_text(question)
+
+    assert (first.cached, second.cached, provider.calls) == (False, True, 1)
+
+
+async def test_an_answer_that_holds_a_secret_is_not_recorded(model, folder, caplog, provider):
+    """It is given to the caller as it is, and the warning names its place and kind alone."""
+    caplog.set_level(logging.INFO, logger="spark_cache")
+
+    response = await model.get_text([{"role": "user", "content": f"say {KEY}"}])
+
+    assert response.content == KEY
+    assert list(folder.glob("[!.]*/*/*.json")) == []
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert 'error="it holds a secret: content (OpenAI API key)"' in warning
+    assert KEY not in caplog.text
+
+
+def test_a_secret_deep_in_an_answer_is_named_by_its_path(folder, caplog):
+    """The warning leads to a secret wherever it is, by the names of the answer."""
+    response = {
+        **ANSWER,
+        "tool_calls": [{"id": "1", "name": "login", "arguments": '{"password": "hunter2"}'}],
+    }
+
+    assert not manager_of(folder).set("abc", "openai", "gpt-4o", None, response)
+
+    assert "tool_calls[0].arguments.password" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_answers_elsewhere_are_stored_as_they_are(folder):
+    """A directory that is not for version control keeps every answer."""
+    response = {**ANSWER, "content": KEY}
+    manager = manager_of(folder, commit_entries=False)
+
+    assert manager.set("abc", "openai", "gpt-4o", None, response)
+    assert manager.get("abc") == response
+
+
+def test_an_encrypted_answer_is_stored_as_it_is(folder):
+    """Who has the key may read it, and nobody else can."""
+    response = {**ANSWER, "content": KEY}
+    key = Fernet.generate_key().decode()
+    manager = manager_of(folder, encryption="all", encryption_keys=key)
+
+    assert manager.set("abc", "openai", "gpt-4o", None, response)
+    assert manager.get("abc") == response
+    assert KEY.encode() not in on_disk(folder)
+
+
+def test_an_equal_encrypted_answer_leaves_the_file_alone(folder):
+    """Encryption gives other bytes each time, but not to an answer that is there already."""
+    key = Fernet.generate_key().decode()
+    manager = manager_of(folder, encryption="all", encryption_keys=key)
+    manager.set("abc", "openai", "gpt-4o", None, ANSWER)
+    (path,) = folder.glob("[!.]*/*/*.json")
+    before = path.read_bytes()
+
+    manager.set("abc", "openai", "gpt-4o", None, ANSWER)
+
+    assert path.read_bytes() == before
+
+
+def test_patterns_of_the_profile_hold_for_requests_and_answers(folder):
+    """What the project calls a secret is hidden in requests, and keeps answers from being recorded."""
+    manager = manager_of(folder, redact=[r"KD-\d{6}"])
+
+    assert manager.set("abc", "openai", "gpt-4o", {"q": "Who is KD-123456?"}, ANSWER)
+    assert not manager.set("abd", "openai", "gpt-4o", None, {**ANSWER, "content": "KD-123456 is Ada."})
+    assert b"KD-123456" not in on_disk(folder)
+
+
+def test_addresses_are_kept_unless_they_count_as_secrets(tmp_path):
+    """E-mail addresses are hidden where the profile says so."""
+    for name, hidden in (("kept", False), ("hidden", True)):
+        manager = manager_of(tmp_path / name, redact_emails=hidden)
+        manager.set("abc", "openai", "gpt-4o", {"q": "Write to ada@lovelace.example"}, ANSWER)
+
+        assert (b"ada@lovelace.example" in on_disk(tmp_path / name)) is not hidden
+
+
+def test_the_digest_of_a_redacted_part_is_not_stored(folder):
+    """Who knows all but a short secret shall not confirm a guess of it by the digest of its part."""
+    manager = manager_of(folder)
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION, "The password is: 'hunter2x'", seed=1)
+    request = {
+        "messages": QUESTION,
+        "system_prompt": "password: 'hunter2x'",
+        "parameters": {"seed": 1},
+    }
+
+    manager.set(key, "openai", "gpt-4o", request, ANSWER)
+
+    digests = only_entry(folder)["digests"]
+    assert "system_prompt" not in digests
+    assert {"messages", "parameters", "model_id"} <= digests.keys()
+
+
+def test_a_request_of_another_form_keeps_no_digest(folder):
+    """Where the parts of a redacted request have names of their own, no digest is stored."""
+    manager = manager_of(folder)
+    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
+
+    manager.set(key, "openai", "gpt-4o", f"Hello with {KEY}", ANSWER)
+
+    assert only_entry(folder)["digests"] == {}
+    assert only_entry(folder)["request"] == "Hello with [redacted: OpenAI API key]"
