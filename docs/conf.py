@@ -20,12 +20,18 @@ nitpicky = True
 # Names of the standard library, of pydantic and of the SDKs lead nowhere, so that the build needs no network. The
 # others are imported for type checkers alone, and so appear without their module.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections|contextlib|datetime|enum|logging|openai|os|pathlib|pydantic|types|typing)\..*"),
-    (r"py:.*", r"(Answer|Any|AsyncOpenAI|Iterable|Iterator|Path|PathLike|Sequence|TracebackType)"),
-    (r"py:.*", r"(Callable|Literal|Mapping)\b.*"),
     (
         r"py:.*",
-        r"(CacheEntry|CostStats|Difference|EntryMeta|Kind|Origin|Policy|Request|Rule|Sink|ToolCall|Usage)",
+        r"(boto3|collections|contextlib|datetime|enum|logging|openai|os|pathlib|pydantic|types|typing)\..*",
+    ),
+    (
+        r"py:.*",
+        r"(Answer|Any|Asked|AsyncAnthropic|AsyncOpenAI|Client|Iterable|Iterator|Path|PathLike|Sequence|T|TracebackType|date|timedelta)",
+    ),
+    (r"py:.*", r"(Callable|Literal|Mapping|Sequence)\b.*"),
+    (
+        r"py:.*",
+        r"(CacheEntry|CostStats|Difference|EntryMeta|Kind|Miss|Origin|Policy|Request|Rule|Sink|Tool|ToolCall|Usage)",
     ),
     (r"py:.*", r"spark_cache\.(agents|config|entries)\.\w+\.\w+"),
 ]
