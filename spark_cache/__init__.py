@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spark_cache.errors import (
         CacheMissError,
         ConfigError,
+        InvalidAnswerError,
         SparkCacheError,
         StoreError,
         UncacheableRequestError,
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
     )
     from spark_cache.events import configure_logging
     from spark_cache.manager import CacheManager
-    from spark_cache.models import Model, ModelResponse, OpenAIModel
+    from spark_cache.models import (
+        AnthropicModel,
+        BedrockModel,
+        GeminiModel,
+        JsonResponse,
+        Model,
+        ModelResponse,
+        OpenAIModel,
+        StreamEvent,
+    )
     from spark_cache.types import CacheKey, MissReason, Mode
 
 __version__ = "0.1.0"
@@ -32,11 +42,16 @@ __version__ = "0.1.0"
 _HOMES = {
     "Agent": "spark_cache.agents",
     "AgentConfig": "spark_cache.agents",
+    "AnthropicModel": "spark_cache.models",
+    "BedrockModel": "spark_cache.models",
     "CacheConfig": "spark_cache.config",
     "CacheKey": "spark_cache.types",
     "CacheManager": "spark_cache.manager",
     "CacheMissError": "spark_cache.errors",
     "ConfigError": "spark_cache.errors",
+    "GeminiModel": "spark_cache.models",
+    "InvalidAnswerError": "spark_cache.errors",
+    "JsonResponse": "spark_cache.models",
     "MissReason": "spark_cache.types",
     "Mode": "spark_cache.types",
     "Model": "spark_cache.models",
@@ -44,6 +59,7 @@ _HOMES = {
     "OpenAIModel": "spark_cache.models",
     "SparkCacheError": "spark_cache.errors",
     "StoreError": "spark_cache.errors",
+    "StreamEvent": "spark_cache.models",
     "UncacheableRequestError": "spark_cache.errors",
     "UncacheableResponseError": "spark_cache.errors",
     "configure_logging": "spark_cache.events",
@@ -53,11 +69,16 @@ _HOMES = {
 __all__ = [
     "Agent",
     "AgentConfig",
+    "AnthropicModel",
+    "BedrockModel",
     "CacheConfig",
     "CacheKey",
     "CacheManager",
     "CacheMissError",
     "ConfigError",
+    "GeminiModel",
+    "InvalidAnswerError",
+    "JsonResponse",
     "MissReason",
     "Mode",
     "Model",
@@ -65,6 +86,7 @@ __all__ = [
     "OpenAIModel",
     "SparkCacheError",
     "StoreError",
+    "StreamEvent",
     "UncacheableRequestError",
     "UncacheableResponseError",
     "__version__",
