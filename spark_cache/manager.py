@@ -219,7 +219,7 @@ class CacheManager:
             response: The answer that it got, as it is stored.
         """
         if plan.key is not None:
-            self._place(plan).count_shared(plan.key, plan.mode, response)
+            self._place(plan).observer.count_shared(plan.key, plan.mode, response)
 
     def store(
         self, plan: Plan, request: Mapping[str, Any], response: dict[str, Any], operation: str = "text"
@@ -245,7 +245,7 @@ class CacheManager:
 
     def note_bypass(self, plan: Plan, request: Request, reason: str) -> None:
         """Log that a call went past the cache, or that its answer was not stored."""
-        self._entries.emit(
+        self._entries.observer.emit(
             CacheBypass,
             provider=request.provider,
             model=request.model_id,
@@ -701,7 +701,7 @@ class CacheManager:
                     found, about = judged, (*names, name, policy.mode)
         if not asked:
             return Miss(MissReason.BYPASSED)
-        self._entries.count(found, *about, None, started)
+        self._entries.observer.count(found, *about, None, started)
         return found
 
 
