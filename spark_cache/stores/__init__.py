@@ -1,15 +1,19 @@
 """Stores: where the bytes of entries are kept."""
 
 from spark_cache.stores.base import Address, FolderTotals, Store, Stored, added_up, address
+from spark_cache.stores.books import JOURNAL_FILE
 from spark_cache.stores.disk import failure
 from spark_cache.stores.eviction import block_size
 from spark_cache.stores.file import FileStore
 from spark_cache.stores.ground import ORPHAN_AGE
+from spark_cache.stores.index_file import INDEX_FILE
 from spark_cache.stores.memory import MemoryStore
 from spark_cache.stores.names import HIDDEN, SCRATCH, entry_name, folder_name
 
 __all__ = [
     "HIDDEN",
+    "INDEX_FILE",
+    "JOURNAL_FILE",
     "ORPHAN_AGE",
     "SCRATCH",
     "Address",

@@ -98,17 +98,28 @@ class Accounts:
             if after == 0:
                 self._close(folder)
 
-    def post_removed(self, folder: tuple[str, str], sizes: list[int], *, before: int, after: int) -> None:
+    def post_removed(
+        self,
+        folder: tuple[str, str],
+        *,
+        entries: int,
+        size_bytes: int,
+        occupied_bytes: int,
+        before: int,
+        after: int,
+    ) -> None:
         """Subtract entries that were removed by what is filed.
 
         Args:
             folder: Their folder.
-            sizes: Their lengths.
-            before: The folder's time before they were, in nanoseconds.
+            entries: How many there were.
+            size_bytes: Their lengths.
+            occupied_bytes: The same in blocks.
+            before: The folder's time before they were removed, in nanoseconds.
             after: The same after it; 0 when there is no folder any more.
         """
         account = self._account(folder, before)
-        account.grow(-len(sizes), -sum(sizes), -sum(map(block_size, sizes)))
+        account.grow(-entries, -size_bytes, -occupied_bytes)
         account.seen = after
         if after == 0:
             self._close(folder)

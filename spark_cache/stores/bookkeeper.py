@@ -1,6 +1,6 @@
-"""Keeping a file store within its cap and free of expired entries by its books, a slice with every write.
+"""Whoever changes, counts or cleans up a file store does it through its bookkeeper.
 
-Costs the same for a thousand entries and for a million. A fault of the books is nobody else's: each verb then says that it did nothing.
+A fault of the books is nobody else's: each verb then says that it did nothing.
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ import sqlite3
 import weakref
 from contextlib import suppress
 from functools import partial
-from threading import Lock
-from time import monotonic, perf_counter, sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 
-from spark_cache.stores.base import Address
 from spark_cache.stores.books import Books
-from spark_cache.stores.eviction import block_size
 from spark_cache.stores.listing import look_through
-from spark_cache.stores.removal import evict, expire, remove_all
+from spark_cache.stores.passing import Passing
+from spark_cache.stores.removal import expire, remove_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from spark_cache.stores.accounts import Accounts
-    from spark_cache.stores.base import Stored
+    from spark_cache.stores.base import Address, Stored
     from spark_cache.stores.books import Change, Work
     from spark_cache.stores.journal import Noted
     from spark_cache.stores.removal import Removed
@@ -36,24 +34,14 @@ T = TypeVar("T")
 
 _FAULTS = (OSError, sqlite3.Error, ValueError)
 
-_FOLDED_AT_ONCE = 128
-"""How many records of the journal are folded at once: less than a millisecond."""
-
-_EVICTED_AT_ONCE = 32
-_EXPIRED_AT_ONCE = 128
-_CLEANED_AT_ONCE = 512
-
-_LISTING_TIME = 0.003
-"""How long one write looks through folders that somebody else changed, in seconds."""
-
-_LISTING_SHARE = 10
-"""Of how much time one part goes into looking through folders: somebody else may change them all the time."""
-
-_LOOK_AROUND = 1.0
-"""How often to look for folders that somebody else changed, in seconds."""
+_CLEANED_AT_ONCE = 1024
+"""How many entries are removed at once where somebody asked for it, in some ten milliseconds."""
 
 _OUT_FOR = 60.0
 """How long to do without books that the machine failed to keep, in seconds."""
+
+_OUT_WHILE_HELD = 10.0
+"""How long to do without books that somebody else holds and does not let go of, in seconds."""
 
 
 class Bookkeeper:
@@ -80,16 +68,12 @@ class Bookkeeper:
     ) -> None:
         self._root = root
         self._books = Books(root, hidden)
-        self._sweeps = sweeps
         self._clock = clock
         self._end_of = end_of
-        self._on_removed = on_removed
+        self._passing = Passing(
+            root, self._books, sweeps=sweeps, clock=clock, end_of=end_of, on_removed=on_removed
+        )
         self._out_until = 0.0
-        self._evicting = False
-        self._listing: Iterator[None] | None = None
-        self._list_after = 0.0
-        self._look_after = 0.0
-        self._tending = Lock()
         self._held = False
         weakref.finalize(self, self._books.close)
         itself = weakref.ref(self)
@@ -146,32 +130,11 @@ class Bookkeeper:
         self._tried(self._books.cancel)
 
     def tend(self, noted: Noted, size_bytes: int, cap_bytes: float | None, now: float) -> None:
-        """Do a slice of whatever is due after a write; a second writer meanwhile need not wait to do the same.
-
-        Args:
-            noted: What the journal said of the write.
-            size_bytes: The length of what was written.
-            cap_bytes: What the store may occupy; None is no bound.
-            now: The time in seconds since the epoch.
-        """
+        """Do a slice of the upkeep that is due after a write; arguments as for :meth:`Passing.tend`."""
         try:
-            sweep = self._sweeps is not None and self._sweeps.due(now)
-        except OSError as fault:
+            self._passing.tend(noted, size_bytes, cap_bytes, now)
+        except _FAULTS as fault:
             self._suffer(fault)
-            return
-        fold = noted.waiting >= _FOLDED_AT_ONCE
-        full = cap_bytes is not None and (self._evicting or noted.occupied > cap_bytes)
-        if not (fold or full or sweep or self._books.doubted or self._listing is not None):
-            return
-        if not self._tending.acquire(blocking=False):
-            return
-        removed: list[tuple[Removed, str]] = []
-        try:
-            cap = cap_bytes if full else None
-            self._tried(lambda: self._tend(removed, block_size(size_bytes), fold=fold, cap=cap, sweep=sweep))
-        finally:
-            self._tending.release()
-            self._report(removed)
 
     def accounts(self, *, write: bool) -> Accounts | None:
         """What the folders hold; None when there are no books.
@@ -197,6 +160,8 @@ class Bookkeeper:
         Raises:
             OSError: One could not be removed.
         """
+        if not self.working:
+            return 0, False
         self._tried(self._look_through_all)
         now, count = self._clock(), 0
 
@@ -231,80 +196,6 @@ class Bookkeeper:
             if error is not None:
                 raise error
         return count, True
-
-    # -- in passing -------------------------------------------------------------------------------
-
-    def _tend(
-        self,
-        removed: list[tuple[Removed, str]],
-        grown: int,
-        *,
-        fold: bool,
-        cap: float | None,
-        sweep: bool,
-    ) -> None:
-        if fold:
-            with self._books.open(around=self._is_time_to_look()):
-                pass
-        if self._books.doubted or self._listing is not None:
-            self._look_through_some()
-        if cap is not None:
-            self._evict(cap, grown, removed)
-        if sweep:
-            self._sweep(removed)
-
-    def _report(self, removed: list[tuple[Removed, str]]) -> None:
-        for gone, why in removed:
-            for folder, entries in gone.items():
-                for known in entries:
-                    self._on_removed(Address(*folder, known.name), known.size, why)
-
-    def _is_time_to_look(self) -> bool:
-        """Whether to look for folders that somebody else changed."""
-        now = monotonic()
-        if now < self._look_after:
-            return False
-        self._look_after = now + _LOOK_AROUND
-        return True
-
-    def _evict(self, cap: float, grown: int, removed: list[tuple[Removed, str]]) -> None:
-        with self._books.open(around=self._is_time_to_look()) as work:
-            occupied = work.accounts.occupied_bytes
-            if occupied <= cap and not self._evicting:
-                return
-            gone, error = evict(self._root, work, cap, entries=_EVICTED_AT_ONCE, grown=grown)
-        removed.append((gone, "evict"))
-        self._evicting = bool(gone) and error is None
-        if error is not None:
-            raise error
-
-    def _sweep(self, removed: list[tuple[Removed, str]]) -> None:
-        with self._books.open(around=self._is_time_to_look()) as work:
-            more, gone, error = expire(self._root, work, self._clock(), _EXPIRED_AT_ONCE, None, self._end_of)
-        removed.append((gone, "expire"))
-        if error is not None:
-            raise error
-        if not more and self._sweeps is not None:
-            self._sweeps.done()
-
-    def _look_through_some(self) -> None:
-        now = monotonic()
-        if self._listing is None:
-            if now < self._list_after:
-                return
-            folder = self._books.doubted[0]
-            self._listing = look_through(self._root, self._books, folder, at_once=False)
-        started = perf_counter()
-        try:
-            while next(self._listing, self) is not self:
-                if perf_counter() - started > _LISTING_TIME:
-                    return
-            self._listing = None
-        except BaseException:
-            self._listing = None
-            raise
-        finally:
-            self._list_after = now + (perf_counter() - started) * _LISTING_SHARE
 
     # -- at once ----------------------------------------------------------------------------------
 
@@ -347,8 +238,10 @@ class Bookkeeper:
 
     def _suffer(self, fault: Exception) -> None:
         """Do without the books for a while, where it was not a passing fault."""
-        # Held by somebody for too long; not begun; damaged, and begun anew by the next: all of these pass.
-        if not isinstance(fault, BlockingIOError | FileNotFoundError | ValueError):
+        if isinstance(fault, BlockingIOError):
+            self._out_until = monotonic() + _OUT_WHILE_HELD
+        # Not begun; damaged, and begun anew by the next: these pass at once.
+        elif not isinstance(fault, FileNotFoundError | ValueError):
             self._out_until = monotonic() + _OUT_FOR
 
     # -- at a fork --------------------------------------------------------------------------------
@@ -361,8 +254,7 @@ class Bookkeeper:
             self._books.lock.release()
 
     def _forget(self) -> None:
-        self._tending = Lock()
-        self._listing = None
+        self._passing.forget()
         self._books.forget()
 
 

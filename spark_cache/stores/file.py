@@ -230,6 +230,30 @@ class FileStore:
         doubted = [folder for folder, account in accounts.folders.items() if account.doubt]
         return known + [totals for folder in doubted for totals in added_up(self.scan(*folder))]
 
+    def compare_books(self) -> tuple[int, int] | None:
+        """Compare what is derived from the entries with the entries, and write nothing.
+
+        Returns:
+            How many models there are, and for how many the books are not right; None when no books could be read.
+
+        Raises:
+            StoreError: The entries could not be listed.
+        """
+        accounts = self._bookkeeper.accounts(write=False)
+        if accounts is None:
+            return None
+        there = {totals[:2]: totals[2:] for totals in added_up(self.scan())}
+        known = {
+            folder: (account.entries, account.size_bytes, account.occupied_bytes)
+            for folder, account in accounts.folders.items()
+            if account.entries or account.doubt
+        }
+        doubted = {folder for folder, account in accounts.folders.items() if account.doubt}
+        folders = there.keys() | known.keys()
+        return len(folders), sum(
+            folder in doubted or there.get(folder) != known.get(folder) for folder in folders
+        )
+
     def expire(self, provider_folder: str | None = None) -> int:
         """Remove every entry whose life is over, or those of a provider; how many there were.
 

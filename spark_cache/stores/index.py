@@ -118,7 +118,7 @@ class Index:
         """Keep, of the entries of segments, these and no others."""
         for segment, known in kept:
             account = accounts.folders[segment.folder]
-            account.filed = max(0, account.filed - len(segment.known) + len(known))
+            account.filed = max(0, account.filed - len(segment.names) + len(known))
         rows = [
             (used_of(known), ends_of(known), packed(known), segment.number)
             for segment, known in kept
@@ -177,8 +177,8 @@ class Index:
         )
         with closing(self._database.execute(statement + which, values)) as rows:
             for number, provider, model, certain_from, known in rows:
-                found.append(Segment(number, (provider, model), number >= certain_from, unpacked(known)))
-                count += len(found[-1].known)
+                found.append(Segment(number, (provider, model), number >= certain_from, *unpacked(known)))
+                count += len(found[-1].names)
                 if count >= entries:
                     break
         return found

@@ -29,8 +29,9 @@ NEVER = float("inf")
 GONE = -1
 """The size of a file that is not there."""
 
-_PATIENCE = 0.1
-"""How long to wait for the lock, in seconds: its holder may have been stopped, and one record that is missing is noticed."""
+_PATIENCE = 2.0
+"""How long to wait for the lock, in seconds. Its holder may have been stopped; on a busy machine it may only have to wait for its
+turn, and a change that is not noted leaves the cap in doubt for a while."""
 
 _NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
 _SPINS = 20

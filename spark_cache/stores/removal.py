@@ -9,7 +9,6 @@ from spark_cache.errors import StoreError
 from spark_cache.stores.base import Address
 from spark_cache.stores.eviction import LOW_WATER, block_size
 from spark_cache.stores.journal import UNKNOWN
-from spark_cache.stores.segments import Known
 from spark_cache.stores.tree import ENDING, folder_time, leads_out, remove_if_empty, status_of
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from spark_cache.stores.base import Stored
     from spark_cache.stores.books import Work
     from spark_cache.stores.index import Folder
-    from spark_cache.stores.segments import Segment
+    from spark_cache.stores.segments import Known, Segment
 
 __all__ = ["Removed", "evict", "expire", "remove_all"]
 
@@ -35,8 +34,8 @@ _LATER = 3600.0
 """When to ask an entry again that could not be read, in seconds."""
 
 
-Removed = dict[tuple[str, str], list[Known]]
-"""What was removed, by folder."""
+Removed = dict[tuple[str, str], list[tuple[str, int]]]
+"""The names and the lengths of what was removed, by folder."""
 
 
 _NO_ENTRY = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -51,6 +50,7 @@ class _Folders:
         self._accounts = work.accounts
         self._before: dict[Folder, int] = {}
         self._removed: Removed = {}
+        self._occupied: dict[Folder, int] = {}
         self.error: OSError | None = None
         self._occupied_before = self.occupied = work.accounts.occupied_bytes
         self.removed = 0
@@ -69,27 +69,28 @@ class _Folders:
         account = self._accounts.folders[folder]
         return not account.doubt and account.seen == self._before[folder]
 
-    def remove(self, folder: Folder, path: str, entries: list[Known]) -> list[Known]:
-        """Remove entries of a folder; those that could not be removed, none of which is tried again."""
+    def remove(self, folder: Folder, path: str, names: list[str], sizes: list[int]) -> int:
+        """Remove entries of a folder; how many of them, from the first on, are settled: removed, or not there."""
         if self.error is not None:
-            return entries
+            return 0
         removed = []
-        for number, known in enumerate(entries):
+        settled = len(names)
+        for number, name in enumerate(names):
             try:
-                os.unlink(f"{path}/{known.name}{ENDING}")
+                os.unlink(f"{path}/{name}{ENDING}")
             except _NO_ENTRY:
                 continue
             except OSError as error:
                 self.error = error
-                entries = entries[number:]
+                settled = number
                 break
-            removed.append(known)
-        else:
-            entries = []
+            removed.append((name, sizes[number]))
+        occupied = sum(block_size(size) for _, size in removed)
         self._removed.setdefault(folder, []).extend(removed)
+        self._occupied[folder] = self._occupied.get(folder, 0) + occupied
         self.removed += len(removed)
-        self.occupied -= sum(block_size(known.size) for known in removed)
-        return entries
+        self.occupied -= occupied
+        return settled
 
     def enough(self, cap_bytes: float, entries: int, grown: int) -> bool:
         """Whether no more has to go for now: see :func:`evict`."""
@@ -105,12 +106,17 @@ class _Folders:
             path = f"{self._root}/{folder[0]}/{folder[1]}"
             account = self._accounts.folders.get(folder)
             if account is not None and account.doubt:
-                self._accounts.touched.setdefault(folder, set()).update(known.name for known in removed)
+                self._accounts.touched.setdefault(folder, set()).update(name for name, _ in removed)
             if account is None or account.entries <= len(removed):
                 remove_if_empty(path)
-            sizes = [known.size for known in removed]
-            before, after = self._before[folder], folder_time(path)
-            self._accounts.post_removed(folder, sizes, before=before, after=after)
+            self._accounts.post_removed(
+                folder,
+                entries=len(removed),
+                size_bytes=sum(size for _, size in removed),
+                occupied_bytes=self._occupied[folder],
+                before=self._before[folder],
+                after=folder_time(path),
+            )
         return self._removed
 
 
@@ -173,7 +179,7 @@ def expire(
     segments = work.index.ended(now, entries, provider_folder)
     kept = [(segment, _unexpired(folders, segment, now, end_of)) for segment in segments]
     work.index.keep(kept, work.accounts)
-    looked_at = sum(len(segment.known) for segment in segments)
+    looked_at = sum(len(segment.names) for segment in segments)
     return looked_at >= entries, folders.end(), folders.error
 
 
@@ -183,9 +189,7 @@ def remove_all(root: str, work: Work, listed: Iterable[Stored]) -> tuple[Removed
     for stored in listed:
         folder = stored.address[:2]
         if (path := folders.begin(folder)) is not None:
-            folders.remove(
-                folder, path, [Known(stored.address.name, stored.size_bytes, UNKNOWN, stored.used_at)]
-            )
+            folders.remove(folder, path, [stored.address.name], [stored.size_bytes])
     return folders.end(), folders.error
 
 
@@ -198,7 +202,7 @@ def _unused(folders: _Folders, folder: Folder, known: Known, *, chance: bool) ->
     known = known._replace(size=status.st_size)
     if chance and status.st_mtime > known.used_at + _USED_SINCE:
         return known._replace(used_at=status.st_mtime)
-    return known if folders.remove(folder, path, [known]) else None
+    return None if folders.remove(folder, path, [known.name], [known.size]) else known
 
 
 def _unexpired(
@@ -209,6 +213,8 @@ def _unexpired(
     if path is None:
         return []
     certain = segment.certain and folders.undisturbed(segment.folder)
+    if certain and min(segment.expires_at) > UNKNOWN and max(segment.expires_at) <= now:
+        return segment.known[folders.remove(segment.folder, path, segment.names, segment.sizes) :]
     kept, over = [], []
     for known in segment.known:
         if abs(known.expires_at) > now:
@@ -218,7 +224,8 @@ def _unexpired(
         elif (told := _ask(Address(*segment.folder, known.name), now, end_of)) is not None:
             asked = known._replace(expires_at=told[0], size=told[1])
             (over if UNKNOWN < asked.expires_at <= now else kept).append(asked)
-    return kept + folders.remove(segment.folder, path, over)
+    names, sizes = [known.name for known in over], [known.size for known in over]
+    return kept + over[folders.remove(segment.folder, path, names, sizes) :]
 
 
 def _ask(

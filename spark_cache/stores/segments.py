@@ -45,13 +45,24 @@ class Segment(NamedTuple):
         number: Its number; later ones have higher numbers.
         folder: The folders of the provider and of the model.
         certain: Whether none of its entries was replaced or removed since.
-        known: Its entries.
+        names: The names of its entries, one at least; what else is known of them stands in the same places of the other lists.
+        sizes: See :class:`Known`, and so for the rest.
+        expires_at: See there.
+        used_at: See there.
     """
 
     number: int
     folder: tuple[str, str]
     certain: bool
-    known: list[Known]
+    names: list[str]
+    sizes: list[int]
+    expires_at: list[float]
+    used_at: list[float]
+
+    @property
+    def known(self) -> list[Known]:
+        """Its entries."""
+        return list(map(Known, self.names, self.sizes, self.expires_at, self.used_at))
 
 
 def batches(known: Iterable[Known]) -> list[list[Known]]:
@@ -73,17 +84,22 @@ def packed(known: list[Known]) -> bytes:
     return orjson.dumps(tuple(zip(*known, strict=True)))
 
 
-def unpacked(data: object) -> list[Known]:
-    """The entries again.
+def unpacked(data: object) -> tuple[list[str], list[int], list[float], list[float]]:
+    """The names, sizes, ends and uses of the entries again.
 
     Raises:
         ValueError: The bytes are damaged: what they name may not be acted upon.
     """
     columns = orjson.loads(data) if isinstance(data, bytes) else None
-    if not isinstance(columns, list) or [type(column) for column in columns] != [list] * 4:
+    if (
+        not isinstance(columns, list)
+        or [type(column) for column in columns] != [list] * 4
+        or not len(columns[0]) == len(columns[1]) == len(columns[2]) == len(columns[3]) > 0
+    ):
         raise ValueError("a damaged segment")
     names, sizes, ends, uses = columns
-    ends = [NEVER if end is None else end for end in ends]
+    if None in ends:
+        ends = [NEVER if end is None else end for end in ends]
     if (
         {*map(type, names)} != {str}
         or {*map(type, sizes)} != {int}
@@ -92,7 +108,7 @@ def unpacked(data: object) -> list[Known]:
         or not 0 <= min(sizes) <= max(sizes) < _LARGEST
     ):
         raise ValueError("a damaged segment")
-    return list(map(Known._make, zip(names, sizes, ends, uses, strict=True)))
+    return names, sizes, ends, uses
 
 
 def used_of(known: list[Known]) -> float:

@@ -23,7 +23,7 @@ def test_a_child_does_not_wait_for_locks_that_its_parent_held(tmp_path, store):
     locks = [directory._told_lock]
     if isinstance(directory.store, FileStore):
         keeper = directory.store._bookkeeper
-        locks += [directory.store._ground._lock, keeper._tending, keeper._books.lock]
+        locks += [directory.store._ground._lock, keeper._passing._lock, keeper._books.lock]
     else:
         locks.append(directory.store._lock)
     for lock in locks:

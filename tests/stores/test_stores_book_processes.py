@@ -12,17 +12,17 @@ import time
 
 import pytest
 
-from spark_cache.stores import Address, added_up, block_size, bookkeeper, file
+from spark_cache.stores import Address, added_up, block_size, file, passing
 
 _BLOCK = 4096
 _CAP = 100 * _BLOCK
 
 _WRITER = """
 import random, sys, time
-from spark_cache.stores import Address, FileStore, bookkeeper, file
+from spark_cache.stores import Address, FileStore, file, passing
 
 root, seed, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-bookkeeper._FOLDED_AT_ONCE = int(sys.argv[4])
+passing._FOLDED_AT_ONCE = int(sys.argv[4])
 file._FEW = 0
 store = FileStore(root, clock=time.time, commit_entries=False, ends_at=lambda _: float("inf"), on_removed=lambda *_: None)
 store.require(fsync=False, cap_bytes=100.0 * 4096, cleanup_interval=0.01)
@@ -112,7 +112,7 @@ def test_a_fold_that_was_done_is_not_done_again(open_store, monkeypatch):
         store.write(Address("openai", "gpt-4o", f"{number:04x}"), b"x", expires_at=float("inf"))
     with monkeypatch.context() as patched:
         patched.setattr(store._bookkeeper._books._journal, "begin", _die)
-        patched.setattr(bookkeeper, "_FOLDED_AT_ONCE", 1)
+        patched.setattr(passing, "_FOLDED_AT_ONCE", 1)
         store.write(Address("openai", "gpt-4o", "0a0a"), b"x", expires_at=float("inf"))
     again = open_store()
     again.write(Address("openai", "gpt-4o", "0b0b"), b"x", expires_at=float("inf"))
@@ -129,7 +129,7 @@ def _die(*_args):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_parent_and_child_keep_the_same_books(open_store, monkeypatch):
     """A child that was forked while the books were open writes beside its parent, and both are counted."""
-    monkeypatch.setattr(bookkeeper, "_FOLDED_AT_ONCE", 7)
+    monkeypatch.setattr(passing, "_FOLDED_AT_ONCE", 7)
     store = open_store()
     for number in range(50):
         store.write(Address("openai", "gpt-4o", f"{number:04x}"), b"x")

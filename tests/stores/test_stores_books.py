@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from spark_cache.stores import HIDDEN, Address, FileStore, added_up, block_size, bookkeeper, file, tree
+from spark_cache.stores import HIDDEN, Address, FileStore, added_up, block_size, file, passing, tree
 
 _BLOCK = 4096
 _MODELS = ("gpt-4o", "o1", "odd~name")
@@ -197,7 +197,7 @@ def test_what_somebody_else_changes_is_noticed(open_store, root, vandal, then):
 @pytest.mark.parametrize("vandal", _VANDALS, ids=lambda vandal: vandal.__name__.strip("_"))
 def test_the_cap_holds_whatever_somebody_else_changes(open_store, root, clock, vandal, monkeypatch):
     """Writes bring a store back within its cap after somebody else added to it, and evict nothing they need not."""
-    monkeypatch.setattr(bookkeeper, "_LOOK_AROUND", 0.0)
+    monkeypatch.setattr(passing, "_LOOK_AROUND", 0.0)
     cap = 250 * _BLOCK
     store = open_store(cap_bytes=float(cap))
     _fill(store, range(200))
@@ -215,8 +215,8 @@ def test_a_folder_that_is_written_to_while_it_is_looked_through_is_counted_right
     open_store, root, monkeypatch
 ):
     """Entries that are written, replaced and removed during a long look through their folder are counted once."""
-    monkeypatch.setattr(bookkeeper, "_LISTING_TIME", 0.0)
-    monkeypatch.setattr(bookkeeper, "_LISTING_SHARE", 0)
+    monkeypatch.setattr(passing, "_LISTING_TIME", 0.0)
+    monkeypatch.setattr(passing, "_LISTING_SHARE", 0)
     store = open_store()
     _fill(store, range(2000))
     for name in _DERIVED:
@@ -354,8 +354,8 @@ class Books(RuleBasedStateMachine):
         self.root = self.place / "cache"
         self.now = 1_700_000_000.0
         self.patched = pytest.MonkeyPatch()
-        self.patched.setattr(bookkeeper, "_FOLDED_AT_ONCE", 3)
-        self.patched.setattr(bookkeeper, "_LOOK_AROUND", 0.0)
+        self.patched.setattr(passing, "_FOLDED_AT_ONCE", 3)
+        self.patched.setattr(passing, "_LOOK_AROUND", 0.0)
         self.patched.setattr(file, "_FEW", 0)
         self.stores = [self._open(), self._open()]
 
@@ -464,6 +464,6 @@ class Books(RuleBasedStateMachine):
 
 
 Books.TestCase.settings = settings(
-    max_examples=300, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestBooks = Books.TestCase

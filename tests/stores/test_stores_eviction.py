@@ -115,6 +115,21 @@ def test_the_cap_holds_after_every_write(bounded, clock):
     assert _total(listed) > cap * LOW_WATER / 2
 
 
+def test_eviction_rests_at_the_low_water_mark(bounded, clock, removed):
+    """What was brought down to the low-water mark fills up again before anything else goes."""
+    store = bounded(cap_bytes=1000.0 * _BLOCK)
+    for number in range(1001):
+        clock.now += 1
+        store.write(_at(number), b"x")
+    while len(removed) < 101:
+        clock.now += 1
+        store.write(_at(0xFFFF), b"x")
+    for number in range(2000, 2050):
+        clock.now += 1
+        store.write(_at(number), b"x")
+    assert len(removed) <= 102
+
+
 def test_writing_one_entry_again_and_again_evicts_nothing(bounded, clock, removed):
     """An entry that replaces itself does not count twice."""
     store = bounded(cap_bytes=8.0 * _BLOCK)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_cache.stores import HIDDEN, address, entry_name, folder_name
-from spark_cache.stores.names import is_entry_name
+from spark_cache.stores.names import are_entry_names, is_entry_name
 from spark_cache.types import CacheKey
 
 _HOSTILE = [
@@ -148,3 +148,17 @@ def test_an_address_holds_no_request():
 def test_other_files_are_not_taken_for_entries(name):
     """A name that no key can have belongs to somebody else."""
     assert not is_entry_name(name)
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    st.lists(
+        st.from_regex(r"[0-9a-fA-Fx_ .\n/\u0661]{0,6}", fullmatch=True)
+        | st.text("0123456789abcdef", min_size=1, max_size=130),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_many_names_are_judged_like_each(names):
+    """Names are all right together when each of them is."""
+    assert are_entry_names(names) is all(map(is_entry_name, names))
