@@ -15,7 +15,7 @@ from spark_cache.doctor.finding import Finding, Level
 from spark_cache.doctor.place import may
 from spark_cache.entries import CLOCK_SKEW, describe
 from spark_cache.errors import StoreError
-from spark_cache.stores import HIDDEN, ORPHAN_AGE
+from spark_cache.stores import HIDDEN, INDEX_FILE, JOURNAL_FILE, ORPHAN_AGE
 from spark_cache.types import EntryMeta
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spark_cache.rotation import Census
     from spark_cache.stores import FileStore
 
-__all__ = ["clock_check", "encryption", "entries", "hidden_folder", "ledger", "temporary_files"]
+__all__ = ["clock_check", "encryption", "entries", "hidden_folder", "index", "ledger", "temporary_files"]
 
 _DATED = 10_000
 """The most entries whose date is looked at."""
@@ -107,6 +107,36 @@ def ledger(path: str) -> Finding:
     if verdict != "ok":
         return Finding("ledger", Level.PROBLEM, f"damaged ({' '.join(verdict.split())})", remedy)
     return Finding("ledger", Level.OK, "whole")
+
+
+def index(folder: str, store: FileStore) -> Finding:
+    """Whether the index, by which entries are counted and removed, is right.
+
+    Args:
+        folder: The hidden folder.
+        store: The entries.
+
+    Raises:
+        StoreError: The store could not be read.
+    """
+    files = f"{folder}/{INDEX_FILE}", f"{folder}/{JOURNAL_FILE}"
+    if not any(map(os.path.lexists, files)):
+        return Finding("index", Level.OK, "not there; it is made when it is needed")
+    compared = store.compare_books()
+    if compared is None:
+        found = "it cannot be read: entries are counted and removed by looking through all of them"
+        return Finding(
+            "index", Level.NOTE, found, f"if that lasts, delete {' and '.join(files)}: nothing goes with them"
+        )
+    models, wrong = compared
+    counted = f"{models:,} {'model' if models == 1 else 'models'}"
+    if wrong:
+        found = (
+            f"of {counted}, {wrong:,} changed by something else than the cache:"
+            " they are looked through when they are next counted or written to"
+        )
+        return Finding("index", Level.NOTE, found)
+    return Finding("index", Level.OK, f"agrees with the entries of {counted}")
 
 
 def entries(census: Census) -> Finding:

@@ -13,6 +13,7 @@ from spark_cache.doctor.contents import (
     encryption,
     entries,
     hidden_folder,
+    index,
     ledger,
     temporary_files,
 )
@@ -21,7 +22,7 @@ from spark_cache.doctor.place import access, directory, disk_space, file_system,
 from spark_cache.errors import StoreError
 from spark_cache.events import LEDGER_FILE
 from spark_cache.rotation import count
-from spark_cache.stores import HIDDEN, SCRATCH, FileStore, block_size
+from spark_cache.stores import HIDDEN, SCRATCH, FileStore
 from spark_cache.types import Mode
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def examine(
         if writes:
             yield _disk_space(root, store, config)
         if there:
-            yield from _hidden_files(root, clock(), writes=writes)
+            yield from _hidden_files(root, store, clock(), writes=writes)
         census = count(store, step=step)
         if there:
             yield entries(census)
@@ -117,19 +118,21 @@ def _disk_space(root: str, store: FileStore, config: CacheConfig) -> Finding:
     status = os.statvfs(nearest(root))
     cap, left = config.max_cache_size_mb, None
     if cap is not None:
-        left = max(0.0, cap * _MEGABYTE - sum(block_size(stored.size_bytes) for stored in store.scan()))
+        occupied = sum(totals.occupied_bytes for totals in store.totals(write=False))
+        left = max(0.0, cap * _MEGABYTE - occupied)
     return disk_space(
         free=status.f_bavail * status.f_frsize, size=status.f_blocks * status.f_frsize, left=left
     )
 
 
-def _hidden_files(root: str, now: float, *, writes: bool) -> Iterator[Finding]:
+def _hidden_files(root: str, store: FileStore, now: float, *, writes: bool) -> Iterator[Finding]:
     folder = f"{root}/{HIDDEN}"
     found = hidden_folder(folder, writes=writes)
     yield found
     if found.level is Level.OK and os.path.isdir(folder):
         yield temporary_files(f"{folder}/{SCRATCH}", now)
         yield ledger(f"{folder}/{LEDGER_FILE}")
+        yield index(folder, store)
 
 
 def _writes(config: CacheConfig) -> bool:
