@@ -34,6 +34,17 @@ _TOOL: tuple[tuple[str, ...], ...] = (
 )
 """Where Gemini's tools do; each name is also known in the form of the wire, such as ``mcpServers``."""
 
+_HUMP = re.compile(r"_([a-z])")
+
+
+def _on_the_wire(name: str) -> str:
+    """A name in the form in which JSON has it: ``mcpServers``."""
+    return _HUMP.sub(lambda hump: hump[1].upper(), name)
+
+
+_TELLING = frozenset(name for path in (*_MCP, *_TOOL) for name in (path[0], _on_the_wire(path[0])))
+"""A tool that has none of these names holds no credentials: most tools are done with when that is known."""
+
 _PARAMETERS: tuple[tuple[str, ...], ...] = (
     # Anthropic
     ("mcp_servers", _EACH, "authorization_token"),
@@ -41,8 +52,6 @@ _PARAMETERS: tuple[tuple[str, ...], ...] = (
     ("data_sources", _EACH, "parameters", "authentication"),
     ("data_sources", _EACH, "parameters", "embedding_dependency", "authentication"),
 )
-
-_HUMP = re.compile(r"_([a-z])")
 
 _BODIES = ("extra_body", "additionalModelRequestFields")
 """The parameters that are themselves laid over the body of a request."""
@@ -76,8 +85,8 @@ def _of_body(body: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
 
 
 def _tool(tool: Any, headers: Headers) -> Any:
-    opened = tool if isinstance(tool, Mapping) else _opened(tool)
-    if opened is None:
+    opened = tool if isinstance(tool, dict) else _opened(tool)
+    if opened is None or _TELLING.isdisjoint(opened):
         return tool
     kept: Any = opened
     for path in _MCP if opened.get("type") == "mcp" else _TOOL:
@@ -86,7 +95,9 @@ def _tool(tool: Any, headers: Headers) -> Any:
 
 
 def _opened(tool: Any) -> Mapping[str, Any] | None:
-    """A pydantic model of a tool that may hold credentials, in the form in which it is keyed; None for all else."""
+    """A tool as a mapping: a pydantic model that may hold credentials in the form in which it is keyed; None for all else."""
+    if isinstance(tool, Mapping):
+        return tool
     fields = getattr(type(tool), "model_fields", None)
     if not isinstance(fields, Mapping) or not any(path[0] in fields for path in _TOOL):
         return None
@@ -104,7 +115,7 @@ def _without(value: Any, path: Sequence[str], headers: Headers) -> Any:
         return _each(value, lambda item: _without(item, rest, headers))
     if not isinstance(value, Mapping):
         return value
-    for name in (step, _HUMP.sub(lambda hump: hump[1].upper(), step)):
+    for name in (step, _on_the_wire(step)):
         held = value.get(name)
         if held is None:
             continue
