@@ -12,6 +12,7 @@ from spark_cache.config.secret import key_ids
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from spark_cache.config.fields import FieldSpec
     from spark_cache.config.origins import Origin
     from spark_cache.config.rules import Rule
     from spark_cache.errors import Problem
@@ -43,11 +44,13 @@ def formatted(name: str, value: Any) -> str:
     """A field's value as people write it: ``24h``, ``500MB``, ``true``."""
     if name == "rules":
         return "; ".join(rule_text(rule) for rule in value) or "none"
-    if name not in FIELDS:  # a guard, as it is written
-        return (
-            _UNSET if value is None else ", ".join(value) if isinstance(value, list) else str(value).lower()
-        )
-    spec = FIELDS[name]
+    if name in FIELDS:
+        return _field_text(FIELDS[name], value)
+    # A guard, as it is written.
+    return _UNSET if value is None else ", ".join(value) if isinstance(value, list) else str(value).lower()
+
+
+def _field_text(spec: FieldSpec, value: Any) -> str:
     if spec.is_secret:
         return key_ids(value) or _UNSET
     if spec.kind in _FORMATS:
