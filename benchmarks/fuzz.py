@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import gzip
 import logging
 import resource
 import sqlite3
@@ -23,12 +24,14 @@ from random import Random
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from spark_cache.archive import export_entries, inspect
 from spark_cache.config import load_config
 from spark_cache.config.secret import fernet_keys, read_key_file
 from spark_cache.entries import CacheEntry, decode, describe, encode, key_id_of, seal, seal_bytes, unseal
 from spark_cache.entries.keyring import KeyRing
-from spark_cache.errors import ConfigError
-from spark_cache.events import Ledger
+from spark_cache.errors import ConfigError, StoreError
+from spark_cache.events import HISTORY_FILE, History, Ledger
+from spark_cache.stores import HIDDEN, FileStore, address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +166,7 @@ def targets(folder: Path) -> dict[str, Target]:
     """Every reader of files, working in a folder."""
     plain = tuple(encode(entry) for entry in _entries())
     return {
-        "plain entry": Target(35, plain, _read_entry),
+        "plain entry": Target(30, plain, _read_entry),
         "encrypted entry": Target(25, tuple(seal(entry, RING) for entry in _entries()), _read_entry),
         "content of an encrypted entry": Target(
             20, plain, lambda data: _read_entry(seal_bytes(data, _entries()[0], RING))
@@ -175,6 +178,10 @@ def targets(folder: Path) -> dict[str, Target]:
         "profile": Target(3, _profiles(), _config_reader(folder, "profiles/fuzz.toml"), (ConfigError,)),
         ".env": Target(3, _dotenvs(), _config_reader(folder, ".env"), (ConfigError,)),
         "ledger": Target(1, (_ledger(folder),), _ledger_reader(folder)),
+        "journal": Target(1, *_book(folder, "journal")),
+        "index": Target(1, *_book(folder, "index.sqlite3")),
+        "history": Target(1, *_history(folder)),
+        "archive": Target(2, *_archive(folder), (StoreError,)),
     }
 
 
@@ -273,6 +280,82 @@ def _ledger_reader(folder: Path) -> Callable[[bytes], object]:
         ledger.flush()
 
     return read
+
+
+def _store(root: Path) -> FileStore:
+    return FileStore(
+        str(root),
+        clock=lambda: 1.7e9,
+        commit_entries=False,
+        ends_at=lambda _data: float("inf"),
+        on_removed=lambda _at, _size, _why: None,
+    )
+
+
+def _stored(root: Path) -> FileStore:
+    """A store with entries, whose books are kept."""
+    store = _store(root)
+    for number in range(200):
+        store.write(address("openai", "gpt-4o", f"{number:064x}"), encode(_entries()[0]), expires_at=2e9)
+    return store
+
+
+def _book(folder: Path, name: str) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
+    """A file of the store's books, and the use of a store whose book it is."""
+    root = folder / name.partition(".")[0]
+    _stored(root).totals(write=True)
+    path = root / HIDDEN / name
+    at = address("openai", "gpt-4o", "ab" * 32)
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        store = _store(root)
+        store.write(at, encode(_entries()[0]), expires_at=2e9)
+        if sum(totals.entries for totals in store.totals(write=True)) != sum(1 for _ in store.scan()):
+            raise AssertionError("the store counts wrongly")
+
+    return (path.read_bytes(),), read
+
+
+def _history(folder: Path) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
+    history = History(str(folder), clock=lambda: 1.7e9)
+    history.missed("ab" * 32, provider="openai", model="gpt-4o", reason="absent", digests={"messages": "00"})
+    history.removed("ab" * 32, "evict")
+    history.flush()
+    path = folder / HISTORY_FILE
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        found = History(str(folder), clock=lambda: 1.7e9)
+        list(found.misses())
+        found.removal("ab" * 32)
+
+    return (path.read_bytes(),), read
+
+
+def _archive(folder: Path) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
+    store = _store(folder / "archived")
+    for entry in _entries()[:2]:
+        store.write(address(entry.provider, entry.model_id, entry.key), encode(entry))
+    path = folder / "archive.tar.gz"
+    export_entries(store, str(path), ring=RING, wanted=lambda _about: True, step=lambda: None)
+    packed = path.read_bytes()
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        inspect(
+            str(path),
+            ring=RING,
+            may_be_plain=lambda _about: True,
+            now=1.7e9,
+            room_bytes=2**20,
+            step=lambda: None,
+        )
+
+    # Most damage ends at the checksum of the packing: what is inside is reached by packing it anew.
+    return (packed, gzip.decompress(packed)), lambda data: read(
+        data if data[:2] == packed[:2] else gzip.compress(data, mtime=0)
+    )
 
 
 def _peak() -> int:
