@@ -65,7 +65,7 @@ class EntryStore(EntryReader):
         at = address(provider, model, self.name(key, sealed=sealed))
         try:
             kept = self._stands(at, entry, sealed=sealed, of_a_model=of_a_model) or (
-                self.directory.store.write(at, data)
+                self.directory.store.write(at, data, expires_at=entry.expires_at)
             )
         except StoreError as error:
             self.directory.tell("write", error.cause, profile=self._profile)

@@ -28,7 +28,7 @@ class _Flight:
         self.loop = loop
         self.task: asyncio.Task[Any] | None = None
         self.waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
-        self.asked_at = 0.0
+        self.asked_at: float | None = None
         self.landed = False
         self.answer: Any = None
         self.error: BaseException | None = None
@@ -55,8 +55,8 @@ class Flights:
             key: What makes calls equal.
             call: The call.
             client: Who asks.
-            patience: How long to wait for somebody else's call, in seconds, before making one's own; it begins anew when that call
-                says that it goes out.
+            patience: How long to wait for somebody else's call, in seconds, before making one's own; twice as long for one that
+                does not say that it goes out.
 
         Returns:
             The answer.
@@ -146,7 +146,9 @@ async def _made(call: Callable[[], Awaitable[T]]) -> T:
 async def _wait(landed: asyncio.Future[None], flight: _Flight, patience: float) -> None:
     came = monotonic()
     while not landed.done():
-        left = max(came, flight.asked_at) + patience - monotonic()
+        # Who makes the call may wait as long for another process first, and does not give up before us.
+        until = came + 2 * patience if flight.asked_at is None else max(came, flight.asked_at) + patience
+        left = until - monotonic()
         if left <= 0:
             return
         await asyncio.wait((landed,), timeout=left)

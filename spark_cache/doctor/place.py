@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from typing import TYPE_CHECKING
 
 from spark_cache.doctor.finding import OTHER_DIRECTORY, Finding, Level
 from spark_cache.errors import StoreError
 from spark_cache.stores import Address
+from spark_cache.stores.mounts import NETWORK, kind_of
 
 if TYPE_CHECKING:
     from spark_cache.stores import FileStore
@@ -18,29 +18,6 @@ __all__ = ["access", "directory", "disk_space", "file_system", "may", "mode", "n
 
 _MEGABYTE = 2**20
 _LEAST_FREE = 0.05
-
-_NETWORK = frozenset(
-    {
-        "9p",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "fuse.ceph",
-        "fuse.gcsfuse",
-        "fuse.glusterfs",
-        "fuse.s3fs",
-        "fuse.sshfs",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "smb3",
-        "smbfs",
-    }
-)
 
 
 def directory(root: str, store: FileStore, *, writes: bool) -> Finding:
@@ -127,10 +104,10 @@ def file_system(root: str, mounts: str | None) -> Finding:
         root: The directory, absolute; it need not exist.
         mounts: What is mounted, in the form of ``/proc/mounts``; None where that is not known.
     """
-    kind = _kind(nearest(root), mounts or "")
+    kind = kind_of(nearest(root), mounts or "")
     if kind is None:
         return Finding("file system", Level.OK, "its kind is not known here")
-    if kind in _NETWORK:
+    if kind in NETWORK:
         return Finding(
             "file system",
             Level.NOTE,
@@ -138,22 +115,6 @@ def file_system(root: str, mounts: str | None) -> Finding:
             "name a directory on a local disk with SPARK_CACHE_DIR",
         )
     return Finding("file system", Level.OK, kind)
-
-
-def _kind(path: str, mounts: str) -> str | None:
-    """The kind of the file system that a path is on."""
-    longest, kind = "", None
-    for line in mounts.splitlines():
-        fields = line.split(" ")
-        if len(fields) < 3:  # noqa: PLR2004 - what is mounted, where, and its kind
-            continue
-        # Blanks and the like stand there in octal.
-        point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[1])
-        inside = path == point or path.startswith(f"{point.rstrip('/')}/")
-        # Of two in one place, the later covers the earlier.
-        if inside and len(point) >= len(longest):
-            longest, kind = point, fields[2]
-    return kind
 
 
 def disk_space(*, free: int, size: int, left: float | None) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.types import MissReason
@@ -46,6 +47,11 @@ class CacheEntry:
 
     def __repr__(self) -> str:
         return f"CacheEntry({self.provider}/{self.model_id})"
+
+    @property
+    def expires_at(self) -> float:
+        """When its own lifetime is over, in seconds since the epoch; infinity is never."""
+        return inf if self.ttl is None else self.timestamp + self.ttl
 
     def staleness(self, now: float, reader_ttl: float | None) -> MissReason | None:
         """Why the entry is too old, or too new, for a reader; None when it is neither.

@@ -37,6 +37,9 @@ _FAULTS = (OSError, sqlite3.Error, ValueError)
 _CLEANED_AT_ONCE = 1024
 """How many entries are removed at once where somebody asked for it, in some ten milliseconds."""
 
+_TRIES = 3
+"""How often a clean-up looks for more where somebody else changes folders meanwhile."""
+
 _OUT_FOR = 60.0
 """How long to do without books that the machine failed to keep, in seconds."""
 
@@ -162,7 +165,6 @@ class Bookkeeper:
         """
         if not self.working:
             return 0, False
-        self._tried(self._look_through_all)
         now, count = self._clock(), 0
 
         def step(work: Work) -> tuple[bool, int, OSError | None]:
@@ -171,13 +173,19 @@ class Bookkeeper:
             )
             return more, _number(removed), error
 
-        while (done := self._worked(step)) is not None:
-            more, removed, error = done
-            count += removed
-            if error is not None:
-                raise error
-            if not more:
-                return count, not self._books.doubted
+        for _ in range(_TRIES):
+            more = True
+            while more:
+                if (done := self._worked(step, around=True)) is None:
+                    return count, False
+                more, removed, error = done
+                count += removed
+                if error is not None:
+                    raise error
+            if not self._books.doubted:
+                return count, True
+            # What somebody else brought is not filed yet.
+            self._tried(self._look_through_all)
         return count, False
 
     def remove_all(self, listed: list[Stored]) -> tuple[int, bool]:
@@ -217,11 +225,11 @@ class Bookkeeper:
         with self._books.open(around=True) as work:
             return work.accounts
 
-    def _worked(self, step: Callable[[Work], T]) -> T | None:
-        """Do a step with the books; None when it could not be done."""
+    def _worked(self, step: Callable[[Work], T], *, around: bool = False) -> T | None:
+        """Do a step with the books, with a look around or not; None when it could not be done."""
 
         def work() -> T:
-            with self._books.open() as opened:
+            with self._books.open(around=around) as opened:
                 return step(opened)
 
         # Threads that write meanwhile have a turn.

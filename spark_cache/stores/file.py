@@ -43,7 +43,7 @@ _USE_RESOLUTION = 60.0
 _SWEPT = "swept"
 """The file in the hidden folder whose time says when expired entries were last looked for."""
 
-_FEW = 1000
+_FEW = 200
 """So many entries are counted by looking at them, in a few milliseconds: that also tells what was changed inside a file."""
 
 _SUSPECT = "a symbolic link on its path is another user's, or leads into a place that everybody may write to"

@@ -17,6 +17,7 @@ from zlib import crc32
 
 from spark_cache.stores.eviction import block_size
 from spark_cache.stores.hidden import own_file
+from spark_cache.stores.mounts import is_remote
 
 __all__ = ["GONE", "NEVER", "UNKNOWN", "Journal", "Noted", "Record"]
 
@@ -121,7 +122,7 @@ class Journal:
         try:
             while True:
                 if self._fd < 0:
-                    self._fd = own_file(self._path, create=create)
+                    self._fd = self._opened(create=create)
                 try:
                     fcntl.flock(self._fd, _NOW)
                 except BlockingIOError:
@@ -214,6 +215,12 @@ class Journal:
         if os.pwrite(self._fd, _CHECKSUM.pack(crc32(body)) + body, start) != _LENGTH:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size = start + _LENGTH
+
+    def _opened(self, *, create: bool) -> int:
+        if is_remote(self._path):
+            # Neither the locks nor the times of folders can be relied on there.
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return own_file(self._path, create=create)
 
     def _wait(self) -> None:
         deadline = monotonic() + _PATIENCE

@@ -46,7 +46,9 @@ def levels(findings):
 
 _MACHINE = {"disk space", "file system"}
 
-_CHECKS = "configuration directory mode access hidden-folder temporary-files ledger index entries clock encryption"
+_CHECKS = (
+    "configuration directory mode access hidden-folder temporary-files ledger index entries clock encryption"
+)
 ALL_OK = {check.replace("-", " "): "ok" for check in _CHECKS.split()}
 
 

@@ -104,7 +104,11 @@ def test_what_took_a_bad_entry_s_place_meanwhile_stays(development, entries):
     whole = entries[0].read_bytes()
     _cut(entries[0])
     store = FileStore(
-        str(development), clock=time.time, commit_entries=False, ends_at=lambda _: float("inf"), on_removed=print
+        str(development),
+        clock=time.time,
+        commit_entries=False,
+        ends_at=lambda _: float("inf"),
+        on_removed=print,
     )
     (bad,) = verify(store, None, step=lambda: None).bad
     entries[0].write_bytes(whole)

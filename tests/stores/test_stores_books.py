@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from spark_cache.stores import HIDDEN, Address, FileStore, added_up, block_size, file, passing, tree
+from spark_cache.stores import HIDDEN, Address, FileStore, added_up, block_size, file, mounts, passing, tree
 
 _BLOCK = 4096
 _MODELS = ("gpt-4o", "o1", "odd~name")
@@ -307,6 +307,18 @@ def test_what_stands_in_place_of_the_books_is_not_written_to(open_store, root, t
     assert elsewhere.read_bytes() == b"mine"
     assert _figures(store) == _truth(store)
     assert sum(folder.occupied_bytes for folder in _truth(store)) <= 50 * _BLOCK
+
+
+def test_over_a_network_there_are_no_books(open_store, root, tmp_path, monkeypatch):
+    """On another machine's disk no books are kept, and the store keeps its cap and its count by looking."""
+    listed = tmp_path / "mounts"
+    listed.write_text(f"disk / ext4 rw 0 0\nserver:/export {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr(mounts, "_MOUNTS", str(listed))
+    store = open_store(cap_bytes=50.0 * _BLOCK)
+    _fill(store, range(200))
+    assert not any((root / HIDDEN / name).exists() for name in _DERIVED)
+    assert _figures(store) == _truth(store)
+    assert 0 < sum(folder.occupied_bytes for folder in _truth(store)) <= 50 * _BLOCK
 
 
 @pytest.mark.parametrize("folder", ["..", "../..", "/etc", ".hidden", ""])
