@@ -29,6 +29,10 @@ class Consumed(Protocol):
     def cached_tokens(self) -> int | None:
         """Tokens of the request that the provider had in its own prompt cache; None where it does not say."""
 
+    @property
+    def cache_write_tokens(self) -> int | None:
+        """Tokens of the request that the provider put into its own prompt cache; None where it does not say."""
+
 
 def price(
     provider: str, model_id: str, usage: Consumed | None, *, calls: int = 1, when: datetime | None = None
@@ -56,6 +60,7 @@ def price(
                 input_tokens=Decimal(usage.input_tokens) / calls,
                 output_tokens=Decimal(usage.output_tokens) / calls,
                 cache_read_tokens=Decimal(usage.cached_tokens or 0) / calls,
+                cache_write_tokens=Decimal(usage.cache_write_tokens or 0) / calls,
             ),
             model_ref=model_id,
             provider_id=_PROVIDERS.get(provider, provider),

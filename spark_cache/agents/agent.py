@@ -103,7 +103,7 @@ class Agent:
 
         What the model raises comes through.
         """
-        messages: list[dict[str, Any]] = [{"role": "user", "content": query}]
+        messages: list[Any] = [{"role": "user", "content": query}]
         asked = {**self.config.parameters, **parameters}
         if self._tools:
             asked = {"tool_specs": [tool.spec for tool in self._tools.values()], **asked}
@@ -114,7 +114,7 @@ class Agent:
             self._count(response)
             if not self._tools or not response.tool_calls:
                 return response.content
-            messages.append(_turn_of(response))
+            messages += self.config.model.turn_of(response)
             # One after another: what tools do may depend on their order.
             results = [await self._result(call) for call in response.tool_calls]
             messages.append({"role": "user", "content": results})
@@ -157,13 +157,3 @@ def _by_name(tools: Sequence[Tool]) -> dict[str, Tool]:
             raise ValueError(f"two tools are called {tool.name!r}: give one of them another name, as a Tool")
         named[tool.name] = tool
     return named
-
-
-def _turn_of(response: ModelResponse) -> dict[str, Any]:
-    """The message that holds an answer which calls tools."""
-    calls = [
-        {"toolUse": {"toolUseId": call.id, "name": call.name, "input": call.arguments}}
-        for call in response.tool_calls
-    ]
-    text = [{"text": response.content}] if response.content else []
-    return {"role": "assistant", "content": [*text, *calls]}

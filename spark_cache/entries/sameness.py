@@ -30,6 +30,7 @@ _OF_THE_CALL = frozenset(
         # on which machine, and what that one still had in its prompt cache
         "system_fingerprint",
         "cached_tokens",
+        "cache_write_tokens",
         "cache_read_input_tokens",
         "cache_creation_input_tokens",
         "cacheReadInputTokens",

@@ -47,6 +47,7 @@ class Sums:
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
     seconds: float = 0.0
 
     def add(self, other: Sums) -> None:
@@ -57,6 +58,7 @@ class Sums:
         self.output_tokens += other.output_tokens
         self.cached_tokens += other.cached_tokens
         self.reasoning_tokens += other.reasoning_tokens
+        self.cache_write_tokens += other.cache_write_tokens
         self.seconds += other.seconds
 
 
@@ -66,8 +68,8 @@ def consumed(usage: Mapping[str, Any]) -> tuple[int, Sums]:
     Anybody may have written the file: numbers that no call can have are not taken over.
 
     Args:
-        usage: ``input_tokens``, ``output_tokens``, ``total_tokens``, ``cached_tokens`` and ``reasoning_tokens``, each
-            missing where it is not known.
+        usage: ``input_tokens``, ``output_tokens``, ``total_tokens``, ``cached_tokens``, ``cache_write_tokens`` and
+            ``reasoning_tokens``, each missing where it is not known.
 
     Returns:
         The size of the call as a :class:`Line` has it, and its figures. The size is unknown, and the kinds are zero, where
@@ -75,12 +77,12 @@ def consumed(usage: Mapping[str, Any]) -> tuple[int, Sums]:
     """
     given, written = _number(usage, "input_tokens"), _number(usage, "output_tokens")
     all_tokens = _number(usage, "total_tokens")
-    cached = _number(usage, "cached_tokens") or 0
-    if given is None or written is None or cached > given or (all_tokens and not given + written):
+    cached, kept = _number(usage, "cached_tokens") or 0, _number(usage, "cache_write_tokens") or 0
+    if given is None or written is None or cached + kept > given or (all_tokens and not given + written):
         return UNKNOWN_SIZE, Sums(1, all_tokens or 0)
     tokens = given + written if all_tokens is None else all_tokens
     reasoning = _number(usage, "reasoning_tokens") or 0
-    return max(-(-given // _SIZE_STEP), _LEAST_SIZE), Sums(1, tokens, given, written, cached, reasoning)
+    return max(-(-given // _SIZE_STEP), _LEAST_SIZE), Sums(1, tokens, given, written, cached, reasoning, kept)
 
 
 def _number(usage: Mapping[str, Any], name: str) -> int | None:

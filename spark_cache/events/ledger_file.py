@@ -7,11 +7,11 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.events.figures import Line, Sums
+from spark_cache.events.figures import UNKNOWN_SIZE, Line, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,46 +23,44 @@ LEDGER_FILE = "ledger.sqlite3"
 
 _BUSY_TIMEOUT = 2.0
 
-_SCHEMA = 2
-"""Kept as ``user_version``. The first one had no size and no kinds of tokens, and left the version at 0."""
+_SCHEMA = 3
+"""Kept as ``user_version``. The first one left the version at 0."""
 
-_TABLE = """
-CREATE TABLE ledger (
-    day TEXT NOT NULL, profile TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
-    event TEXT NOT NULL, reason TEXT NOT NULL, size INTEGER NOT NULL,
-    count INTEGER NOT NULL, tokens INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL, seconds REAL NOT NULL,
-    PRIMARY KEY (day, profile, provider, model, event, reason, size)
-) WITHOUT ROWID
-"""
+_SINCE = {
+    "size": 2,
+    "input_tokens": 2,
+    "output_tokens": 2,
+    "cached_tokens": 2,
+    "reasoning_tokens": 2,
+    "cache_write_tokens": 3,
+}
+"""The columns that a table did not have from the beginning, and the schema that brought them."""
 
-_ADD = """
-INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    count = count + excluded.count, tokens = tokens + excluded.tokens,
-    input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
-    cached_tokens = cached_tokens + excluded.cached_tokens,
-    reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens, seconds = seconds + excluded.seconds
-"""
+_KINDS: dict[str, tuple[str, object]] = {
+    **dict.fromkeys(("day", "profile", "provider", "model", "event", "reason"), ("TEXT", "''")),
+    "size": ("INTEGER", UNKNOWN_SIZE),
+    **{one.name: ("INTEGER", 0) for one in fields(Sums)},
+    "seconds": ("REAL", 0.0),
+}
+"""The columns in the order of a :class:`Line` and its :class:`Sums`: their types, and what stands for a value that is missing."""
 
-# A damaged or foreign file may hold anything under these names: the types are made sure of here.
-_ALL = """
-SELECT IFNULL(CAST(day AS TEXT), ''), IFNULL(CAST(profile AS TEXT), ''), IFNULL(CAST(provider AS TEXT), ''),
-    IFNULL(CAST(model AS TEXT), ''), IFNULL(CAST(event AS TEXT), ''), IFNULL(CAST(reason AS TEXT), ''),
-    IFNULL(CAST(size AS INTEGER), -1), IFNULL(CAST(count AS INTEGER), 0), IFNULL(CAST(tokens AS INTEGER), 0),
-    IFNULL(CAST(input_tokens AS INTEGER), 0), IFNULL(CAST(output_tokens AS INTEGER), 0),
-    IFNULL(CAST(cached_tokens AS INTEGER), 0), IFNULL(CAST(reasoning_tokens AS INTEGER), 0),
-    IFNULL(CAST(seconds AS REAL), 0.0)
-FROM ledger
-"""
+_COLUMNS = ", ".join(f"{name} {kind} NOT NULL" for name, (kind, _) in _KINDS.items())
 
-_ALL_OF_THE_FIRST_SCHEMA = """
-SELECT IFNULL(CAST(day AS TEXT), ''), IFNULL(CAST(profile AS TEXT), ''), IFNULL(CAST(provider AS TEXT), ''),
-    IFNULL(CAST(model AS TEXT), ''), IFNULL(CAST(event AS TEXT), ''), IFNULL(CAST(reason AS TEXT), ''), -1,
-    IFNULL(CAST(count AS INTEGER), 0), IFNULL(CAST(tokens AS INTEGER), 0), 0, 0, 0, 0,
-    IFNULL(CAST(seconds AS REAL), 0.0)
-FROM ledger
-"""
+_TABLE = f"CREATE TABLE ledger ({_COLUMNS}, PRIMARY KEY ({', '.join(Line._fields)})) WITHOUT ROWID"
+
+_ADDING = ", ".join(f"{one.name} = {one.name} + excluded.{one.name}" for one in fields(Sums))
+
+_ADD = f"INSERT INTO ledger VALUES ({', '.join('?' * len(_KINDS))}) ON CONFLICT DO UPDATE SET {_ADDING}"  # noqa: S608 - made of the names above
+
+
+def _all(version: int) -> str:
+    """The query for all figures in a table of an earlier schema, or of this one."""
+    # A damaged or foreign file may hold anything under these names: the types are made sure of here.
+    columns = (
+        f"IFNULL(CAST({name} AS {kind}), {missing})" if version >= _SINCE.get(name, 0) else str(missing)
+        for name, (kind, missing) in _KINDS.items()
+    )
+    return f"SELECT {', '.join(columns)} FROM ledger"  # noqa: S608 - made of the names and numbers above
 
 
 class LedgerFile:
@@ -104,8 +102,7 @@ class LedgerFile:
                 sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)
             ) as database:
                 version = _version(database)
-                query = _ALL_OF_THE_FIRST_SCHEMA if version < _SCHEMA else _ALL
-                rows = database.execute(query).fetchall() if version <= _SCHEMA else None
+                rows = database.execute(_all(version)).fetchall() if version <= _SCHEMA else None
         except (sqlite3.Error, UnicodeDecodeError):
             return None
         return None if rows is None else _lines(rows)
@@ -123,14 +120,14 @@ class LedgerFile:
             if version > _SCHEMA:
                 raise sqlite3.OperationalError("the ledger was written by a later release")
             if version < _SCHEMA:
-                _renew(database)
+                _renew(database, version)
             database.executemany(_ADD, _rows(lines))
 
 
-def _renew(database: sqlite3.Connection) -> None:
-    """Make the table, with what the one of the first schema held."""
+def _renew(database: sqlite3.Connection, version: int) -> None:
+    """Make the table, with what the one of an earlier schema held."""
     old = database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'ledger'").fetchone()
-    lines = {} if old is None else _lines(database.execute(_ALL_OF_THE_FIRST_SCHEMA).fetchall())
+    lines = {} if old is None else _lines(database.execute(_all(version)).fetchall())
     database.execute("DROP TABLE IF EXISTS ledger")
     database.execute(_TABLE)
     database.executemany(_ADD, _rows(lines))

@@ -6,7 +6,7 @@ import json
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spark_cache.models.anthropic_messages import body_of, read_answer
+from spark_cache.models.anthropic_messages import body_of, read_answer, turn_of
 from spark_cache.models.anthropic_stream import events_of, gather, read_event
 from spark_cache.models.base import Model
 from spark_cache.models.sdk_client import Sdk, SdkClient
@@ -53,7 +53,7 @@ class AnthropicModel(Model):
         model_id: Such as ``claude-sonnet-5``.
         client: An ``anthropic.AsyncAnthropic`` of yours, for one event loop; you close it.
         client_args: Arguments for the client that is made when the first call goes out, one for each event loop:
-            ``api_key``, ``base_url``, …
+            ``api_key``, ``base_url``, … What the SDK takes from the environment is as it was at the first call.
         params: Parameters of every call, such as ``{"max_tokens": 1000}``; those of a call win.
         should_cache: Asked of every answer that may be stored, with its request: whether it is.
         enable_cache: Whether answers are cached. This and what follows comes from :func:`spark_cache.load_config` where it
@@ -141,6 +141,9 @@ class AnthropicModel(Model):
 
     def _stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
         return ("end_turn" if response.stop_reason == "pause_turn" else response.stop_reason,)
+
+    def _turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
+        return turn_of(response.raw)
 
     async def _stream(self, request: Request) -> AsyncGenerator[Any, None]:
         messages, body = self._asked(request)

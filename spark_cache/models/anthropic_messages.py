@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from spark_cache.types import Request
 
-__all__ = ["body_of", "read_answer"]
+__all__ = ["body_of", "read_answer", "turn_of"]
 
 _CHOICES = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
 
@@ -171,12 +171,20 @@ def read_answer(raw: Any) -> ModelResponse:
     )
 
 
+def turn_of(raw: Any) -> list[Any] | None:
+    """The message of an answer, as the interface takes it back: its blocks as they are, thinking with its signature among them."""
+    blocks = raw.get("content") if isinstance(raw, dict) else None
+    if blocks is None:
+        return None
+    return [{"role": "assistant", "content": blocks}] if blocks else []
+
+
 def _usage(usage: Any) -> Usage | None:
     if not usage:
         return None
-    cached = usage.get("cache_read_input_tokens")
+    cached, kept = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
     # What the provider calls input tokens are those that had no part in its prompt cache.
-    asked = (usage.get("input_tokens") or 0) + (cached or 0) + (usage.get("cache_creation_input_tokens") or 0)
+    asked = (usage.get("input_tokens") or 0) + (cached or 0) + (kept or 0)
     answered = usage.get("output_tokens") or 0
     return Usage(
         input_tokens=asked,
@@ -184,6 +192,7 @@ def _usage(usage: Any) -> Usage | None:
         total_tokens=asked + answered,
         cached_tokens=cached,
         reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+        cache_write_tokens=kept,
     )
 
 

@@ -24,7 +24,7 @@ def read_event(raw: Any) -> StreamEvent:
             return StreamEvent("text", text=text, raw=raw)
         case {"type": "content_block_start", "content_block": {"type": "tool_use", "id": call, "name": name}}:
             piece = ToolCallPiece(raw["index"], call, name)
-            return StreamEvent("tool_call", raw=raw, tool_call=piece)
+            return StreamEvent("tool_call", raw=raw, tool_calls=(piece,))
         case {"type": "content_block_delta", "delta": delta}:
             return _read_delta(raw, delta)
         case {"type": "message_delta", "delta": {"stop_reason": str()}}:
@@ -40,7 +40,7 @@ def _read_delta(raw: Mapping[str, Any], delta: Mapping[str, Any]) -> StreamEvent
             return StreamEvent("reasoning", raw=raw, reasoning=thought)
         case {"type": "input_json_delta", "partial_json": text}:
             piece = ToolCallPiece(raw["index"], arguments_text=text)
-            return StreamEvent("tool_call", raw=raw, tool_call=piece)
+            return StreamEvent("tool_call", raw=raw, tool_calls=(piece,))
     return StreamEvent("other", raw=raw)
 
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from spark_cache.errors import InvalidAnswerError
 from spark_cache.manager import CacheManager
 from spark_cache.models.calls import Recorded, Wish
+from spark_cache.models.copies import copied
 from spark_cache.models.embeddings import EmbeddedTexts
 from spark_cache.models.requests import DEFAULT_MODE, BuiltRequests, mode_of_call
 from spark_cache.models.streamed_calls import StreamedCalls
 from spark_cache.models.structured import JsonResponse, Output
+from spark_cache.models.turns import turn_in_our_form
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -291,6 +293,23 @@ class Model(BuiltRequests, StreamedCalls, EmbeddedTexts):
         given = self._parameters(parameters)
         requests = [self._request_to_embed(text, given) for text in listed]
         return await self._embedded(requests, mode=mode_of_call(cache), sensitive=sensitive)
+
+    def turn_of(self, response: ModelResponse) -> list[Any]:
+        """An answer as the turn of a conversation, to go on with it: ``messages += model.turn_of(response)``.
+
+        The turn is in the provider's own form, so that nothing is lost that it wants back: thinking with its signature, items of
+        reasoning, the signatures of thoughts. An item of OpenAI's reasoning is known there by its id, and for some weeks;
+        ``include=["reasoning.encrypted_content"]`` brings it whole.
+
+        Args:
+            response: An answer of this provider, fresh or from the cache.
+
+        Returns:
+            Messages, copied from the answer; none where it said nothing. An answer without the provider's JSON gives the
+            message with its text and its calls of tools.
+        """
+        own = None if response.raw is None else self._turn_of(response)
+        return turn_in_our_form(response) if own is None else [copied(message) for message in own]
 
     def cache_key(
         self,

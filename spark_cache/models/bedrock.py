@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from spark_cache.models.base import Model
 from spark_cache.models.bedrock_address import configured_address, endpoint_of
 from spark_cache.models.bedrock_calls import EventReader, Threads, keep_wire, wire_of
-from spark_cache.models.bedrock_converse import body_of, kept_by_provider, read_answer
+from spark_cache.models.bedrock_converse import body_of, kept_by_provider, read_answer, turn_of
 from spark_cache.models.bedrock_embeddings import batch_of, embedding_body, vectors_of
 from spark_cache.models.bedrock_stream import events_of, gather, read_event
 from spark_cache.models.response import Usage
@@ -162,6 +162,9 @@ class BedrockModel(Model):
 
     def _read(self, raw: Any) -> ModelResponse:
         return read_answer(raw)
+
+    def _turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
+        return turn_of(response.raw)
 
     async def _stream(self, request: Request) -> AsyncGenerator[Any, None]:
         body = body_of(request)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from spark_cache.types import Request
 
-__all__ = ["body_of", "kept_by_provider", "read_answer", "with_bytes"]
+__all__ = ["body_of", "kept_by_provider", "read_answer", "turn_of", "with_bytes"]
 
 _INFERENCE = {
     "max_tokens": "maxTokens",
@@ -211,6 +211,14 @@ def read_answer(raw: Any) -> ModelResponse:
     )
 
 
+def turn_of(raw: Any) -> list[Any] | None:
+    """The message of an answer, as the interface takes it back, with its reasoning."""
+    message = (raw.get("output") or {}).get("message") if isinstance(raw, dict) else None
+    if message is None:
+        return None
+    return [message] if message.get("content") else []
+
+
 def _texts(block: Mapping[str, Any]) -> Iterator[str]:
     if "text" in block:
         yield block["text"]
@@ -221,15 +229,16 @@ def _texts(block: Mapping[str, Any]) -> Iterator[str]:
 def _usage(usage: Any) -> Usage | None:
     if not usage:
         return None
-    cached = usage.get("cacheReadInputTokens")
+    cached, kept = usage.get("cacheReadInputTokens"), usage.get("cacheWriteInputTokens")
     # What the provider calls input tokens are those that had no part in its prompt cache.
-    asked = (usage.get("inputTokens") or 0) + (cached or 0) + (usage.get("cacheWriteInputTokens") or 0)
+    asked = (usage.get("inputTokens") or 0) + (cached or 0) + (kept or 0)
     answered = usage.get("outputTokens") or 0
     return Usage(
         input_tokens=asked,
         output_tokens=answered,
         total_tokens=usage.get("totalTokens") or asked + answered,
         cached_tokens=cached,
+        cache_write_tokens=kept,
     )
 
 

@@ -29,13 +29,13 @@ def read_event(raw: Any) -> StreamEvent:
         case {"contentBlockStart": {"start": {"toolUse": call}, "contentBlockIndex": at}}:
             if call.get("type") != "server_tool_use":
                 piece = ToolCallPiece(at, call.get("toolUseId") or "", call.get("name") or "")
-                return StreamEvent("tool_call", raw=raw, tool_call=piece)
+                return StreamEvent("tool_call", raw=raw, tool_calls=(piece,))
         case {"contentBlockDelta": {"delta": {"text": text}}}:
             return StreamEvent("text", text=text, raw=raw)
         case {"contentBlockDelta": {"delta": {"reasoningContent": {"text": thought}}}}:
             return StreamEvent("reasoning", raw=raw, reasoning=thought)
         case {"contentBlockDelta": {"delta": {"toolUse": {"input": text}}, "contentBlockIndex": at}}:
-            return StreamEvent("tool_call", raw=raw, tool_call=ToolCallPiece(at, arguments_text=text))
+            return StreamEvent("tool_call", raw=raw, tool_calls=(ToolCallPiece(at, arguments_text=text),))
         case {"messageStop": _}:
             return StreamEvent("stop", raw=raw)
     return StreamEvent("other", raw=raw)

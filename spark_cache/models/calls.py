@@ -201,9 +201,9 @@ class CachedCalls(ProviderHooks):
                 return None
             recorded = Recorded(response, stored.get("events"))
             finished = finish(recorded)
-            if finished is None or isinstance(finished, MissReason):
+            if not whole or finished is None or isinstance(finished, MissReason):
                 return finished
-            return recorded if whole else finished
+            return recorded
 
         return read
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from spark_cache.models.base import Model
-from spark_cache.models.gemini_answer import events_of, gather, read_answer, read_event, stop_reasons
+from spark_cache.models.gemini_answer import events_of, gather, read_answer, read_event, stop_reasons, turn_of
 from spark_cache.models.gemini_request import body_of, kept_by_provider, model_path
 from spark_cache.models.gemini_service import Service, merged, service_of
 from spark_cache.models.response import Usage
@@ -48,7 +48,7 @@ class GeminiModel(Model):
 
     The parameters of a call are the fields of ``google.genai.types.GenerateContentConfig``: ``temperature``, ``max_output_tokens``,
     ``stop_sequences``, ``safety_settings``, ``thinking_config``, …; ``max_tokens`` is taken too. Its messages are ours or the
-    SDK's contents, and an answer's own content (``response.raw["candidates"][0]["content"]``) goes back with its thought signatures.
+    SDK's contents; an answer goes back with its thought signatures by :meth:`turn_of`.
 
     The Gemini API and Vertex AI are two addresses in the key, since they serve the models with defaults of their own. Vertex's project
     and location are not in it: they say who pays, and where it runs. Requests that use ``cached_content``, an uploaded file, an object in
@@ -163,6 +163,9 @@ class GeminiModel(Model):
 
     def _stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
         return stop_reasons(response.raw) or (response.stop_reason,)
+
+    def _turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
+        return turn_of(response.raw)
 
     async def _stream(self, request: Request) -> AsyncGenerator[Any, None]:
         asked = self._asked(request, "streamGenerateContent?alt=sse")

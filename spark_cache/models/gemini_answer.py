@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.models.response import ModelResponse, ToolCall, Usage
-from spark_cache.models.streaming import StreamEvent, ToolCallPiece
+from spark_cache.models.streaming import UNCOUNTED, StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["events_of", "gather", "read_answer", "read_event", "stop_reasons"]
+__all__ = ["events_of", "gather", "read_answer", "read_event", "stop_reasons", "turn_of"]
 
 _STOP_REASONS = {
     "STOP": "end_turn",
@@ -42,6 +42,15 @@ def read_answer(raw: Any) -> ModelResponse:
         raw=raw,
         provider_stop_reason=first.get("finishReason") or blocked,
     )
+
+
+def turn_of(raw: Any) -> list[Any] | None:
+    """The content of the first candidate, as the interface takes it back: its parts as they are, signed ones among them."""
+    candidates = _candidates(raw)
+    if not candidates:
+        return None
+    parts = _parts(candidates[0])
+    return [{"role": "model", **candidates[0]["content"]}] if parts else []
 
 
 def stop_reasons(raw: Any) -> Sequence[str | None]:
@@ -100,7 +109,7 @@ def _usage(usage: Any) -> Usage | None:
 
 
 def read_event(raw: Any) -> StreamEvent:
-    """Understand one event. A tool is called in one piece; of several calls in one event the first is told apart."""
+    """Understand one event. A tool is called in one piece, and calls are not counted by the provider."""
     first = next(iter(_candidates(raw)), {})
     parts = _parts(first)
     said = "".join(map(_said, parts))
@@ -108,9 +117,9 @@ def read_event(raw: Any) -> StreamEvent:
         part["text"] for part in parts if part.get("thought") and isinstance(part.get("text"), str)
     )
     calls = [_tool_call(part["functionCall"]) for part in parts if part.get("functionCall")]
-    piece = ToolCallPiece(0, calls[0].id, calls[0].name, calls[0].arguments_text) if calls else None
-    if piece is not None:
-        return StreamEvent("tool_call", said, raw, piece, reasoning=thought)
+    pieces = tuple(ToolCallPiece(UNCOUNTED, call.id, call.name, call.arguments_text) for call in calls)
+    if pieces:
+        return StreamEvent("tool_call", said, raw, pieces, reasoning=thought)
     if said or thought:
         return StreamEvent("text" if said else "reasoning", said, raw, reasoning=thought)
     stopped = first.get("finishReason") or _blocked(raw)

@@ -45,6 +45,7 @@ class _Interface(NamedTuple):
     stream_body: Callable[[Request], dict[str, Any]]
     read: Callable[[Any], ModelResponse]
     stop_reasons: Callable[[Any], Sequence[str | None]]
+    turn: Callable[[Any], Sequence[Any] | None]
     state: Callable[[Request], str | None]
     event: Callable[[Any], StreamEvent]
     gather: Callable[[Sequence[Any]], Any | None]
@@ -60,6 +61,7 @@ _INTERFACES = MappingProxyType(
             stream_body=openai_chat_stream.body_of,
             read=openai_chat.read_answer,
             stop_reasons=openai_chat.stop_reasons,
+            turn=openai_chat.turn_of,
             state=lambda _: None,
             event=openai_chat_stream.event_of,
             gather=openai_chat_stream.gather,
@@ -72,6 +74,7 @@ _INTERFACES = MappingProxyType(
             stream_body=openai_responses_stream.body_of,
             read=openai_responses.read_answer,
             stop_reasons=openai_responses.stop_reasons,
+            turn=openai_responses.turn_of,
             state=openai_responses.state_of,
             event=openai_responses_stream.event_of,
             gather=openai_responses_stream.gather,
@@ -90,7 +93,7 @@ class OpenAIModel(Model):
             two never share an answer; ``responses`` is part of the key, as a parameter ``api``.
         client: An ``openai.AsyncOpenAI`` of yours, for one event loop; you close it.
         client_args: Arguments for the client that is made when the first call goes out, one for each event loop:
-            ``api_key``, ``base_url``, …
+            ``api_key``, ``base_url``, … What the SDK takes from the environment is as it was at the first call.
         params: Parameters of every call, such as ``{"temperature": 0}``; those of a call win.
         enable_cache: Whether answers are cached. This and what follows comes from :func:`spark_cache.load_config` where it
             is left at None.
@@ -217,6 +220,9 @@ class OpenAIModel(Model):
 
     def _stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
         return self._interface.stop_reasons(response.raw)
+
+    def _turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
+        return self._interface.turn(response.raw)
 
     def _event(self, raw_event: Any) -> StreamEvent:
         return self._interface.event(raw_event)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from spark_cache.types import Request
 
-__all__ = ["body_of", "read_answer", "stop_reasons", "text_of"]
+__all__ = ["body_of", "read_answer", "stop_reasons", "text_of", "turn_of"]
 
 _STOP_REASONS = {
     "stop": "end_turn",
@@ -136,6 +136,15 @@ def read_answer(raw: Any) -> ModelResponse:
         raw=raw,
         provider_stop_reason=choice.get("finish_reason"),
     )
+
+
+def turn_of(raw: Any) -> list[Any] | None:
+    """The message of the first choice, as the interface takes it back: without what is there to say that there is nothing."""
+    message = next(iter(_choices(raw)), {}).get("message")
+    if not message:
+        return None
+    said = {name: value for name, value in message.items() if value not in (None, [])}
+    return [{"content": None, **said}] if said.keys() - {"role"} else []
 
 
 def stop_reasons(raw: Any) -> Sequence[str | None]:

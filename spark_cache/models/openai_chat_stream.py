@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.models import openai_chat
-from spark_cache.models.streaming import StreamEvent, ToolCallPiece
+from spark_cache.models.streaming import UNCOUNTED, StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,9 +39,9 @@ def event_of(raw_event: Any) -> StreamEvent:
     delta = choice.get("delta") or {}
     text = openai_chat.text_of(delta.get("content"))
     reasoning = next((delta[name] for name in _REASONING if isinstance(delta.get(name), str)), "")
-    piece = next((_piece(call, at) for at, call in enumerate(delta.get("tool_calls") or ())), None)
-    if piece is not None:
-        return StreamEvent("tool_call", text, raw_event, piece, reasoning=reasoning)
+    pieces = tuple(map(_piece, delta.get("tool_calls") or ()))
+    if pieces:
+        return StreamEvent("tool_call", text, raw_event, pieces, reasoning=reasoning)
     if text:
         return StreamEvent("text", text, raw_event, reasoning=reasoning)
     if reasoning:
@@ -49,12 +49,14 @@ def event_of(raw_event: Any) -> StreamEvent:
     return StreamEvent("other" if choice.get("finish_reason") is None else "stop", raw=raw_event)
 
 
-def _piece(call: Mapping[str, Any], at: int) -> ToolCallPiece:
+def _piece(call: Mapping[str, Any]) -> ToolCallPiece:
+    at = call.get("index")
     custom = call.get("custom")
     named = custom or call.get("function") or {}
     written = named.get("input" if custom else "arguments")
     return ToolCallPiece(
-        call.get("index", at),
+        # Services that do not count calls send each of them whole.
+        UNCOUNTED if at is None else at,
         call.get("id") or "",
         named.get("name") or "",
         written if isinstance(written, str) else "",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from spark_cache.types import Request
 
-__all__ = ["body_of", "read_answer", "state_of", "stop_reasons"]
+__all__ = ["body_of", "read_answer", "state_of", "stop_reasons", "turn_of"]
 
 _NOT_SENT = frozenset({"api", "stream", "stream_options"})
 """Parameters of ours, and those that say how an answer is streamed."""
@@ -199,6 +199,14 @@ def read_answer(raw: Any) -> ModelResponse:
         raw=raw,
         provider_stop_reason=_cut_by(answer) or answer.get("status"),
     )
+
+
+def turn_of(raw: Any) -> list[Any] | None:
+    """The items of a response, as the interface takes them back: without fields that are null."""
+    output = raw.get("output") if isinstance(raw, dict) else None
+    if output is None:
+        return None
+    return [{name: value for name, value in item.items() if value is not None} for item in output]
 
 
 def stop_reasons(raw: Any) -> Sequence[str | None]:

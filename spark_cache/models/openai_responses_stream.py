@@ -40,11 +40,11 @@ def event_of(raw_event: Any) -> StreamEvent:
         return StreamEvent("reasoning", raw=raw_event, reasoning=raw_event["delta"])
     if kind in _ARGUMENTS:
         piece = ToolCallPiece(raw_event["output_index"], arguments_text=raw_event["delta"])
-        return StreamEvent("tool_call", raw=raw_event, tool_call=piece)
+        return StreamEvent("tool_call", raw=raw_event, tool_calls=(piece,))
     if kind == "response.output_item.added" and raw_event["item"].get("type") in _CALLS:
         item = raw_event["item"]
         piece = ToolCallPiece(raw_event["output_index"], item.get("call_id") or "", item.get("name") or "")
-        return StreamEvent("tool_call", raw=raw_event, tool_call=piece)
+        return StreamEvent("tool_call", raw=raw_event, tool_calls=(piece,))
     return StreamEvent("stop" if kind in _ENDS else "other", raw=raw_event)
 
 

@@ -53,6 +53,10 @@ class ProviderHooks(ABC):
         """Why the model stopped, for every answer that a response holds."""
         return (response.stop_reason,)
 
+    def _turn_of(self, response: ModelResponse) -> Sequence[Any] | None:  # noqa: ARG002 - as of the others below: a hook's default
+        """An answer as messages in the provider's own form, with all that ours has no words for; None where there are none."""
+        return None
+
     def _is_left_out(self, value: object) -> bool:  # noqa: ARG002 - a provider whose SDK has such marks knows them
         """Whether a value is one of the SDK's marks for an argument that is not given."""
         return False
@@ -66,7 +70,7 @@ class ProviderHooks(ABC):
 
     # -- streamed answers ---------------------------------------------------------------------------------------------------------
 
-    def _stream(self, request: Request) -> AsyncGenerator[Any, None]:  # noqa: ARG002 - as of the others below: a hook's default
+    def _stream(self, request: Request) -> AsyncGenerator[Any, None]:  # noqa: ARG002
         """Ask the provider for a stream: an asynchronous generator of its events, each as JSON values, as they arrive.
 
         It closes the connection when it is closed.
@@ -78,7 +82,7 @@ class ProviderHooks(ABC):
         raise self._cannot("stream its answers")
 
     def _event(self, raw_event: Any) -> StreamEvent:  # noqa: ARG002
-        """Understand one event of a stream."""
+        """Understand one event of a stream; a call of a tool that the provider does not count has the index ``UNCOUNTED``."""
         raise self._cannot("stream its answers")
 
     def _events_of(self, raw: Any) -> Sequence[Any]:  # noqa: ARG002

@@ -17,7 +17,7 @@ DEFAULT_MODE = "default"
 """What a call gives as ``cache`` to leave its mode to the configuration."""
 
 
-_ORDINARY = frozenset({bool, dict, float, int, list, str, tuple, type(None)})
+_ORDINARY = frozenset({bool, dict, float, int, list, str, type(None)})
 """Types of values that are no SDK's mark of an argument that is not given."""
 
 _Draft = draft_of(Request)
@@ -39,7 +39,7 @@ class BuiltRequests(ProviderHooks):
         }
 
     def _given(self, value: Any) -> Any:
-        return value if type(value) in _ORDINARY or not self._is_left_out(value) else None
+        return None if self._is_left_out(value) else value
 
     def _request(
         self,
@@ -60,9 +60,10 @@ class BuiltRequests(ProviderHooks):
         draft.provider = self.provider
         draft.model_id = self.model_id
         draft.messages = messages
-        draft.system_prompt = self._given(system_prompt)
-        draft.tool_specs = self._given(tool_specs)
-        draft.tool_choice = self._given(tool_choice)
+        # What is None needs no look, and mostly all three are.
+        draft.system_prompt = None if system_prompt is None else self._given(system_prompt)
+        draft.tool_specs = None if tool_specs is None else self._given(tool_specs)
+        draft.tool_choice = None if tool_choice is None else self._given(tool_choice)
         draft.output_schema = output_schema
         draft.operation = "text" if output_schema is None else "json"
         draft.endpoint = self._endpoint()

@@ -28,6 +28,7 @@ class Usage:
         total_tokens: Both together, as the provider counts.
         cached_tokens: Tokens of the request that the provider had in its own prompt cache; None where it does not say.
         reasoning_tokens: Tokens of the answer that were thought and not said; None where it does not say.
+        cache_write_tokens: Tokens of the request that the provider put into its own prompt cache; None where it does not say.
     """
 
     input_tokens: int = 0
@@ -35,6 +36,7 @@ class Usage:
     total_tokens: int = 0
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,7 @@ def _usage_from_stored(stored: Mapping[str, Any]) -> Usage:
     draft.total_tokens = get("total_tokens", 0)
     draft.cached_tokens = get("cached_tokens")
     draft.reasoning_tokens = get("reasoning_tokens")
+    draft.cache_write_tokens = get("cache_write_tokens")
     draft.__class__ = Usage
     usage: Usage = draft
     return usage
@@ -206,6 +209,7 @@ def _usage_to_stored(usage: Usage) -> dict[str, int]:
         "total_tokens": usage.total_tokens,
         "cached_tokens": usage.cached_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
     }
     return {name: value for name, value in counted.items() if value is not None}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache.models.calls import CachedCalls, Recorded, StreamBrokenOffError, Wish
 from spark_cache.models.copies import copied
-from spark_cache.models.streaming import StreamEvent, ToolCallPiece
+from spark_cache.models.streaming import Counting, StreamEvent, ToolCallPiece
 from spark_cache.plan import Hit
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ class StreamedCalls(CachedCalls):
         # The call is a task of its own: others may come to wait for the same answer, and outlast this caller.
         call = asyncio.create_task(self._fetch(request, plan, found, wish))
         call.add_done_callback(lambda _: arrived.put_nowait(None))
-        heard = False
+        heard, counted = False, Counting()
         try:
             while (item := await arrived.get()) is not None:
                 heard = True
                 # A copy: the event itself is stored at the end.
-                yield self._event(copied(item[0]))
+                yield counted(self._event(copied(item[0])))
             recorded = call.result()
         except StreamBrokenOffError:
             return
@@ -61,11 +61,12 @@ class StreamedCalls(CachedCalls):
     def _replayed(self, recorded: Recorded) -> list[Timed] | None:
         """The events of an answer that was kept; None where they are of another shape."""
         response, events = recorded
+        counted = Counting()
         try:
             if events is not None:
-                replayed = [(float(after), self._event(raw)) for after, raw in events]
+                replayed = [(float(after), counted(self._event(raw))) for after, raw in events]
             elif response.raw is not None:
-                replayed = [(0.0, self._event(raw)) for raw in self._events_of(response.raw)]
+                replayed = [(0.0, counted(self._event(raw))) for raw in self._events_of(response.raw)]
             else:
                 replayed = [(0.0, event) for event in _events_of_text(response)]
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
@@ -90,9 +91,8 @@ def _events_of_text(response: ModelResponse) -> Iterator[StreamEvent]:
     if response.content:
         yield StreamEvent("text", response.content)
     for index, call in enumerate(response.tool_calls):
-        yield StreamEvent(
-            "tool_call", tool_call=ToolCallPiece(index, call.id, call.name, call.arguments_text)
-        )
+        piece = ToolCallPiece(index, call.id, call.name, call.arguments_text)
+        yield StreamEvent("tool_call", tool_calls=(piece,))
     yield StreamEvent("stop")
 
 

@@ -1,4 +1,4 @@
-"""What the providers that know neither instructions nor results of tools as messages have in common: taking those apart."""
+"""The turns of a conversation: an answer as one, and what providers have in common that know no instructions or results as turns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["FunctionCall", "function_calls", "joined_turns", "split_instructions"]
+    from spark_cache.models.response import ModelResponse
+
+__all__ = ["FunctionCall", "function_calls", "joined_turns", "split_instructions", "turn_in_our_form"]
 
 _INSTRUCTIONS = ("system", "developer")
+
+
+def turn_in_our_form(response: ModelResponse) -> list[Any]:
+    """The message that says what an answer said: its text and its calls of tools; none where it said nothing."""
+    said = [{"text": response.content}] if response.content else []
+    calls = [
+        {"toolUse": {"toolUseId": call.id, "name": call.name, "input": call.arguments}}
+        for call in response.tool_calls
+    ]
+    blocks = [*said, *calls]
+    return [{"role": "assistant", "content": blocks}] if blocks else []
 
 
 class FunctionCall(NamedTuple):

@@ -23,6 +23,7 @@ _USAGE = {
     "total_tokens": 1700,
     "cached_tokens": 1000,
     "reasoning_tokens": 150,
+    "cache_write_tokens": 300,
 }
 _FIRST_SCHEMA = """
 CREATE TABLE ledger (
@@ -30,6 +31,16 @@ CREATE TABLE ledger (
     event TEXT NOT NULL, reason TEXT NOT NULL,
     count INTEGER NOT NULL, tokens INTEGER NOT NULL, seconds REAL NOT NULL,
     PRIMARY KEY (day, profile, provider, model, event, reason)
+) WITHOUT ROWID
+"""
+
+_SECOND_SCHEMA = """
+CREATE TABLE ledger (
+    day TEXT NOT NULL, profile TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+    event TEXT NOT NULL, reason TEXT NOT NULL, size INTEGER NOT NULL,
+    count INTEGER NOT NULL, tokens INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (day, profile, provider, model, event, reason, size)
 ) WITHOUT ROWID
 """
 
@@ -71,11 +82,11 @@ def _line(size: int, day: str = "2023-11-14", event: str = "hit", reason: str = 
 
 
 def test_tokens_are_kept_by_kind(open_ledger):
-    """Input, output, cached and reasoning tokens are added up apart, in the file as in memory."""
+    """Input, output, reasoning, and what the provider's cache read and kept are added up apart, in the file as in memory."""
     book = open_ledger()
     _hit(book, _USAGE, seconds=0.5)
     _hit(book, _USAGE, seconds=1.0)
-    expected = {_line(16): Sums(2, 3400, 3000, 400, 2000, 300, 1.5)}
+    expected = {_line(16): Sums(2, 3400, 3000, 400, 2000, 300, 600, 1.5)}
     assert book.lines() == expected
     assert open_ledger().lines() == expected
 
@@ -99,6 +110,7 @@ def test_calls_of_another_length_are_another_line(open_ledger, tokens, size):
         ({"input_tokens": 15, "total_tokens": 23}, 23),
         ({"input_tokens": 0, "output_tokens": 0, "total_tokens": 23}, 23),
         ({"input_tokens": 15, "output_tokens": 8, "total_tokens": 23, "cached_tokens": 16}, 23),
+        ({"input_tokens": 9, "output_tokens": 8, "cached_tokens": 5, "cache_write_tokens": 5}, 0),
         ({"input_tokens": "15", "output_tokens": 8, "total_tokens": 23}, 23),
         ({"input_tokens": True, "output_tokens": 8, "total_tokens": -23}, 0),
         ({"input_tokens": 15, "output_tokens": 10**12, "total_tokens": [23]}, 0),
@@ -125,7 +137,7 @@ def test_usage_counts_as_it_was(open_ledger):
     usage = dict(_USAGE)
     _hit(book, usage)
     usage.clear()
-    assert book.lines() == {_line(16): Sums(1, 1700, 1500, 200, 1000, 150)}
+    assert book.lines() == {_line(16): Sums(1, 1700, 1500, 200, 1000, 150, 300)}
 
 
 def test_readers_see_a_burst_whole(open_ledger):
@@ -170,8 +182,24 @@ def test_an_earlier_file_is_carried_over(open_ledger):
     assert open_ledger().lines() == {
         _line(UNKNOWN_SIZE, "2023-11-13"): Sums(2, 46, seconds=1.5),
         _line(UNKNOWN_SIZE, event="miss", reason="absent"): Sums(3),
-        _line(16): Sums(1, 1700, 1500, 200, 1000, 150),
+        _line(16): Sums(1, 1700, 1500, 200, 1000, 150, 300),
     }
+
+
+def test_a_file_of_the_second_schema(open_ledger, folder):
+    """A file that knew nothing of what the provider's cache kept is read as it is, and carried over with the next count."""
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "ledger.sqlite3")) as database, database:
+        database.execute(_SECOND_SCHEMA)
+        row = ("2023-11-13", "testing", "openai", "gpt-4o", "hit", "", 17, 2, 46, 40, 6, 30, 4, 1.5)
+        database.execute("INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        database.execute("PRAGMA user_version = 2")
+    before = {_line(17, "2023-11-13"): Sums(2, 46, 40, 6, 30, 4, seconds=1.5)}
+    assert open_ledger().lines() == before
+    book = open_ledger()
+    _hit(book, _USAGE)
+    book.flush()
+    assert open_ledger().lines() == {**before, _line(16): Sums(1, 1700, 1500, 200, 1000, 150, 300)}
 
 
 _COUNT_ONCE = """

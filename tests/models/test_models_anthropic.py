@@ -101,7 +101,9 @@ async def test_usage(make, provider):
     }
     answer_next(provider, {**MESSAGE, "usage": usage})
     response = await make().get_text(QUESTION)
-    assert response.usage == Usage(123, 7, 130, cached_tokens=100, reasoning_tokens=5)
+    assert response.usage == Usage(123, 7, 130, cached_tokens=100, reasoning_tokens=5, cache_write_tokens=20)
+    hit = await make().get_text(QUESTION)
+    assert (hit.cached, hit.usage) == (True, response.usage)
 
 
 async def test_structured_answer(make, provider):
@@ -276,7 +278,7 @@ async def test_streamed_tool_call(make):
     """The pieces of a streamed tool call add up to it."""
     events = await events_of(make(), QUESTION, tool_specs=[WEATHER], tool_choice="get_weather")
     (call,) = events[-1].response.tool_calls
-    pieces = [event.tool_call for event in events if event.tool_call is not None]
+    pieces = [piece for event in events for piece in event.tool_calls]
     assert (pieces[0].id, pieces[0].name) == (call.id, "get_weather")
     assert "".join(piece.arguments_text for piece in pieces) == call.arguments_text
 

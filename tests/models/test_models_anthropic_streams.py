@@ -109,12 +109,12 @@ def test_events_say_what_the_answer_says(stream, answers, raw):
     events = [stream.read_event(event) for event in stream.events_of(raw)]
     response = answers.read_answer(raw)
     assert "".join(event.text for event in events) == response.content
-    named = [event.tool_call for event in events if event.tool_call is not None and event.tool_call.id]
+    named = [piece for event in events for piece in event.tool_calls if piece.id]
     assert [(piece.id, piece.name) for piece in named] == [
         (call.id, call.name) for call in response.tool_calls
     ]
     for piece, call in zip(named, response.tool_calls, strict=True):
-        pieces = [event.tool_call for event in events if event.tool_call is not None]
+        pieces = [piece for event in events for piece in event.tool_calls]
         text = "".join(one.arguments_text for one in pieces if one.index == piece.index)
         assert text == call.arguments_text
     assert [event.type for event in events].count("stop") == 1

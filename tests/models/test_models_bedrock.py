@@ -133,7 +133,7 @@ async def test_calls_of_the_provider_itself(make, provider):
 
 
 async def test_usage(make, provider):
-    """Input tokens include those of the provider's prompt cache."""
+    """Input tokens include those that the provider's prompt cache had, and those that it kept."""
     usage = {
         "inputTokens": 3,
         "outputTokens": 7,
@@ -142,7 +142,8 @@ async def test_usage(make, provider):
         "cacheWriteInputTokens": 20,
     }
     answer_next(provider, {**ANSWER, "usage": usage})
-    assert (await make().get_text(QUESTION)).usage == Usage(123, 7, 130, cached_tokens=100)
+    response = await make().get_text(QUESTION)
+    assert response.usage == Usage(123, 7, 130, cached_tokens=100, cache_write_tokens=20)
 
 
 async def test_structured_answer(make, provider):
@@ -324,7 +325,7 @@ async def test_streamed_tool_call(make):
     """The pieces of a streamed tool call add up to it."""
     events = await events_of(make(), QUESTION, tool_specs=[WEATHER], tool_choice="get_weather")
     (call,) = events[-1].response.tool_calls
-    pieces = [event.tool_call for event in events if event.tool_call is not None]
+    pieces = [piece for event in events for piece in event.tool_calls]
     assert (pieces[0].id, pieces[0].name) == (call.id, "get_weather")
     assert (
         call.arguments

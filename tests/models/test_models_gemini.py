@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 
 import pydantic
@@ -344,8 +345,38 @@ async def test_gemini_streamed_tool_call(make):
     """A tool is called in one event of a stream."""
     events = await events_of(make(), QUESTION, tool_specs=[WEATHER], tool_choice="get_weather")
     (call,) = events[-1].response.tool_calls
-    (piece,) = (event.tool_call for event in events if event.tool_call is not None)
+    (piece,) = (piece for event in events for piece in event.tool_calls)
     assert (piece.id, piece.name, piece.arguments_text) == (call.id, call.name, call.arguments_text)
+
+
+async def test_gemini_streamed_tool_calls_are_counted(make, provider):
+    """The calls of one stream, several of which may come in one event, have their numbers, also when they come again."""
+    calls = [{"functionCall": {"name": f"f{number}", "args": {"n": number}}} for number in range(3)]
+    chunks = [
+        {"candidates": [{"content": {"role": "model", "parts": calls[:2]}}]},
+        {"candidates": [{"content": {"role": "model", "parts": calls[2:]}, "finishReason": "STOP"}]},
+    ]
+    answer_next(provider, streamed([json.dumps(chunk) for chunk in chunks]))
+    for _ in range(2):
+        events = await events_of(make(), QUESTION)
+        assert [[(piece.index, piece.name) for piece in event.tool_calls] for event in events] == [
+            [(0, "f0"), (1, "f1")],
+            [(2, "f2")],
+            [],
+        ]
+    assert [call.name for call in events[-1].response.tool_calls] == ["f0", "f1", "f2"]
+    assert provider.calls == 1
+
+
+async def test_gemini_tool_calls_of_an_answer_in_one_piece_are_counted(make, provider):
+    """The calls of an answer that was not streamed have their numbers when they come as events."""
+    parts = [{"functionCall": {"name": f"f{number}", "args": {}}} for number in range(2)]
+    answer_next(
+        provider, {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}
+    )
+    await make().get_text(QUESTION)
+    pieces = [piece for event in await events_of(make(), QUESTION) for piece in event.tool_calls]
+    assert [(piece.index, piece.name) for piece in pieces] == [(0, "f0"), (1, "f1")]
 
 
 async def test_gemini_streamed_answer_serves_text(make):

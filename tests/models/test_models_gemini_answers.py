@@ -113,22 +113,23 @@ def test_gemini_candidates_stop_each():
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (chunk({"text": "a"}, {"text": "b"}), ("text", "ab", "", None)),
-        (chunk({"text": "hm", "thought": True}), ("reasoning", "", "hm", None)),
-        (chunk({"text": "hm", "thought": True}, {"text": "a"}), ("text", "a", "hm", None)),
-        (chunk({"text": "a"}, CALL), ("tool_call", "a", "", "f")),
-        (chunk({"text": ""}, reason="STOP"), ("stop", "", "", None)),
-        ({"promptFeedback": {"blockReason": "SAFETY"}}, ("stop", "", "", None)),
-        (chunk({"executableCode": {}}), ("other", "", "", None)),
-        ({"usageMetadata": {}}, ("other", "", "", None)),
+        (chunk({"text": "a"}, {"text": "b"}), ("text", "ab", "", [])),
+        (chunk({"text": "hm", "thought": True}), ("reasoning", "", "hm", [])),
+        (chunk({"text": "hm", "thought": True}, {"text": "a"}), ("text", "a", "hm", [])),
+        (chunk({"text": "a"}, CALL), ("tool_call", "a", "", ["f"])),
+        (chunk(CALL, CALL), ("tool_call", "", "", ["f", "f"])),
+        (chunk({"text": ""}, reason="STOP"), ("stop", "", "", [])),
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, ("stop", "", "", [])),
+        (chunk({"executableCode": {}}), ("other", "", "", [])),
+        ({"usageMetadata": {}}, ("other", "", "", [])),
     ],
 )
 def test_gemini_event(event, expected):
-    """An event of a stream tells its kind, its text, its reasoning and the tool it calls, and keeps the provider's own."""
+    """An event of a stream tells its kind, its text, its reasoning and the tools it calls, and keeps the provider's own."""
     read = read_event(event)
-    name = read.tool_call and read.tool_call.name
+    names = [piece.name for piece in read.tool_calls]
     assert isinstance(read, StreamEvent)
-    assert (read.type, read.text, read.reasoning, name, read.raw) == (*expected, event)
+    assert (read.type, read.text, read.reasoning, names, read.raw) == (*expected, event)
 
 
 def test_gemini_stream_is_gathered():

@@ -153,7 +153,31 @@ def test_headers_of_the_environment(plain, monkeypatch):
     given = OpenAIModel(
         "gpt-4o", enable_cache=True, client_args={"default_headers": {"X-Route": "b"}}
     ).cache_key(QUESTION)
-    assert before != plain.cache_key(QUESTION) == given
+    assert before != OpenAIModel("gpt-4o", enable_cache=True).cache_key(QUESTION) == given
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [("X-Route: a\nAuthorization: Bearer x", "X-Route: b"), ("X-Route: a", ""), ("", "X-Route: b")],
+    ids=["changed", "gone", "come"],
+)
+async def test_headers_of_an_environment_that_changes_later(
+    make_model, client_args, monkeypatch, first, later
+):
+    """Keys and calls go by the headers that the environment had at the first of them, whatever it says later."""
+    received = []
+
+    async def note(request):
+        received.append(request)
+
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", first)
+    async with openai.DefaultAsyncHttpxClient(event_hooks={"request": [note]}) as http:
+        model = make_model(client_args={**client_args, "http_client": http})
+        key = model.cache_key(QUESTION)
+        monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", later)
+        assert (await model.get_text(QUESTION)).cache_key == key
+    (request,) = received
+    assert request.headers.get("x-route") == ("a" if first else None)
 
 
 def test_address_of_the_environment(monkeypatch):

@@ -216,6 +216,6 @@ async def test_custom_tool_in_a_stream(make, provider):
     answer_next(provider, READ["custom tool"][0])
     model = make()
     (call,) = (await model.get_text(QUESTION)).tool_calls
-    pieces = [event.tool_call for event in await events_of(model, QUESTION) if event.tool_call]
+    pieces = [piece for event in await events_of(model, QUESTION) for piece in event.tool_calls]
     assert "".join(piece.arguments_text for piece in pieces) == call.arguments_text == "select 1"
     assert (pieces[0].id, pieces[0].name) == ("c", "sql")

@@ -66,7 +66,7 @@ async def test_stream_reads_as_the_answer_in_one_piece(make_model, cache_dir, ap
 async def test_pieces_of_a_tool_call(make_model, api):
     """The pieces of a tool call add up to it."""
     events = await events_of(make_model(api=api), **TOOLS)
-    pieces = [event.tool_call for event in events if event.type == "tool_call"]
+    pieces = [piece for event in events for piece in event.tool_calls]
     (call,) = events[-1].response.tool_calls
     assert len({piece.index for piece in pieces}) == 1
     assert [piece.id for piece in pieces if piece.id] == [call.id]
@@ -93,7 +93,7 @@ async def test_answer_in_one_piece_serves_a_stream(make_model, provider, api, re
     assert provider.calls == 1
     assert events[-1].response == text
     assert "".join(event.text for event in events) == text.content
-    pieces = [event.tool_call for event in events if event.type == "tool_call"]
+    pieces = [piece for event in events for piece in event.tool_calls]
     assert "".join(piece.arguments_text for piece in pieces) == "".join(
         call.arguments_text for call in text.tool_calls
     )

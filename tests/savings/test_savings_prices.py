@@ -28,6 +28,13 @@ def test_prices_of_tokens(tokens, expected):
     assert _price("openai", "gpt-4o", *tokens) == Decimal(expected)
 
 
+def test_price_of_what_the_provider_keeps():
+    """Input that the provider puts into its prompt cache costs what the table says of that, and not the price of input."""
+    kept = Usage(10**6, 0, 10**6, cache_write_tokens=10**6)
+    cost = price("anthropic", "claude-sonnet-4-5-20250929", kept, calls=10, when=_THEN)
+    assert cost == Decimal("3.75")
+
+
 @pytest.mark.parametrize(
     ("provider", "model"),
     [
