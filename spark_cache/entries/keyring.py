@@ -25,6 +25,10 @@ _ID_BYTES = 8
 _NAME_KEY_BYTES = 32
 _BLOCK_BYTES = 64
 
+_NAMES_REMEMBERED = 1024
+_LONGEST_REMEMBERED = 64
+"""The names of so many keys, none longer than so many characters, are worked out once: programs ask for the same ones again."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Key:
@@ -48,6 +52,7 @@ class KeyRing:
         # Derived once, here: a derivation takes longer than opening a short entry.
         self._keys = tuple(_derived(key) for key in keys)
         self._by_id = {key.id: key for key in self._keys}
+        self._names: dict[str, tuple[str, ...]] = {}
 
     def __repr__(self) -> str:
         return f"KeyRing({', '.join(self.ids)})"
@@ -62,6 +67,9 @@ class KeyRing:
 
     def names(self, cache_key: str) -> tuple[str, ...]:
         """The file name of an entry under each key, newest first: without the key, no guess of a request can be checked."""
+        known = self._names.get(cache_key)
+        if known is not None:
+            return known
         try:
             text = cache_key.encode()
         except UnicodeEncodeError:
@@ -73,7 +81,13 @@ class KeyRing:
             inner.update(text)
             outer.update(inner.digest())
             names.append(outer.hexdigest())
-        return tuple(names)
+        found = tuple(names)
+        if len(cache_key) <= _LONGEST_REMEMBERED:
+            if len(self._names) >= _NAMES_REMEMBERED:
+                self._names.clear()
+            # By a plain text: a cache key holds its request's parts.
+            self._names[str.__str__(cache_key)] = found
+        return found
 
     def seal(self, body: bytes) -> tuple[str, str]:
         """Encrypt with the newest key; its id, and the token."""

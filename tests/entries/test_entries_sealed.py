@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 
 from spark_cache.entries import CacheEntry, decode, describe, encode, seal
 from spark_cache.entries.keyring import KeyRing
-from spark_cache.types import EntryMeta, MissReason
+from spark_cache.types import CacheKey, EntryMeta, MissReason
 
 _OLD, _NEW, _OTHER = (Fernet.generate_key().decode() for _ in range(3))
 
@@ -161,3 +161,22 @@ def test_a_sealed_entry_is_an_entry_with_all_its_fields(entry_of, ring):
     found = decode(seal(entry, ring), entry.key, ring=ring)
     assert isinstance(found, CacheEntry)
     assert found == entry
+
+
+def test_names_are_remembered_by_plain_texts():
+    """The names of a key are the same the second time, and what remembers them holds no request's parts."""
+    ring = KeyRing([_NEW, _OLD])
+    key = CacheKey("3f2a" * 16, "openai", "gpt-4o", {"messages": "00"})
+    first = ring.names(key)
+    assert ring.names(key) == ring.names(str(key)) == KeyRing([_NEW, _OLD]).names(key) == first
+    assert [type(text) for text in ring._names] == [str]
+
+
+def test_few_names_are_remembered():
+    """However many keys are asked for, and however long, the memory they take is bounded."""
+    ring = KeyRing([_NEW])
+    for number in range(5000):
+        ring.names(f"{number:064x}")
+    ring.names("long" * 1000)
+    assert len(ring._names) <= 1024
+    assert max(map(len, ring._names)) <= 64
