@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from spark_cache.cli.demo_run import Pass, ProfileRun
+    from spark_cache.config import CacheConfig
 
 __all__ = ["figures", "tell_entry", "tell_folder", "tell_log", "tell_opening", "tell_profile", "tell_ways_on"]
 
@@ -50,16 +51,19 @@ def tell_folder(console: Console, folder: Path) -> None:
     _copyable(console, str(folder))
 
 
+def _lifetime(config: CacheConfig) -> str:
+    if config.commit_entries and not config.recordings_expire:
+        return "Answers stay until recorded anew"
+    return f"Answers live {format_duration(config.ttl_seconds)}"
+
+
 def tell_profile(console: Console, run: ProfileRun, folder: Path) -> None:
     """Show both passes under one profile, and what the second one came to."""
     config = run.config
     _heading(console, f"ENVIRONMENT={config.profile}")
     if config.enabled:
         place = run.cache_dir.relative_to(folder)
-        _say(
-            console,
-            f"Caching is on. Answers live {format_duration(config.ttl_seconds)}, as files in {place}.",
-        )
+        _say(console, f"Caching is on. {_lifetime(config)}, as files in {place}.")
     else:
         _say(console, "Caching is off: every call goes out, and no file is written.")
     grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")

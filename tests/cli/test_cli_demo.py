@@ -142,7 +142,10 @@ def test_it_says_what_the_figures_say(command):
     ]
     assert "A stand-in on this machine answers" in " ".join(output.split())
     assert "ENVIRONMENT=development\n  Caching is on. Answers live 24h, as files in dev_cache.\n" in output
-    assert "ENVIRONMENT=testing\n  Caching is on. Answers live 30d, as files in test_cache.\n" in output
+    assert (
+        "ENVIRONMENT=testing\n  Caching is on. Answers stay until recorded anew, as files in test_cache.\n"
+        in output
+    )
     assert "ENVIRONMENT=production\n  Caching is off" in output
 
 
