@@ -65,6 +65,7 @@ async def live(cache_dir: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, *
         put(cache, f"{CANARY} once more {number}", CANARY, sensitive=sensitive)
     cache.cleanup_expired()
     put(cache, f"{CANARY} to keep", CANARY, sensitive=sensitive)
+    await model.get_text(question, f"about {CANARY}", sensitive=sensitive)
     cache._entries.directory.ledger.flush()
     return cache.get_stats()
 
