@@ -48,7 +48,7 @@ class GeminiModel(Model):
 
     The parameters of a call are the fields of ``google.genai.types.GenerateContentConfig``: ``temperature``, ``max_output_tokens``,
     ``stop_sequences``, ``safety_settings``, ``thinking_config``, …; ``max_tokens`` is taken too. Its messages are ours or the
-    SDK's contents; an answer goes back with its thought signatures by :meth:`turn_of`.
+    SDK's contents; an answer goes back with its thought signatures by :meth:`Model.turn_of`.
 
     The Gemini API and Vertex AI are two addresses in the key, since they serve the models with defaults of their own. Vertex's project
     and location are not in it: they say who pays, and where it runs. Requests that use ``cached_content``, an uploaded file, an object in
