@@ -116,6 +116,8 @@ class LedgerFile:
             database.execute("PRAGMA synchronous = OFF")
             # Taken before anything is looked at: two processes must not both carry over the same figures.
             database.execute("BEGIN IMMEDIATE")
+            # SQLite goes by the table as it was at the pragma, and notices what another process did to it only with a query.
+            database.execute("SELECT 1 FROM sqlite_master").fetchone()
             version = _version(database)
             if version > _SCHEMA:
                 raise sqlite3.OperationalError("the ledger was written by a later release")
