@@ -97,7 +97,9 @@ async def test_cancelled_calls_harm_nobody(tmp_path):
     assert directory.leases is not None
     assert not directory.leases._held
     assert not directory.flights._flights
-    assert await _settled(model, idle) == before
+    # Fewer is as well: what other tests of this process left behind may have ended meanwhile.
+    after = await _settled(model, idle)
+    assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)
     for number in range(_KEYS):
         again = await model.get_text([{"role": "user", "content": f"question {number}"}], cache="read-only")
         assert again.content == f"question {number}"
