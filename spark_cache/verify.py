@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from spark_cache.entries import CacheEntry, decode, key_id_of
 from spark_cache.errors import StoreError
-from spark_cache.stores import HIDDEN, address, entry_name, failure
+from spark_cache.soundness import sound
+from spark_cache.stores import HIDDEN, failure
 from spark_cache.stores.disk import make_folder
 from spark_cache.types import MissReason
 
@@ -113,21 +113,12 @@ def _judge(store: FileStore, at: Address, ring: KeyRing | None, result: Verifica
     if isinstance(data, MissReason):
         result.bad.append(BadEntry(at, data, None))
         return
-    found = decode(data, ring=ring)
-    if isinstance(found, CacheEntry):
-        if _belongs(at, found, ring, encrypted=key_id_of(data) is not None):
-            result.sound += 1
-        else:
-            result.bad.append(BadEntry(at, MissReason.WRONG_KEY, data))
-    elif found is MissReason.OTHER_VERSION:
+    found = sound(at, data, ring)
+    if found is MissReason.OTHER_VERSION:
         result.later += 1
-    elif found is MissReason.UNDECRYPTABLE and (ring is None or key_id_of(data) not in ring.ids):
+    elif isinstance(found, MissReason):
+        result.bad.append(BadEntry(at, found, data))
+    elif found.key is None:
         result.locked += 1
     else:
-        result.bad.append(BadEntry(at, found, data))
-
-
-def _belongs(at: Address, entry: CacheEntry, ring: KeyRing | None, *, encrypted: bool) -> bool:
-    """Whether an entry stands under a name of its own key; for an encrypted one, under one of those that a key gives it."""
-    names = ring.names(entry.key) if encrypted and ring is not None else (entry_name(entry.key),)
-    return any(at == address(entry.provider, entry.model_id, name) for name in names)
+        result.sound += 1

@@ -10,9 +10,9 @@ from gzip import GzipFile
 from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO
 
-from spark_cache.archive.soundness import sound
 from spark_cache.archive.tape import END, GREETING, packed, path_of
 from spark_cache.errors import StoreError
+from spark_cache.soundness import sound
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:

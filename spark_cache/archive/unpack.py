@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from gzip import GzipFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from spark_cache.archive.soundness import Sound, sound
 from spark_cache.archive.tape import members, path_of, refused
 from spark_cache.entries import CLOCK_SKEW, describe
 from spark_cache.errors import StoreError
+from spark_cache.soundness import Sound, sound
 from spark_cache.stores import Address, block_size, entry_name
 from spark_cache.types import EntryMeta, MissReason
 

@@ -170,3 +170,15 @@ def test_without_the_key_nothing_is_said_of_it(command, sealed):
     )
     assert first.exists()
     assert second.exists()
+
+
+def test_an_encrypted_entry_in_a_wrong_folder_is_bad_without_its_key(command, sealed):
+    """Where it belongs stands in the open: no key is needed to see that it answers nothing where it is."""
+    (first, _), _ = sealed
+    _other_model(first)
+
+    result = command("verify")
+
+    assert result.exit_code == 1
+    assert "wrong_key" in result.stdout
+    assert "0 entries sound, 1 bad, 1 under keys that are not at hand" in result.stdout
