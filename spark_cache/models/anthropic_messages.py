@@ -7,6 +7,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.keys import normalise_message
+from spark_cache.models.arguments import arguments_text
 from spark_cache.models.plain_schema import plain_schema
 from spark_cache.models.response import ModelResponse, ToolCall, Usage
 from spark_cache.models.turns import function_calls, joined_turns, split_instructions
@@ -197,6 +198,5 @@ def _usage(usage: Any) -> Usage | None:
 
 
 def _tool_call(block: Mapping[str, Any]) -> ToolCall:
-    written = block.get("input")
-    text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
+    text = arguments_text(block.get("input"))
     return ToolCall.from_text(block.get("id") or "", block.get("name") or "", text)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from spark_cache.models.arguments import arguments_in, arguments_text
 from spark_cache.models.copies import copied
 from spark_cache.models.streaming import StreamEvent, ToolCallPiece
 
@@ -63,7 +63,7 @@ def gather(events: Sequence[Any]) -> Any | None:
     if not ended or message.get("stop_reason") is None:
         return None
     for at, text in arguments.items():
-        blocks[at]["input"] = _parsed(text)
+        blocks[at]["input"] = arguments_in(text)
     return {**message, "content": [blocks[at] for at in sorted(blocks)]}
 
 
@@ -100,14 +100,6 @@ def _told(change: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any
     return {name: value for name, value in change.items() if value is not None or name not in before}
 
 
-def _parsed(text: str) -> Any:
-    """The arguments of a tool; text that is not JSON, as it is in an answer that was cut, stays text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
 def events_of(raw: Any) -> list[Any]:
     """The events that stand for a message that was not streamed."""
     start = {**raw, "content": [], "stop_reason": None, "stop_sequence": None}
@@ -131,9 +123,7 @@ def _events_of_block(at: int, block: Mapping[str, Any]) -> Iterator[dict[str, An
     deltas: list[dict[str, Any]] = [{"type": f"{name}_delta", name: text} for name, text in pieces.items()]
     if isinstance(block.get("input"), dict | str):
         emptied["input"] = {}
-        written = block["input"]
-        text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
-        deltas.append({"type": "input_json_delta", "partial_json": text})
+        deltas.append({"type": "input_json_delta", "partial_json": arguments_text(block["input"])})
     yield {"type": "content_block_start", "index": at, "content_block": {**block, **emptied}}
     for delta in deltas:
         yield {"type": "content_block_delta", "index": at, "delta": delta}

@@ -8,6 +8,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.keys import normalise_message
+from spark_cache.models.arguments import arguments_text
 from spark_cache.models.plain_schema import plain_schema
 from spark_cache.models.response import ModelResponse, ToolCall, Usage
 from spark_cache.models.turns import function_calls, joined_turns, split_instructions
@@ -248,6 +249,5 @@ def _is_call(block: Mapping[str, Any]) -> bool:
 
 
 def _tool_call(call: Mapping[str, Any]) -> ToolCall:
-    written = call.get("input")
-    text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
+    text = arguments_text(call.get("input"))
     return ToolCall.from_text(call.get("toolUseId") or "", call.get("name") or "", text)

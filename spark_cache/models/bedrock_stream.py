@@ -5,10 +5,10 @@ An event is ``{type: payload}``, with the payload as the service sent it: bytes 
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
+from spark_cache.models.arguments import arguments_in, arguments_text
 from spark_cache.models.copies import copied
 from spark_cache.models.streaming import StreamEvent, ToolCallPiece
 
@@ -116,20 +116,12 @@ _ADDING = {
 def _whole(block: dict[str, Any]) -> dict[str, Any]:
     call = block.get("toolUse")
     if call is not None:
-        return {**block, "toolUse": {**call, "input": _parsed(call.get("input") or "{}")}}
+        return {**block, "toolUse": {**call, "input": arguments_in(call.get("input") or "{}")}}
     if "citationsContent" in block and "text" in block:
         # A text with its citations is one block.
         cited = {"content": [{"text": block.pop("text")}], **block["citationsContent"]}
         return {**block, "citationsContent": cited}
     return block
-
-
-def _parsed(text: str) -> Any:
-    """The arguments of a tool; text that is not JSON, as it is in an answer that was cut, stays text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def events_of(raw: Any) -> list[Any]:
@@ -164,8 +156,7 @@ def _split(block: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any
         case {"text": text}:
             return {}, [{"text": text}]
         case {"toolUse": {"input": given, **call}}:
-            written = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-            return {"toolUse": call}, [{"toolUse": {"input": written}}]
+            return {"toolUse": call}, [{"toolUse": {"input": arguments_text(given)}}]
         case {"toolResult": {"content": content, **result}}:
             return {"toolResult": result}, [{"toolResult": content}]
         case {"reasoningContent": {"reasoningText": said}}:
