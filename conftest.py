@@ -40,6 +40,8 @@ _ROOT = Path(__file__).parent
 _DOCS = _ROOT / "docs"
 _OURS = ("SPARK_", "XDG_", "OPENAI_", "ANTHROPIC_", "AWS_", "GEMINI_", "GOOGLE_")
 _SHAPES_OUTPUT = {"ENVIRONMENT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
+# Where these are set, the plugin replays, and pytest and rich write differently.
+_TELLS_OF_CI = {"CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "TF_BUILD"}
 _COMMAND_SECONDS = 60
 _RUNS_OUR_CODE = re.compile(r"(?:\w+=\S* )*(?:spark-cache|pytest)(?: |$)")
 _SHOWN_FILE = re.compile(r"^```\{literalinclude\} (\S+)\n(?::\w+:.*\n)*?:caption: (\S+)$", re.MULTILINE)
@@ -58,7 +60,7 @@ def clean_place(home: Path) -> Iterator[None]:
     logging_before = logger.level, logger.propagate, list(logger.handlers)
     with patch.dict(os.environ), contextlib.chdir(home):
         for name in list(os.environ):
-            if name.startswith(_OURS) or name in _SHAPES_OUTPUT:
+            if name.startswith(_OURS) or name in _SHAPES_OUTPUT | _TELLS_OF_CI:
                 del os.environ[name]
         os.environ["HOME"] = str(home)
         yield
