@@ -14,6 +14,7 @@ from spark_cache.models.bedrock_converse import body_of, kept_by_provider, read_
 from spark_cache.models.bedrock_embeddings import batch_of, embedding_body, vectors_of
 from spark_cache.models.bedrock_stream import events_of, gather, read_event
 from spark_cache.models.response import Usage
+from spark_cache.models.sdks import import_sdk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -205,14 +206,9 @@ class BedrockModel(Model):
             return self._made
 
     def _make_client(self) -> Any:
-        try:
-            import boto3  # noqa: PLC0415 - a hit needs no SDK
-            from botocore.config import Config  # type: ignore[import-untyped]  # the same  # noqa: PLC0415 - the same
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"{error}; a call that the cache does not answer needs it: pip install 'spark-cache[bedrock]'",
-                name=error.name,
-            ) from None
+        boto3 = import_sdk("boto3", "bedrock")
+        from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415 - a hit needs no SDK
+
         session = boto3.Session() if self._session is None else self._session
         config = Config(max_pool_connections=self._most_threads)
         given = self._client_args.get("config")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Mapping
 from contextlib import aclosing
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
@@ -17,6 +15,7 @@ from spark_cache.models.gemini_answer import events_of, gather, read_answer, rea
 from spark_cache.models.gemini_request import body_of, kept_by_provider, model_path
 from spark_cache.models.gemini_service import Service, merged, service_of
 from spark_cache.models.response import Usage
+from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -89,10 +88,7 @@ class GeminiModel(Model):
         cache_dir: str | PathLike[str] | None = None,
         cache_config: CacheConfig | None = None,
     ) -> None:
-        if client is not None and client_args:
-            raise ValueError(
-                "give client or client_args, not both: client_args are for the client that is made here"
-            )
+        refuse_both(client, client_args)
         if client is not None and not hasattr(client, "aio"):
             raise TypeError(f"client is an {type(client).__name__}: it takes a google.genai.Client")
         super().__init__(
@@ -107,15 +103,12 @@ class GeminiModel(Model):
         self._given_client = client
         self._client_args = dict(client_args or {})
         self._service: Service | None = None
-        # Connections belong to the event loop that opened them.
-        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
-        self._clients_lock = Lock()
+        self._clients = LoopClients(self._make_client)
 
     async def aclose(self) -> None:
         """Close the connections that this model opened on the running event loop; a client of yours stays open."""
         await super().aclose()
-        with self._clients_lock:
-            client = self._clients.pop(asyncio.get_running_loop(), None)
+        client = self._clients.pop()
         if client is not None:
             await client.aio.aclose()
             client.close()
@@ -208,25 +201,13 @@ class GeminiModel(Model):
         return self._client()._api_client  # noqa: SLF001 - the SDK has no public name for it
 
     def _client(self) -> Client:
-        if self._given_client is not None:
-            return self._given_client
-        loop = asyncio.get_running_loop()
-        with self._clients_lock:
-            client = self._clients.get(loop)
-            if client is None:
-                try:
-                    from google.genai import Client  # noqa: PLC0415 - a hit needs no SDK
-                except ModuleNotFoundError as error:
-                    raise ModuleNotFoundError(
-                        f"{error}; a call that the cache does not answer needs it: pip install 'spark-cache[gemini]'",
-                        name=error.name,
-                    ) from None
-                # A loop that is closed never comes back; its client would keep it and the connections alive.
-                self._clients = {
-                    known: kept for known, kept in self._clients.items() if not known.is_closed()
-                }
-                client = self._clients[loop] = Client(**self._reached().pinned(self._client_args))
-        return client
+        return self._clients.get() if self._given_client is None else self._given_client
+
+    def _make_client(self) -> Client:
+        made: Client = import_sdk("google.genai", "gemini").Client(
+            **self._reached().pinned(self._client_args)
+        )
+        return made
 
 
 def _set_fields(options: Any) -> dict[str, Any]:

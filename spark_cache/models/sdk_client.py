@@ -5,18 +5,16 @@ For SDKs whose client takes ``base_url``, ``default_headers``, ``default_query``
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from spark_cache.keys import is_credential, normalise_endpoint
 from spark_cache.models.copies import copied
+from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
 
 __all__ = ["Sdk", "SdkClient"]
 
@@ -64,10 +62,7 @@ class SdkClient:
     """
 
     def __init__(self, sdk: Sdk, client: Any, client_args: Mapping[str, Any] | None) -> None:
-        if client is not None and client_args:
-            raise ValueError(
-                "give client or client_args, not both: client_args are for the client that is made here"
-            )
+        refuse_both(client, client_args)
         if client is not None and not hasattr(client, "__aenter__"):
             raise TypeError(
                 f"client is an {type(client).__name__}: it takes an asynchronous one, an {sdk.client}"
@@ -86,9 +81,7 @@ class SdkClient:
         self._added: Sequence[tuple[str, Mapping[str, object]]] | None = None
         self._address: str | None = None
         self._environment_headers: Mapping[str, str] | None = None
-        # Connections belong to the event loop that opened them.
-        self._clients: dict[asyncio.AbstractEventLoop, Any] = {}
-        self._lock = Lock()
+        self._clients = LoopClients(self._make)
 
     def client(self) -> Any:
         """The client for the running event loop.
@@ -96,21 +89,10 @@ class SdkClient:
         Raises:
             ModuleNotFoundError: The SDK is not installed.
         """
-        if self._given is not None:
-            return self._given
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            client = self._clients.get(loop)
-            if client is None:
-                # A loop that is closed never comes back; its client would keep it and the connections alive.
-                self._clients = {
-                    known: kept for known, kept in self._clients.items() if not known.is_closed()
-                }
-                client = self._clients[loop] = self._make()
-        return client
+        return self._clients.get() if self._given is None else self._given
 
     def _make(self) -> Any:
-        sdk = self._import()
+        sdk: Any = import_sdk(self._sdk.module, self._sdk.module)
         found = self._headers_of_environment()
         # The SDK looks for itself: what came since then is withdrawn, and what went is put back.
         since = {name: sdk.Omit() for name in self._read_environment() if name not in found}
@@ -118,19 +100,9 @@ class SdkClient:
         given = {**self._arguments, "base_url": self.address()}
         return getattr(sdk, self._sdk.client)(**(given | {"default_headers": headers} if headers else given))
 
-    def _import(self) -> Any:
-        try:
-            return import_module(self._sdk.module)
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"{error}; a call that the cache does not answer needs it: pip install 'spark-cache[{self._sdk.module}]'",
-                name=error.name,
-            ) from None
-
     async def aclose(self) -> None:
         """Close the connections that were opened for the running event loop; a client of the caller's stays open."""
-        with self._lock:
-            client = self._clients.pop(asyncio.get_running_loop(), None)
+        client = self._clients.pop()
         if client is not None:
             await client.close()
 

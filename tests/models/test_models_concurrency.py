@@ -138,7 +138,7 @@ def test_clients_of_closed_loops_are_let_go(client_args):
 
     for _ in range(3):
         asyncio.run(touch())
-    assert len(model._client._clients) == 1
+    assert len(model._client._clients._clients) == 1
 
 
 async def test_model_can_be_used_after_closing(make_model, provider):
