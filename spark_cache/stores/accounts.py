@@ -107,6 +107,7 @@ class Accounts:
         occupied_bytes: int,
         before: int,
         after: int,
+        overtaken: bool,
     ) -> None:
         """Subtract entries that were removed by what is filed.
 
@@ -117,24 +118,28 @@ class Accounts:
             occupied_bytes: The same in blocks.
             before: The folder's time before they were removed, in nanoseconds.
             after: The same after it; 0 when there is no folder any more.
+            overtaken: Whether some of them may still be filed.
         """
         account = self._account(folder, before)
         account.grow(-entries, -size_bytes, -occupied_bytes)
         account.seen = after
+        if overtaken:
+            self.overtaken.add(folder)
         if after == 0:
             self._close(folder)
 
-    def compare(self, on_disk: Mapping[tuple[str, str], int]) -> None:
+    def compare(self, on_disk: Mapping[tuple[str, str], int], *, doubt_all: bool) -> None:
         """Find out what somebody else changed.
 
         Args:
             on_disk: The folders that there are, with their times in nanoseconds.
+            doubt_all: Whether any of them may have been changed, whatever their times say.
         """
         for folder in [folder for folder in self.folders if folder not in on_disk]:
             self._close(folder)
         for folder, modified in on_disk.items():
             account = self.folders.setdefault(folder, Account())
-            if account.seen != modified:
+            if doubt_all or account.seen != modified:
                 account.seen, account.doubt = modified, fresh_mark()
 
     def _account(self, folder: tuple[str, str], before: int) -> Account:

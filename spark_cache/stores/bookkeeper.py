@@ -128,9 +128,21 @@ class Bookkeeper:
             self._suffer(fault)
             return None
 
+    def miss(self) -> None:
+        """Say that a change was made which was not announced, or not to be noted."""
+        with suppress(*_FAULTS):
+            self._books.doubt()
+
     def cancel(self) -> None:
         """Take back what was announced: nothing was changed."""
         self._tried(self._books.cancel)
+
+    def make_room(self, size_bytes: int, cap_bytes: float) -> None:
+        """Make room for what is to be written; arguments as for :meth:`Passing.make_room`."""
+        try:
+            self._passing.make_room(size_bytes, cap_bytes)
+        except _FAULTS as fault:
+            self._suffer(fault)
 
     def tend(self, noted: Noted, size_bytes: int, cap_bytes: float | None, now: float) -> None:
         """Do a slice of the upkeep that is due after a write; arguments as for :meth:`Passing.tend`."""

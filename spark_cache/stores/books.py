@@ -5,15 +5,17 @@ Raises what the machine does, and ``ValueError`` for a file that is damaged and 
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.stores.accounts import Accounts, fresh_mark
+from spark_cache.stores.hidden import own_file
 from spark_cache.stores.index import Folded, Index
 from spark_cache.stores.index_file import INDEX_FILE, IndexFile
 from spark_cache.stores.journal import GONE, Journal, Record
-from spark_cache.stores.tree import ENDING, folder_time, model_folders, size_of
+from spark_cache.stores.tree import ENDING, folder_time, is_there, model_folders, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +30,20 @@ __all__ = ["JOURNAL_FILE", "Books", "Change", "Work"]
 JOURNAL_FILE = "journal"
 """The name of the journal in the hidden folder."""
 
+_UNNOTED_FILE = "unnoted"
+"""The file that is there when something was changed without the lock, which the folders' times may not tell."""
+
 
 class Change(NamedTuple):
-    """A change under way: the length of the file that stood at its place, ``GONE``, and the folder's time, 0 without one."""
+    """A change under way.
 
+    Attributes:
+        occupied: The bytes in blocks that the store occupies.
+        old_size: The length of the file that stands at the place; ``GONE`` when none does.
+        before: The folder's time, in nanoseconds; 0 when there is no folder.
+    """
+
+    occupied: int
     old_size: int
     before: int
 
@@ -56,6 +68,7 @@ class Books:
         self._root = root
         self._journal = Journal(f"{hidden}/{JOURNAL_FILE}")
         self._file = IndexFile(f"{hidden}/{INDEX_FILE}")
+        self._unnoted = f"{hidden}/{_UNNOTED_FILE}"
         self.doubted: list[Folder] = []
         """The folders that somebody else changed, when the books were last open."""
 
@@ -88,7 +101,7 @@ class Books:
                 self._begin_journal()
             folder = f"{self._root}/{at.provider_folder}/{at.model_folder}"
             old_size = size_of(f"{folder}/{at.name}{ENDING}")
-            return Change(GONE if old_size is None else old_size, folder_time(folder))
+            return Change(self._journal.occupied, GONE if old_size is None else old_size, folder_time(folder))
         except BaseException:
             self._journal.release()
             raise
@@ -103,13 +116,14 @@ class Books:
             expires_at: When its life ends.
             used_at: The time it was given.
         """
-        old_size, before = change
+        occupied, old_size, before = change
         try:
             after = folder_time(f"{self._root}/{at.provider_folder}/{at.model_folder}")
             return self._journal.append(
                 "/".join(at),
                 old_size,
                 size,
+                occupied=occupied,
                 expires_at=expires_at,
                 used_at=used_at,
                 before=before,
@@ -124,6 +138,11 @@ class Books:
     def cancel(self) -> None:
         """Note nothing, and let go of the lock."""
         self._journal.release()
+
+    def doubt(self) -> None:
+        """Say, without the lock, that something was changed which is not noted; nothing, where there are no books."""
+        if self._journal.exists:
+            os.close(own_file(self._unnoted, create=True))
 
     @contextmanager
     def open(self, *, around: bool = False) -> Iterator[Work]:
@@ -149,7 +168,7 @@ class Books:
                 mark, records = self._journal.records() if self._journal.begun else (0, [])
                 folded = Folded(0, 0) if index is None else index.folded()
             accounts.post(records[folded.records if folded.mark == mark else 0 :])
-            accounts.compare(model_folders(self._root))
+            accounts.compare(model_folders(self._root), doubt_all=is_there(self._unnoted))
             return accounts
         finally:
             self._journal.release()
@@ -166,18 +185,21 @@ class Books:
         with self._file.change() as database:
             index = Index(database)
             accounts = Accounts(index.accounts())
+            unnoted = is_there(self._unnoted)
             # A new index knows nothing of what was folded into an earlier one.
-            around = around or not accounts.folders or not self._journal.begun
+            around = around or unnoted or not accounts.folders or not self._journal.begun
             folded = index.folded()
             # A process that was killed between the two steps below has folded them already.
             accounts.post(records[folded.records if folded.mark == mark else 0 :])
             if around:
-                accounts.compare(model_folders(self._root))
+                accounts.compare(model_folders(self._root), doubt_all=unnoted)
             index.save(accounts)
             index.note_folded(Folded(mark, len(records)))
             yield Work(accounts, index)
             index.save(accounts)
         self.doubted = [folder for folder, account in accounts.folders.items() if account.doubt]
+        if unnoted:
+            os.unlink(self._unnoted)
         self._journal.begin(accounts.occupied_bytes, fresh_mark())
 
     def _begin_journal(self) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spark_cache.stores.base import Stored
+    from spark_cache.stores.books import Change
     from spark_cache.types import MissReason
 
 __all__ = ["FileStore"]
@@ -194,9 +195,11 @@ class FileStore:
         except OSError as error:
             raise failure("remove", error) from None
         finally:
-            if change is not None and removed:
+            if change is None:
+                self._bookkeeper.miss()
+            elif removed:
                 self._bookkeeper.end(at, change, GONE, expires_at=UNKNOWN, used_at=0.0)
-            elif change is not None:
+            else:
                 self._bookkeeper.cancel()
         return True
 
@@ -294,12 +297,18 @@ class FileStore:
         placed, noted = False, None
         try:
             change = books.begin(at, create=True)
+            if self._cap is not None and change is not None and _grown(change, len(data)) > self._cap:
+                books.cancel()
+                books.make_room(len(data), self._cap)
+                change = books.begin(at, create=True)
             try:
                 placed = place(temporary, folder, at.name + ENDING, replace=replace)
             finally:
-                if change is not None and placed:
+                if change is None:
+                    books.miss()
+                elif placed:
                     noted = books.end(at, change, len(data), expires_at=end, used_at=now)
-                elif change is not None:
+                else:
                     books.cancel()
         except BaseException:
             discard(temporary)
@@ -333,6 +342,11 @@ def _told(operation: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise failure(operation, error) from None
+
+
+def _grown(change: Change, size_bytes: int) -> int:
+    """What the store occupies with a file of this length."""
+    return change.occupied + block_size(size_bytes) - block_size(max(0, change.old_size))
 
 
 def _note_use(path: str, now: float) -> None:

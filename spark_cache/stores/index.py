@@ -90,20 +90,24 @@ class Index:
             if len(rows) < _PURGED_AT_ONCE:
                 self._rows("DELETE FROM dead WHERE series = ?", series)
 
-    def file(self, account: Account, known: list[Known]) -> int:
-        """File entries of a folder; the number of their first segment."""
-        account.filed += len(known)
-        return self.file_in(account.series, known)
-
-    def file_in(self, series: int, known: list[Known]) -> int:
-        """File entries in a series; the number of their first segment."""
+    @property
+    def next_number(self) -> int:
+        """The number that the next segment will have."""
         ((last,),) = self._rows("SELECT IFNULL(MAX(number), 0) FROM segments")
+        return int(last) + 1
+
+    def file(self, account: Account, known: list[Known]) -> None:
+        """File entries of a folder."""
+        account.filed += len(known)
+        self.file_in(account.series, known)
+
+    def file_in(self, series: int, known: list[Known]) -> None:
+        """File entries in a series."""
         rows = (
-            (last + number, series, used_of(batch), ends_of(batch), packed(batch))
-            for number, batch in enumerate(batches(known), 1)
+            (number, series, used_of(batch), ends_of(batch), packed(batch))
+            for number, batch in enumerate(batches(known), self.next_number)
         )
         self._many("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", rows)
-        return int(last) + 1
 
     def least_recently_used(self, entries: int) -> list[Segment]:
         """The segments whose entries were used longest ago, with so many entries or more, where there are."""
@@ -159,11 +163,11 @@ class Index:
     def _file_new(self, accounts: Accounts) -> None:
         new, accounts.new = accounts.new, {}
         overtaken, accounts.overtaken = accounts.overtaken, set()
+        for folder in overtaken:
+            accounts.folders[folder].certain_from = self.next_number
         for folder, entries in new.items():
             account = accounts.folders[folder]
-            first = self.file(account, list(entries.values()))
-            if folder in overtaken:
-                account.certain_from = first
+            self.file(account, list(entries.values()))
             if account.filed > 2 * account.entries + _OVERGROWN and not account.doubt:
                 account.doubt = fresh_mark()
 

@@ -103,7 +103,7 @@ class IndexFile:
 
         Raises:
             sqlite3.Error: The machine failed to read it.
-            ValueError: It is damaged.
+            ValueError: It is damaged; or its last writer was killed, and the next one has to take back what that one had begun.
         """
         if not self.exists:
             yield None
@@ -115,7 +115,8 @@ class IndexFile:
                 version = database.execute("PRAGMA user_version").fetchone()
                 yield database if version == (_VERSION,) else None
         except sqlite3.Error as error:
-            if _is_the_machines(error):
+            left = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK
+            if _is_the_machines(error) and not left:
                 raise
             raise ValueError("a damaged index") from None
 

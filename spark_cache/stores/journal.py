@@ -145,9 +145,21 @@ class Journal:
             self._lock.release()
 
     @property
+    def exists(self) -> bool:
+        """Whether there is one, with or without the lock."""
+        return os.path.lexists(self._path)
+
+    @property
     def begun(self) -> bool:
         """Whether it says what the store occupies."""
         return self._size >= _LENGTH
+
+    @property
+    def occupied(self) -> int:
+        """The bytes in blocks that the store occupies by the last record."""
+        # Its checksum is not looked at here: all are, before anything is removed on their word.
+        end = self._size // _LENGTH * _LENGTH
+        return int.from_bytes(os.pread(self._fd, 8, end - _BODY.size), "little", signed=True)
 
     def append(
         self,
@@ -155,6 +167,7 @@ class Journal:
         old_size: int,
         size: int,
         *,
+        occupied: int,
         expires_at: float,
         used_at: float,
         before: int,
@@ -166,6 +179,7 @@ class Journal:
             place: See there.
             old_size: See there.
             size: See there.
+            occupied: What the store occupied before it.
             expires_at: See there.
             used_at: See there.
             before: See there.
@@ -176,9 +190,6 @@ class Journal:
             ValueError: Its names are too long, or the journal is damaged.
         """
         end = self._size // _LENGTH * _LENGTH
-        # The last record's checksum is not looked at here: all are, before anything is done on their word.
-        last = os.pread(self._fd, 8, end - _BODY.size)
-        occupied = int.from_bytes(last, "little", signed=True)
         if size > 0:
             occupied += block_size(size)
         if old_size > 0:

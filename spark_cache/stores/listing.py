@@ -105,10 +105,9 @@ class _Listing:
     def _settle(self, work: Work, account: Account) -> None:
         """Make what was counted the account of the folder, with what changed since the counting began."""
         touched = work.index.touched(self._folder)
-        hashes = {hash(name): name for name in touched}
-        counted = {
-            hashes[name]: size for name, size in zip(self._names, self._sizes, strict=True) if name in hashes
-        }
+        hashes = set(map(hash, touched))
+        # One that was replaced meanwhile may have been listed twice.
+        counted = [size for name, size in zip(self._names, self._sizes, strict=True) if name in hashes]
         path = f"{self._root}/{self._folder[0]}/{self._folder[1]}"
         there = [
             Known(name, status.st_size, UNKNOWN, status.st_mtime)
@@ -116,13 +115,15 @@ class _Listing:
             if (status := status_of(f"{path}/{name}{ENDING}")) is not None
         ]
         work.accounts.dead.append(account.series)
-        account.series, account.doubt, account.certain_from = self._series, 0, 0
+        account.series, account.doubt = self._series, 0
         account.entries = len(self._sizes) - len(counted) + len(there)
-        account.size_bytes = sum(self._sizes) - sum(counted.values()) + sum(known.size for known in there)
+        account.size_bytes = sum(self._sizes) - sum(counted) + sum(known.size for known in there)
         account.occupied_bytes = (
             sum(map(block_size, self._sizes))
-            - sum(map(block_size, counted.values()))
+            - sum(map(block_size, counted))
             + sum(block_size(known.size) for known in there)
         )
         account.filed = self._filed
         work.index.file(account, there)
+        # What was touched is filed twice by now.
+        account.certain_from = work.index.next_number

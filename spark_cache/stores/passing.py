@@ -82,6 +82,26 @@ class Passing:
         self._lock = Lock()
         self._listing = None
 
+    def make_room(self, size_bytes: int, cap_bytes: float) -> None:
+        """Evict a slice before something is written that would not fit; a second writer meanwhile need not wait to do the same.
+
+        Args:
+            size_bytes: The length of what is to be written.
+            cap_bytes: What the store may occupy.
+
+        Raises:
+            OSError, sqlite3.Error, ValueError: The books or the entries could not be worked on.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        room = block_size(size_bytes)
+        removed: list[tuple[Removed, str]] = []
+        try:
+            self._evict(cap_bytes, room, removed, ahead=room)
+        finally:
+            self._lock.release()
+            self._report(removed)
+
     def tend(self, noted: Noted, size_bytes: int, cap_bytes: float | None, now: float) -> None:
         """Do a slice of whatever is due after a write; a second writer meanwhile need not wait to do the same.
 
@@ -130,16 +150,18 @@ class Passing:
         self._look_after = now + _LOOK_AROUND
         return True
 
-    def _evict(self, cap: float, grown: int, removed: list[tuple[Removed, str]]) -> None:
+    def _evict(self, cap: float, grown: int, removed: list[tuple[Removed, str]], *, ahead: int = 0) -> None:
+        """Evict a slice: because of what was written, or so that what will be written ``ahead`` fits."""
         with self._books.open(around=self._is_time_to_look()) as work:
-            occupied = work.accounts.occupied_bytes
+            occupied = work.accounts.occupied_bytes + ahead
             if occupied <= cap and not self._evicting:
                 return
-            gone, error = evict(self._root, work, cap, entries=_EVICTED_AT_ONCE, grown=grown)
-            left = work.accounts.occupied_bytes
+            low = cap * LOW_WATER
+            gone, error = evict(self._root, work, low - ahead, entries=_EVICTED_AT_ONCE, grown=grown)
+            left = work.accounts.occupied_bytes + ahead
         removed.append((gone, "evict"))
         # Where nothing could be removed, what is too much is not known yet, or not the cache's.
-        self._evicting = bool(gone) and error is None and left > cap * LOW_WATER
+        self._evicting = bool(gone) and error is None and left > low
         if error is not None:
             raise error
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spark_cache.errors import StoreError
 from spark_cache.stores.base import Address
-from spark_cache.stores.eviction import LOW_WATER, block_size
+from spark_cache.stores.eviction import block_size
 from spark_cache.stores.journal import UNKNOWN
 from spark_cache.stores.tree import ENDING, folder_time, leads_out, remove_if_empty, status_of
 
@@ -51,6 +51,7 @@ class _Folders:
         self._before: dict[Folder, int] = {}
         self._removed: Removed = {}
         self._occupied: dict[Folder, int] = {}
+        self._overtaken: set[Folder] = set()
         self.error: OSError | None = None
         self._occupied_before = self.occupied = work.accounts.occupied_bytes
         self.removed = 0
@@ -69,8 +70,19 @@ class _Folders:
         account = self._accounts.folders[folder]
         return not account.doubt and account.seen == self._before[folder]
 
-    def remove(self, folder: Folder, path: str, names: list[str], sizes: list[int]) -> int:
-        """Remove entries of a folder; how many of them, from the first on, are settled: removed, or not there."""
+    def remove(self, folder: Folder, path: str, names: list[str], sizes: list[int], *, certain: bool) -> int:
+        """Remove entries of a folder.
+
+        Args:
+            folder: The folder.
+            path: Its path.
+            names: Their names.
+            sizes: Their lengths.
+            certain: Whether they stand in one segment alone of those that are certain.
+
+        Returns:
+            How many of them, from the first on, are settled: removed, or not there.
+        """
         if self.error is not None:
             return 0
         removed = []
@@ -85,6 +97,8 @@ class _Folders:
                 settled = number
                 break
             removed.append((name, sizes[number]))
+        if removed and not certain:
+            self._overtaken.add(folder)
         occupied = sum(block_size(size) for _, size in removed)
         self._removed.setdefault(folder, []).extend(removed)
         self._occupied[folder] = self._occupied.get(folder, 0) + occupied
@@ -92,11 +106,11 @@ class _Folders:
         self.occupied -= occupied
         return settled
 
-    def enough(self, cap_bytes: float, entries: int, grown: int) -> bool:
+    def enough(self, low_bytes: float, entries: int, grown: int) -> bool:
         """Whether no more has to go for now: see :func:`evict`."""
         return (
             self.error is not None
-            or self.occupied <= cap_bytes * LOW_WATER
+            or self.occupied <= low_bytes
             or (self.removed >= entries and self.occupied + grown <= self._occupied_before)
         )
 
@@ -116,38 +130,39 @@ class _Folders:
                 occupied_bytes=self._occupied[folder],
                 before=self._before[folder],
                 after=folder_time(path),
+                overtaken=folder in self._overtaken,
             )
         return self._removed
 
 
 def evict(
-    root: str, work: Work, cap_bytes: float, *, entries: int, grown: int
+    root: str, work: Work, low_bytes: float, *, entries: int, grown: int
 ) -> tuple[Removed, OSError | None]:
-    """Remove entries that were used longest ago, towards the low-water mark of a cap.
+    """Remove entries that were used longest ago.
 
     An entry that was used since the index last heard of it stays for now, unless there are too many of them.
 
     Args:
         root: The cache directory.
         work: The books.
-        cap_bytes: What the store may occupy, in bytes.
-        entries: How many to remove at the most, unless they make less room than was taken.
-        grown: How much room was taken, in bytes: a store that kept its cap before keeps it again.
+        low_bytes: What the store is to occupy in the end, in bytes.
+        entries: How many to remove at the most, unless they make less room than is taken.
+        grown: How much room is taken, in bytes: a store that kept its cap before keeps it again.
 
     Returns:
         What was removed, and what kept the next one from being removed.
     """
     folders = _Folders(root, work)
     for chance in _CHANCES:
-        if folders.enough(cap_bytes, entries, grown):
+        if folders.enough(low_bytes, entries, grown):
             break
         segments = work.index.least_recently_used(_LOOKED_AT)
         kept: dict[int, list[Known]] = {segment.number: [] for segment in segments}
         filed = [(known, segment) for segment in segments for known in segment.known]
         for known, segment in sorted(filed, key=_use):
-            if folders.enough(cap_bytes, entries, grown):
+            if folders.enough(low_bytes, entries, grown):
                 kept[segment.number].append(known)
-            elif left := _unused(folders, segment.folder, known, chance=chance):
+            elif left := _unused(folders, segment, known, chance=chance):
                 kept[segment.number].append(left)
         changed = [(segment, kept[segment.number]) for segment in segments]
         work.index.keep([pair for pair in changed if pair[1] != pair[0].known], work.accounts)
@@ -188,21 +203,24 @@ def remove_all(root: str, work: Work, listed: Iterable[Stored]) -> tuple[Removed
     folders = _Folders(root, work)
     for stored in listed:
         folder = stored.address[:2]
-        if (path := folders.begin(folder)) is not None:
-            folders.remove(folder, path, [stored.address.name], [stored.size_bytes])
+        path = folders.begin(folder)
+        status = None if path is None else status_of(f"{path}/{stored.address.name}{ENDING}")
+        if path is not None and status is not None:
+            folders.remove(folder, path, [stored.address.name], [status.st_size], certain=False)
     return folders.end(), folders.error
 
 
-def _unused(folders: _Folders, folder: Folder, known: Known, *, chance: bool) -> Known | None:
-    """Remove an entry, unless it was used since and has a chance; what is left of it."""
-    path = folders.begin(folder)
+def _unused(folders: _Folders, segment: Segment, known: Known, *, chance: bool) -> Known | None:
+    """Remove an entry of a segment, unless it was used since and has a chance; what is left of it."""
+    path = folders.begin(segment.folder)
     status = None if path is None else status_of(f"{path}/{known.name}{ENDING}")
     if path is None or status is None:
         return None
     known = known._replace(size=status.st_size)
     if chance and status.st_mtime > known.used_at + _USED_SINCE:
         return known._replace(used_at=status.st_mtime)
-    return None if folders.remove(folder, path, [known.name], [known.size]) else known
+    settled = folders.remove(segment.folder, path, [known.name], [known.size], certain=segment.certain)
+    return None if settled else known
 
 
 def _unexpired(
@@ -214,7 +232,8 @@ def _unexpired(
         return []
     certain = segment.certain and folders.undisturbed(segment.folder)
     if certain and min(segment.expires_at) > UNKNOWN and max(segment.expires_at) <= now:
-        return segment.known[folders.remove(segment.folder, path, segment.names, segment.sizes) :]
+        settled = folders.remove(segment.folder, path, segment.names, segment.sizes, certain=True)
+        return segment.known[settled:]
     kept, over = [], []
     for known in segment.known:
         if abs(known.expires_at) > now:
@@ -225,7 +244,8 @@ def _unexpired(
             asked = known._replace(expires_at=told[0], size=told[1])
             (over if UNKNOWN < asked.expires_at <= now else kept).append(asked)
     names, sizes = [known.name for known in over], [known.size for known in over]
-    return kept + over[folders.remove(segment.folder, path, names, sizes) :]
+    settled = folders.remove(segment.folder, path, names, sizes, certain=segment.certain)
+    return kept + over[settled:]
 
 
 def _ask(

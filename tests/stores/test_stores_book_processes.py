@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from spark_cache.stores import Address, added_up, block_size, file, passing
+from spark_cache.stores import Address, added_up, block_size, file, journal, passing
 
 _BLOCK = 4096
 _CAP = 100 * _BLOCK
@@ -143,6 +144,78 @@ def test_parent_and_child_keep_the_same_books(open_store, monkeypatch):
     accounts = store._bookkeeper.accounts(write=False)
     (account,) = accounts.folders.values()
     assert (account.entries, account.doubt) == (250, 0)
+
+
+_KILLED = """
+import os, signal, sys, time
+from spark_cache.stores import Address, FileStore, index, passing
+
+passing._FOLDED_AT_ONCE = 1
+index.Index.note_folded = lambda *_args: os.kill(os.getpid(), signal.SIGKILL)
+store = FileStore(sys.argv[1], clock=time.time, commit_entries=False, ends_at=lambda _: float("inf"), on_removed=lambda *_: None)
+store.require(fsync=False, cap_bytes=None, cleanup_interval=3600.0)
+for number in range(1000, 1010):
+    store.write(Address("openai", "gpt-4o", f"{number:04x}"), b"x")
+"""
+
+
+@pytest.mark.parametrize("write", [True, False], ids=["by a writer", "by a reader"])
+def test_an_index_that_was_left_in_the_middle_is_asked_again(open_store, tmp_path, write):
+    """Who is killed while the index is written leaves it to the next one, who notes changes as ever."""
+    store = open_store()
+    for number in range(300):
+        store.write(Address("openai", "gpt-4o", f"{number:04x}"), b"x", expires_at=float("inf"))
+    store.totals(write=True)
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path / "cache")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "cache" / ".spark-cache" / "index.sqlite3-journal").stat().st_size > 0
+    again = open_store()
+    assert sum(folder.entries for folder in again.totals(write=write)) > 300
+    again.write(Address("openai", "gpt-4o", "ffff"), b"x")
+    accounts = again._bookkeeper.accounts(write=True)
+    truth = sorted(added_up(again.scan()))
+    (account,) = accounts.folders.values()
+    assert (account.entries, account.doubt) == (truth[0].entries, 0)
+
+
+def test_a_change_that_the_folders_time_does_not_tell_is_known(open_store, tmp_path, monkeypatch):
+    """Who changes something without the lock leaves word of it, for it may happen between two looks at the time."""
+    monkeypatch.setattr(journal, "_PATIENCE", 0.005)
+    store = open_store()
+    store.write(Address("openai", "gpt-4o", "00"), b"x")
+    folder = tmp_path / "cache" / "openai" / "gpt-4o"
+    before = folder.stat()
+    with open(tmp_path / "cache" / ".spark-cache" / "journal", "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        open_store().write(Address("openai", "gpt-4o", "01"), b"xx")
+    os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    reader = open_store()
+    assert sorted(reader.totals(write=False)) == sorted(added_up(store.scan()))
+    assert sorted(reader.totals(write=True)) == sorted(added_up(store.scan()))
+    assert not (tmp_path / "cache" / ".spark-cache" / "unnoted").exists()
+    reader.write(Address("openai", "gpt-4o", "02"), b"x")
+    assert reader._bookkeeper.accounts(write=False).folders["openai", "gpt-4o"].doubt == 0
+    assert sorted(reader.totals(write=False)) == sorted(added_up(store.scan()))
+
+
+def test_the_cap_is_not_exceeded_for_a_moment(open_store, monkeypatch):
+    """Room is made before an entry is put in place, not after it."""
+    store = open_store(cap_bytes=float(_CAP))
+    largest = 0
+    real = file.place
+
+    def place(*args, **keywords):
+        nonlocal largest
+        placed = real(*args, **keywords)
+        largest = max(largest, _occupied(store))
+        return placed
+
+    monkeypatch.setattr(file, "place", place)
+    chance = random.Random(5)
+    for number in range(400):
+        data = b"x" * chance.randrange(9000)
+        store.write(Address("openai", "gpt-4o", f"{number:04x}"), data, expires_at=float("inf"))
+    assert _CAP * 0.95 < largest <= _CAP
 
 
 _HOLDER = """

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from spark_cache.errors import StoreError
-from spark_cache.stores import Address, block_size, file, removal
+from spark_cache.stores import Address, added_up, block_size, file, passing, removal
 
 _BLOCK = 4096
 _NEVER = float("inf")
@@ -83,6 +83,57 @@ def test_an_entry_that_was_replaced_lives_as_long_as_the_last_one(open_store, cl
     clock.now += 100
     assert store.expire() == 100
     assert _names(store) == set()
+
+
+def test_what_was_evicted_is_not_ended_by_what_is_filed_of_it(open_store, clock, monkeypatch):
+    """An entry that was filed twice, evicted by the one and written anew, lives as long as it says."""
+    monkeypatch.setattr(passing, "_FOLDED_AT_ONCE", 1)
+    store = open_store(cap_bytes=4.0 * _BLOCK)
+
+    def write(number: int, life: float) -> None:
+        clock.now += 0.01
+        store.write(_at(number), b"x" * number, expires_at=clock.now + life)
+
+    write(1, 1000)
+    write(2, 1000)
+    write(1, 10)
+    write(3, 1000)
+    write(4, 1000)
+    write(5, 1000)
+    assert 1 not in _names(store)
+    write(1, 1000)
+    clock.now += 20
+    assert store.expire() == 0
+    assert 1 in _names(store)
+    assert sorted(store.totals(write=False)) == sorted(added_up(store.scan()))
+
+
+def test_what_was_cleared_is_not_ended_by_what_is_filed_of_it(open_store, clock, tmp_path):
+    """An entry that was cleared and written anew lives as long as it says, also where its folder stayed."""
+    store = open_store()
+    store.write(_at(1), b"x", expires_at=clock.now + 10)
+    store.expire()
+    (tmp_path / "cache" / "openai" / "gpt-4o" / "notes.txt").touch()
+    store.totals(write=True)
+    store.write(_at(2), b"x", expires_at=clock.now + 10)
+    store.expire()
+    assert store.clear() == 2
+    store.write(_at(2), b"xx", expires_at=clock.now + 1000)
+    clock.now += 20
+    assert store.expire() == 0
+    assert _names(store) == {2}
+    assert sorted(store.totals(write=False)) == sorted(added_up(store.scan()))
+
+
+def test_what_is_removed_is_as_long_as_it_is_by_then(open_store):
+    """An entry that was replaced after it was listed is subtracted with its present length."""
+    store = open_store()
+    store.write(_at(1), b"x", expires_at=_NEVER)
+    store.write(_at(2), b"x", expires_at=_NEVER)
+    listed = [stored for stored in store.scan() if stored.address == _at(1)]
+    store.write(_at(1), b"x" * 9000, expires_at=_NEVER)
+    assert store._bookkeeper.remove_all(listed) == (1, True)
+    assert store.totals(write=False) == [("openai", "gpt-4o", 1, 1, _BLOCK)]
 
 
 def test_what_somebody_else_put_in_place_is_asked(open_store, clock, tmp_path):
