@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spark_cache.types import EntryMeta
 
     Reader = Callable[[dict[str, Any]], Any]
+    KeyedReader = Callable[[dict[str, Any], CacheKey, Any], Any]
 
 __all__ = ["EntryReader"]
 
@@ -181,6 +182,27 @@ class EntryReader:
             found, name = self.find(key, policy, mode, sealed=sealed, read=read)
         self.observer.count(found, key.provider, key.model_id, name, mode, operation, started)
         return found
+
+    def usual_hit(self, key: CacheKey, policy: Policy, read: KeyedReader, origin: object) -> Any:
+        """What :meth:`fetch` answers with, where a plain entry of the usual kind gives it and nobody listens; None for all else.
+
+        Args:
+            key: The key, made of a request.
+            policy: The settings of the call, under which plain entries will do.
+            read: Makes the caller's answer out of the stored response, the key and the origin; None, or a reason, where it cannot.
+            origin: Given to ``read``.
+        """
+        if self._quick is None or self.observer.hears_hits():
+            return None
+        response = self._quick.find_plain(key, policy)
+        if response is None:
+            return None
+        understood = read(response, key, origin)
+        if understood is None or isinstance(understood, MissReason):
+            return None
+        self.directory.recovered("read")
+        self.observer.count_hit(response, key, policy.mode)
+        return understood
 
     def find(
         self, key: CacheKey, policy: Policy, mode: Mode, *, sealed: bool, read: Reader | None = None

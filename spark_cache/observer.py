@@ -86,6 +86,23 @@ class Observer:
             self.emit(CacheCorrupt, **about, reason=found.reason.value)
         self.emit(CacheMiss, **about, reason=found.reason.value, duration_ms=milliseconds_since(started))
 
+    def hears_hits(self) -> bool:
+        """Whether anybody wants to be told of a hit."""
+        return self._sink.wants(CacheHit.level)
+
+    def count_hit(self, response: Mapping[str, Any], key: CacheKey, mode: Mode) -> None:
+        """Count a hit that nobody wants to be told of."""
+        usage, seconds = _spared(response)
+        self._directory.ledger.record(
+            "hit",
+            provider=key.provider,
+            model=key.model_id,
+            profile=self._profile,
+            keep=mode.writes,
+            seconds=seconds,
+            usage=usage,
+        )
+
     def count_shared(self, key: CacheKey, mode: Mode, response: Mapping[str, Any]) -> None:
         """Count a question that missed, and was answered with the response of an equal one that was under way."""
         usage, seconds = _spared(response)

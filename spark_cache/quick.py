@@ -71,6 +71,22 @@ class QuickHits:
             return None, ""
         return self._fresh(quick_answer(data, key, policy.namespace), policy, mode), name
 
+    def find_plain(self, key: CacheKey, policy: Policy) -> dict[str, Any] | None:
+        """The response that :meth:`find` gives where there are no encryption keys, for a key that was made of a request."""
+        folder = self._folders.get((key.provider, key.model_id)) or self._folder_of(key)
+        mode = policy.mode
+        try:
+            data = self._store.read_path(f"{folder}{str.__str__(key)}.json", note_use=mode.writes)
+        except StoreError:
+            return None
+        found = quick_answer(data, key, policy.namespace)
+        if found is None:
+            return None
+        response, timestamp, ttl = found
+        if mode is not Mode.REPLAY and staleness(timestamp, ttl, self._clock(), policy.ttl_seconds):
+            return None
+        return response
+
     def _fresh(
         self, found: tuple[dict[str, Any], float, float | None] | None, policy: Policy, mode: Mode
     ) -> Hit | None:

@@ -10,6 +10,7 @@ from spark_cache.models.calls import Recorded, Wish
 from spark_cache.models.copies import copied
 from spark_cache.models.embeddings import EmbeddedTexts
 from spark_cache.models.requests import DEFAULT_MODE, BuiltRequests, mode_of_call
+from spark_cache.models.response import from_stored
 from spark_cache.models.streamed_calls import StreamedCalls
 from spark_cache.models.structured import JsonResponse, Output
 from spark_cache.models.turns import turn_in_our_form
@@ -39,6 +40,16 @@ def _text(recorded: Recorded) -> ModelResponse | MissReason:
 
 
 _TEXT = Wish(finish=_text)
+
+
+def _stored_text(
+    stored: dict[str, Any], key: CacheKey, origin: CacheManager | None
+) -> ModelResponse | MissReason | None:
+    """What :func:`_text` says of a stored response; None where it is of another shape."""
+    response = from_stored(stored, key, origin)
+    if response is None or "events" not in stored:
+        return response
+    return _text(Recorded(response, stored["events"]))
 
 
 class Model(BuiltRequests, StreamedCalls, EmbeddedTexts):
@@ -129,9 +140,10 @@ class Model(BuiltRequests, StreamedCalls, EmbeddedTexts):
         The errors of the provider's SDK come through unchanged and are never stored.
         """
         request = self._request(messages, system_prompt, tool_specs, tool_choice, sample, parameters)
-        text: ModelResponse = await self._answer(
-            request, _TEXT, mode=mode_of_call(cache), sensitive=sensitive
-        )
+        mode = mode_of_call(cache)
+        text: ModelResponse | None = self._usual_hit(request, _stored_text, mode=mode, sensitive=sensitive)
+        if text is None:
+            text = await self._answer(request, _TEXT, mode=mode, sensitive=sensitive)
         return text
 
     @overload

@@ -64,8 +64,7 @@ class CachedCalls(ProviderHooks):
 
     def _plan(self, request: Request, mode: Mode | None, sensitive: bool | None) -> Plan:
         plan = self._manager.plan(request, mode=mode, sensitive=sensitive)
-        state = None if plan.key is None else self._state_of(request)
-        if state is None:
+        if plan.key is None or (state := self._state_of(request)) is None:
             return plan
         return Plan(plan.policy, plan.mode, plan.sealed, refusal=Miss(MissReason.STATEFUL, state))
 
@@ -82,6 +81,19 @@ class CachedCalls(ProviderHooks):
                 found.reason.value, self.provider, self.model_id, plan.name, found.detail, why
             )
         return found
+
+    def _usual_hit(
+        self,
+        request: Request,
+        read: Callable[[dict[str, Any], CacheKey, CacheManager | None], Any],
+        *,
+        mode: Mode | None,
+        sensitive: bool | None,
+    ) -> Any:
+        """The answer of :meth:`_answer` where a hit of the usual kind gives it; None where it takes more to tell."""
+        if mode is not None or sensitive or self._state_of(request) is not None:
+            return None
+        return self._manager.usual_hit(request, read)
 
     async def _answer(
         self, request: Request, wish: Wish, *, mode: Mode | None, sensitive: bool | None

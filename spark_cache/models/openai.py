@@ -153,7 +153,8 @@ class OpenAIModel(Model):
 
     def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         parameters = super()._parameters(given)
-        for name in self._interface.given_by_place.intersection(parameters):
+        if not self._interface.given_by_place.isdisjoint(parameters):
+            name = next(name for name in parameters if name in self._interface.given_by_place)
             raise TypeError(
                 f"{name!r} is no parameter of a call: it is given to the model or to get_text by place"
             )

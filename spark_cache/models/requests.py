@@ -20,6 +20,8 @@ DEFAULT_MODE = "default"
 _ORDINARY = frozenset({bool, dict, float, int, list, str, type(None)})
 """Types of values that are no SDK's mark of an argument that is not given."""
 
+_NO_LIST = (str, bytes, dict)
+
 _Draft = draft_of(Request)
 
 
@@ -51,7 +53,7 @@ class BuiltRequests(ProviderHooks):
         parameters: Mapping[str, Any],
         output_schema: Mapping[str, Any] | None = None,
     ) -> Request:
-        if isinstance(messages, str | bytes | dict):
+        if isinstance(messages, _NO_LIST):
             raise TypeError(
                 "messages takes a list of messages, such as [{'role': 'user', 'content': 'Hello'}], "
                 f"not one {type(messages).__name__}"
