@@ -128,6 +128,9 @@ class EntryStore(EntryReader):
 
     def _remove_others(self, at: Address, key: str) -> None:
         """Leave one entry of a key: an older one would be found before it, and a plain one tells what was to be encrypted."""
+        if self._ring is None:
+            # It has one name.
+            return
         for name in self._names(key):
             if name == at.name:
                 continue
