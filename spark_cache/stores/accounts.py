@@ -87,12 +87,12 @@ class Accounts:
             provider, model, name = place.split("/")
             folder = provider, model
             account = self._account(folder, before)
-            old_length, length = max(0, old_size), max(0, size)
-            account.grow(
-                (size != GONE) - (old_size != GONE),
-                length - old_length,
-                block_size(length) - block_size(old_length),
-            )
+            if old_size != GONE:
+                account.grow(-1, -old_size, -block_size(old_size))
+            if size != GONE:
+                account.entries += 1
+                account.size_bytes += size
+                account.occupied_bytes += block_size(size)
             account.seen = after
             self._file(folder, account, Known(name, size, expires_at, used_at), replaced=old_size != GONE)
             if after == 0:

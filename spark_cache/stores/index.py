@@ -8,8 +8,9 @@ anything is done on the word of a segment that may be overtaken, the file itself
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import astuple
+from dataclasses import fields
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache.stores.accounts import Account, fresh_mark
@@ -31,6 +32,8 @@ _PURGED_AT_ONCE = 64
 
 _OVERGROWN = 1024
 """A folder is looked through anew when more than twice as many entries are filed as there are, and this many."""
+
+_numbers = attrgetter(*(field.name for field in fields(Account)))
 
 
 class Folded(NamedTuple):
@@ -70,7 +73,7 @@ class Index:
         self._file_new(accounts)
         gone = self._loaded.keys() - accounts.folders.keys()
         self._many("DELETE FROM folders WHERE provider = ? AND model = ?", gone)
-        rows = {folder: astuple(account) for folder, account in accounts.folders.items()}
+        rows = {folder: _numbers(account) for folder, account in accounts.folders.items()}
         changed = [(*folder, *row) for folder, row in rows.items() if self._loaded.get(folder) != row]
         self._many("INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changed)
         self._loaded = rows

@@ -44,7 +44,8 @@ _LONGEST_PLACE = 296
 _LARGEST = 2**62
 _CHECKSUM = Struct("<I")
 _BODY = Struct(f"<qqqddqq{_LONGEST_PLACE}s")
-_LENGTH = _CHECKSUM.size + _BODY.size
+_RECORD = Struct(_CHECKSUM.format + _BODY.format.removeprefix("<"))
+_LENGTH = _RECORD.size
 
 
 class Record(NamedTuple):
@@ -206,10 +207,7 @@ class Journal:
         Raises:
             ValueError: The journal is damaged.
         """
-        data = os.pread(self._fd, self._size, 0)
-        head, *records = [
-            _parsed(data[start : start + _LENGTH]) for start in range(0, len(data) - _LENGTH + 1, _LENGTH)
-        ]
+        head, *records = _parsed(memoryview(os.pread(self._fd, self._size, 0)))
         return head.after, records
 
     def begin(self, occupied: int, mark: int) -> None:
@@ -249,14 +247,18 @@ class Journal:
                 return
 
 
-def _parsed(data: bytes) -> Record:
-    """A record.
+def _parsed(data: memoryview) -> list[Record]:
+    """The records in these bytes; half a one at the end is none yet.
 
     Raises:
-        ValueError: These bytes are none.
+        ValueError: One is damaged.
     """
-    body = data[_CHECKSUM.size :]
-    if len(data) != _LENGTH or _CHECKSUM.unpack_from(data) != (crc32(body),):
-        raise ValueError("a damaged record")
-    *numbers, place = _BODY.unpack(body)
-    return Record._make((*numbers, place.rstrip(b"\0").decode()))
+    whole = data[: len(data) // _LENGTH * _LENGTH]
+    records = []
+    end = 0
+    for checksum, *numbers, place in _RECORD.iter_unpack(whole):
+        start, end = end, end + _LENGTH
+        if checksum != crc32(whole[start + _CHECKSUM.size : end]):
+            raise ValueError("a damaged record")
+        records.append(Record._make((*numbers, place.partition(b"\0")[0].decode())))
+    return records

@@ -233,7 +233,7 @@ def _unexpired(
     certain = segment.certain and folders.undisturbed(segment.folder)
     if certain and min(segment.expires_at) > UNKNOWN and max(segment.expires_at) <= now:
         settled = folders.remove(segment.folder, path, segment.names, segment.sizes, certain=True)
-        return segment.known[settled:]
+        return [] if settled == len(segment.names) else segment.known[settled:]
     kept, over = [], []
     for known in segment.known:
         if abs(known.expires_at) > now:
