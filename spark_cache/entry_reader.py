@@ -183,13 +183,16 @@ class EntryReader:
         self.observer.count(found, key.provider, key.model_id, name, mode, operation, started)
         return found
 
-    def usual_hit(self, key: CacheKey, policy: Policy, read: KeyedReader, origin: object) -> Any:
+    def usual_hit(
+        self, key: CacheKey, policy: Policy, read: KeyedReader | None = None, origin: object = None
+    ) -> Any:
         """What :meth:`fetch` answers with, where a plain entry of the usual kind gives it and nobody listens; None for all else.
 
         Args:
-            key: The key, made of a request.
+            key: The key.
             policy: The settings of the call, under which plain entries will do.
             read: Makes the caller's answer out of the stored response, the key and the origin; None, or a reason, where it cannot.
+                Without it the response is the answer.
             origin: Given to ``read``.
         """
         if self._quick is None or self.observer.hears_hits():
@@ -197,7 +200,7 @@ class EntryReader:
         response = self._quick.find_plain(key, policy)
         if response is None:
             return None
-        understood = read(response, key, origin)
+        understood = response if read is None else read(response, key, origin)
         if understood is None or isinstance(understood, MissReason):
             return None
         self.directory.recovered("read")

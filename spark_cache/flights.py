@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import weakref
 from functools import partial
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from spark_cache.lifetimes import while_alive
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -40,8 +41,7 @@ class Flights:
     def __init__(self) -> None:
         self._lock = Lock()
         self._flights: dict[Hashable, _Flight] = {}
-        itself = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _forget_if_alive(itself))
+        os.register_at_fork(after_in_child=while_alive(self.forget))
 
     async def share(
         self, key: Hashable, call: Callable[[], Awaitable[T]], *, client: object, patience: float
@@ -157,9 +157,3 @@ async def _wait(landed: asyncio.Future[None], flight: _Flight, patience: float) 
 def _set(landed: asyncio.Future[None]) -> None:
     if not landed.done():
         landed.set_result(None)
-
-
-def _forget_if_alive(flights: weakref.ref[Flights]) -> None:
-    alive = flights()
-    if alive is not None:
-        alive.forget()

@@ -72,12 +72,15 @@ class QuickHits:
         return self._fresh(quick_answer(data, key, policy.namespace), policy, mode), name
 
     def find_plain(self, key: CacheKey, policy: Policy) -> dict[str, Any] | None:
-        """The response that :meth:`find` gives where there are no encryption keys, for a key that was made of a request."""
+        """The response that :meth:`find` gives where there are no encryption keys."""
         folder = self._folders.get((key.provider, key.model_id)) or self._folder_of(key)
-        mode = policy.mode
+        mode, name = policy.mode, str.__str__(key)
+        if "/" in name:
+            return None
         try:
-            data = self._store.read_path(f"{folder}{str.__str__(key)}.json", note_use=mode.writes)
-        except StoreError:
+            data = self._store.read_path(f"{folder}{name}.json", note_use=mode.writes)
+        except (StoreError, ValueError):
+            # The second: a key that is no name of a file.
             return None
         found = quick_answer(data, key, policy.namespace)
         if found is None:

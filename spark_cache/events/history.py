@@ -12,11 +12,14 @@ import atexit
 import json
 import os
 import stat
-import weakref
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from threading import Lock, Timer
 from typing import TYPE_CHECKING
+
+import orjson
+
+from spark_cache.lifetimes import while_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,9 +86,8 @@ class History:
         self._pending: deque[MissNote | RemovalNote] = deque(maxlen=_MOST_PENDING)
         self._timer: Timer | None = None
         if folder is not None:
-            itself = weakref.ref(self)
-            atexit.register(_flush_if_alive, itself)
-            os.register_at_fork(after_in_child=lambda: _forget_if_alive(itself))
+            atexit.register(while_alive(self.flush))
+            os.register_at_fork(after_in_child=while_alive(self.forget))
 
     def missed(
         self, name: str, *, provider: str, model: str, reason: str, digests: Mapping[str, str] | None = None
@@ -119,7 +121,7 @@ class History:
         if not pending:
             return
         try:
-            _append(self._path, "".join(_line(note) for note in pending).encode())
+            _append(self._path, b"".join(map(_line, pending)))
         except OSError:
             with self._lock:
                 self._pending = deque([*pending, *self._pending], maxlen=_MOST_PENDING)
@@ -159,8 +161,13 @@ class History:
                         yield note
 
 
-def _line(note: MissNote | RemovalNote) -> str:
-    return json.dumps(asdict(note), ensure_ascii=True, separators=(",", ":")) + "\n"
+def _line(note: MissNote | RemovalNote) -> bytes:
+    try:
+        # Thousands of entries may be evicted in a second, and whoever writes them waits for this.
+        return orjson.dumps(note, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # A name with a lone surrogate.
+        return json.dumps(asdict(note), ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _parsed(line: bytes) -> MissNote | RemovalNote | None:
@@ -223,15 +230,3 @@ def _read(path: str) -> bytes:
         return b""
     finally:
         os.close(descriptor)
-
-
-def _flush_if_alive(history: weakref.ref[History]) -> None:
-    alive = history()
-    if alive is not None:
-        alive.flush()
-
-
-def _forget_if_alive(history: weakref.ref[History]) -> None:
-    alive = history()
-    if alive is not None:
-        alive.forget()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import os
 import sqlite3
-import weakref
 from collections import deque
 from threading import Lock, Timer
 from time import gmtime, strftime
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache.events.figures import UNKNOWN_SIZE, Line, Sums, consumed, total
 from spark_cache.events.ledger_file import LedgerFile
+from spark_cache.lifetimes import while_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,9 +65,8 @@ class Ledger:
         self._batch: dict[Line, Sums] = {}
         self._pending: dict[Line, Sums] = {}
         self._timer: Timer | None = None
-        itself = weakref.ref(self)
-        atexit.register(_flush_if_alive, itself)
-        os.register_at_fork(after_in_child=lambda: _forget_if_alive(itself))
+        atexit.register(while_alive(self.flush))
+        os.register_at_fork(after_in_child=while_alive(self.forget))
 
     def record(
         self,
@@ -219,15 +218,3 @@ def _consumed(usage: _Usage) -> tuple[int, Sums]:
 def _add_all(lines: dict[Line, Sums], more: Mapping[Line, Sums]) -> None:
     for line, sums in more.items():
         lines.setdefault(line, Sums()).add(sums)
-
-
-def _flush_if_alive(ledger: weakref.ref[Ledger]) -> None:
-    alive = ledger()
-    if alive is not None:
-        alive.flush()
-
-
-def _forget_if_alive(ledger: weakref.ref[Ledger]) -> None:
-    alive = ledger()
-    if alive is not None:
-        alive.forget()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from spark_cache.lazily import lazily
 from spark_cache.models.base import Model
 from spark_cache.models.response import ModelResponse, ToolCall, Usage
 from spark_cache.models.streaming import StreamEvent, ToolCallPiece
@@ -39,12 +39,7 @@ _HOMES = {
 """The providers' models, each loaded when it is first used."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -10,6 +10,7 @@ from spark_cache.models.anthropic_messages import body_of, read_answer, turn_of
 from spark_cache.models.anthropic_stream import events_of, gather, read_event
 from spark_cache.models.base import Model
 from spark_cache.models.sdk_client import Sdk, SdkClient
+from spark_cache.models.sdks import refuse_given_by_place, refuse_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ _SDK = Sdk(
 _MAX_TOKENS = 4096
 """What every model can answer, also the oldest; the provider wants a limit with each request."""
 
-_GIVEN_BY_PLACE = ("model", "messages")
+_GIVEN_BY_PLACE = frozenset({"model", "messages"})
 
 
 class AnthropicModel(Model):
@@ -107,13 +108,8 @@ class AnthropicModel(Model):
 
     def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         parameters = super()._parameters(given)
-        for name in _GIVEN_BY_PLACE:
-            if name in parameters:
-                raise TypeError(
-                    f"{name!r} is no parameter of a call: it is given to the model or to get_text by place"
-                )
-        if parameters.pop("stream", None):
-            raise TypeError("leave out stream=True: stream_text streams, and get_text answers in one piece")
+        refuse_given_by_place(parameters, _GIVEN_BY_PLACE)
+        refuse_stream(parameters)
         if parameters.get("max_tokens") is None:
             parameters["max_tokens"] = _MAX_TOKENS
         self._sdk.add_to(parameters)

@@ -14,7 +14,7 @@ from spark_cache.models.bedrock_converse import body_of, kept_by_provider, read_
 from spark_cache.models.bedrock_embeddings import batch_of, embedding_body, vectors_of
 from spark_cache.models.bedrock_stream import events_of, gather, read_event
 from spark_cache.models.response import Usage
-from spark_cache.models.sdks import import_sdk
+from spark_cache.models.sdks import import_sdk, refuse_given_by_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BedrockModel"]
 
-_GIVEN_BY_PLACE = ("modelId", "messages")
+_GIVEN_BY_PLACE = frozenset({"modelId", "messages"})
 
 _MAKING = Lock()
 """A session of boto3 makes one client at a time."""
@@ -143,11 +143,7 @@ class BedrockModel(Model):
 
     def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         parameters = super()._parameters(given)
-        for name in _GIVEN_BY_PLACE:
-            if name in parameters:
-                raise TypeError(
-                    f"{name!r} is no parameter of a call: it is given to the model or to get_text by place"
-                )
+        refuse_given_by_place(parameters, _GIVEN_BY_PLACE)
         return parameters
 
     def _state_of(self, request: Request) -> str | None:

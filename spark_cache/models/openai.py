@@ -12,6 +12,7 @@ from spark_cache.models import openai_chat, openai_chat_stream, openai_responses
 from spark_cache.models.base import Model
 from spark_cache.models.response import ModelResponse, Usage
 from spark_cache.models.sdk_client import Sdk, SdkClient
+from spark_cache.models.sdks import refuse_given_by_place, refuse_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -153,13 +154,8 @@ class OpenAIModel(Model):
 
     def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         parameters = super()._parameters(given)
-        if not self._interface.given_by_place.isdisjoint(parameters):
-            name = next(name for name in parameters if name in self._interface.given_by_place)
-            raise TypeError(
-                f"{name!r} is no parameter of a call: it is given to the model or to get_text by place"
-            )
-        if parameters.get("stream"):
-            raise TypeError("leave out stream=True: stream_text streams, and get_text answers in one piece")
+        refuse_given_by_place(parameters, self._interface.given_by_place)
+        refuse_stream(parameters)
         self._client.add_to(parameters)
         if self.api != "chat":
             # An answer of one interface is none of another's.

@@ -1,4 +1,4 @@
-"""What all SDKs have in common: they are imported late, and their clients belong to event loops."""
+"""What all SDKs have in common: they are imported late, their clients belong to event loops, and some parameters are not theirs to take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
-__all__ = ["LoopClients", "import_sdk", "refuse_both"]
+__all__ = ["LoopClients", "import_sdk", "refuse_both", "refuse_given_by_place", "refuse_stream"]
 
 C = TypeVar("C")
 
@@ -45,6 +45,29 @@ def refuse_both(client: object, client_args: Mapping[str, Any] | None) -> None:
         raise ValueError(
             "give client or client_args, not both: client_args are for the client that is made here"
         )
+
+
+def refuse_given_by_place(parameters: Mapping[str, Any], names: frozenset[str]) -> None:
+    """Refuse parameters of a call that its model and its messages stand for.
+
+    Raises:
+        TypeError: One of these names is among them.
+    """
+    if not names.isdisjoint(parameters):
+        name = next(name for name in parameters if name in names)
+        raise TypeError(
+            f"{name!r} is no parameter of a call: it is given to the model or to get_text by place"
+        )
+
+
+def refuse_stream(parameters: dict[str, Any]) -> None:
+    """Refuse a call that asks for a stream by a parameter; to ask for none is left out.
+
+    Raises:
+        TypeError: It does.
+    """
+    if parameters.pop("stream", None):
+        raise TypeError("leave out stream=True: stream_text streams, and get_text answers in one piece")
 
 
 class LoopClients(Generic[C]):

@@ -13,6 +13,7 @@ from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 
+from spark_cache.lifetimes import while_alive
 from spark_cache.stores.books import Books
 from spark_cache.stores.listing import look_through
 from spark_cache.stores.passing import Passing
@@ -79,12 +80,11 @@ class Bookkeeper:
         self._out_until = 0.0
         self._held = False
         weakref.finalize(self, self._books.close)
-        itself = weakref.ref(self)
         # Nobody forks in the middle of a change: a copy of it in the child would undo the parent's.
         os.register_at_fork(
-            before=lambda: _at_fork(itself, Bookkeeper._hold),
-            after_in_parent=lambda: _at_fork(itself, Bookkeeper._let_go),
-            after_in_child=lambda: _at_fork(itself, Bookkeeper._forget),
+            before=while_alive(self._hold),
+            after_in_parent=while_alive(self._let_go),
+            after_in_child=while_alive(self._forget),
         )
 
     @property
@@ -285,9 +285,3 @@ def _remove_all(root: str, listed: list[Stored], work: Work) -> tuple[int, OSErr
 
 def _number(removed: Removed) -> int:
     return sum(map(len, removed.values()))
-
-
-def _at_fork(bookkeeper: weakref.ref[Bookkeeper], verb: Callable[[Bookkeeper], None]) -> None:
-    alive = bookkeeper()
-    if alive is not None:
-        verb(alive)

@@ -294,12 +294,14 @@ class FileStore:
         now = self._clock()
         books = self._bookkeeper
         temporary = write_temporary(self._ground.scratch, data, fsync=self._fsync, now=now)
-        placed, noted = False, None
+        placed, noted, cap = False, None, self._cap
         try:
             change = books.begin(at, create=True)
-            if self._cap is not None and change is not None and _grown(change, len(data)) > self._cap:
+            if cap is not None and change is not None and _grown(change, len(data)) > cap:
                 books.cancel()
-                books.make_room(len(data), self._cap)
+                books.make_room(len(data), cap)
+                # One slice for one write.
+                cap = None
                 change = books.begin(at, create=True)
             try:
                 placed = place(temporary, folder, at.name + ENDING, replace=replace)
@@ -317,7 +319,7 @@ class FileStore:
             sync_folder(folder)
         if noted is not None:
             self._upkeep.pause()
-            books.tend(noted, len(data), self._cap, now)
+            books.tend(noted, len(data), cap, now)
         elif placed and not books.working:
             self._upkeep.after_write(len(data), self._cap)
         return placed

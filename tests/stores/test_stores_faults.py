@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 import subprocess
@@ -133,6 +134,8 @@ def test_no_file_is_left_open(open_store, monkeypatch):
     """Faults close what they opened."""
     store = open_store(fsync=True)
     store.write(_AT, b"old")
+    # What earlier tests left to be collected must not go meanwhile.
+    gc.collect()
     before = _open_files()
     for function in ("write", "fsync", "replace", "fstat", "read"):
         with monkeypatch.context() as patched:
@@ -142,7 +145,7 @@ def test_no_file_is_left_open(open_store, monkeypatch):
                     verb()
                 except StoreError:
                     continue
-    assert _open_files() == before
+    assert _open_files() <= before
 
 
 def _open_files() -> int:
@@ -297,7 +300,7 @@ def test_an_entry_of_another_user_is_not_served_to_a_writer(shared_root):
 
 _ON_A_SMALL_DISK = """
 import subprocess
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", root], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "-o", sys.argv[2], "none", root], check=True)
 store = store_at(root + "/cache", fsync=True)
 places = [address("openai", "gpt-4o", f"{number:064x}") for number in range(64)]
 def kept():
@@ -335,10 +338,12 @@ def _can_mount() -> bool:
 
 
 @pytest.mark.skipif(not _can_mount(), reason="mounting a small disk takes root and mount namespaces")
-def test_a_full_disk_and_a_read_only_one_are_faults_that_harm_nothing(tmp_path):
-    """On a disk that fills up, what was stored stays whole, nothing is left over, and room that is made is used again."""
+@pytest.mark.parametrize("disk", ["size=1m", "nr_inodes=48"])
+def test_a_full_disk_and_a_read_only_one_are_faults_that_harm_nothing(tmp_path, disk):
+    """On a disk out of blocks or of inodes, what was stored stays whole, nothing is left over, and room that is made is used again."""
+    program = textwrap.dedent(_TRY + _ON_A_SMALL_DISK)
     done = subprocess.run(
-        ["unshare", "-m", sys.executable, "-c", textwrap.dedent(_TRY + _ON_A_SMALL_DISK), str(tmp_path)],
+        ["unshare", "-m", sys.executable, "-c", program, str(tmp_path), disk],
         capture_output=True,
         text=True,
         check=False,
