@@ -28,6 +28,18 @@ _HEAD = """# Benchmarks
 This page is written by `make bench`, which measures everything on it in one run. A figure is the median of the rounds, with
 the least and the greatest in brackets. Times depend on the machine; compare the figures of one run with each other."""
 
+_BOUNDS = """What bounds those that are missed:
+
+- **Hits.** The limit does its few steps in C, one after the other. A hit also asks the file whose it is and when it was last used, reads
+  an entry that people can read too, checks its key, age and shape, and counts itself. Most of the time of a small hit goes into
+  the Python between these steps, and a long conversation is looked through in Python before it is hashed.
+- **Hits by threads.** Around every call to the system a thread hands Python's interpreter lock to another and has to get it back. A hit
+  makes four such calls. The limit makes three, and is bound by the same.
+- **Puts.** A put reads back what it encoded, to be sure that it comes back equal, and makes a digest of each part of the request.
+  It makes sure that no link leads out of the directory. It notes the change under a lock, with the folder's time before and
+  after it: that is what lets the index do without looking at files.
+- **Puts at the cap.** The slowest are those that wait for the file system while it removes files; the limit removes none."""
+
 _METHOD = """## How it is measured
 
 - Every cache is asked what its user asks: given this request, give me the answer. Making the key is part of it. The requests are
@@ -69,6 +81,7 @@ def _sections(
     yield _HEAD
     yield "## Goals"
     yield _goals(results)
+    yield _BOUNDS
     if results.calls:
         yield "## Hits and puts"
         if charts is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from spark_cache.stores.base import Address
 from spark_cache.stores.eviction import LOW_WATER, block_size
 from spark_cache.stores.listing import look_through
-from spark_cache.stores.removal import evict, expire
+from spark_cache.stores.removal import Bounds, evict, expire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +27,14 @@ __all__ = ["Passing"]
 _FOLDED_AT_ONCE = 128
 """How many records of the journal are folded at once: less than a millisecond."""
 
-_EVICTED_AT_ONCE = 32
-"""How many entries one write evicts, unless it took more room than they did."""
+_EVICTED_AT_ONCE = 16
+"""How many entries a write evicts, unless it takes more room than they did."""
+
+_EVICTED_WITHIN = 0.005
+"""How long a write evicts, in seconds, unless it takes more room: to remove a file that has reached the disk may take a millisecond."""
+
+_EVICTED_AFTER = 8
+"""How many writes lie between two that evict on the way down to the low-water mark: twice as much goes as comes."""
 
 _EXPIRED_AT_ONCE = 128
 """How many entries one write looks at to remove those whose life is over: some 2 ms at the most."""
@@ -116,7 +122,8 @@ class Passing:
         """
         sweep = self._sweeps is not None and self._sweeps.due(now)
         fold = noted.waiting >= _FOLDED_AT_ONCE
-        full = cap_bytes is not None and (self._evicting or noted.occupied > cap_bytes)
+        going_on = self._evicting and noted.waiting >= _EVICTED_AFTER
+        full = cap_bytes is not None and (going_on or noted.occupied > cap_bytes)
         if not (fold or full or sweep or self._books.doubted or self._listing is not None):
             return
         if not self._lock.acquire(blocking=False):
@@ -157,7 +164,8 @@ class Passing:
             if occupied <= cap and not self._evicting:
                 return
             low = cap * LOW_WATER
-            gone, error = evict(self._root, work, low - ahead, entries=_EVICTED_AT_ONCE, grown=grown)
+            bounds = Bounds(low - ahead, grown, _EVICTED_AT_ONCE, perf_counter() + _EVICTED_WITHIN)
+            gone, error = evict(self._root, work, bounds)
             left = work.accounts.occupied_bytes + ahead
         removed.append((gone, "evict"))
         # Where nothing could be removed, what is too much is not known yet, or not the cache's.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.errors import StoreError
 from spark_cache.stores.base import Address
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from spark_cache.stores.index import Folder
     from spark_cache.stores.segments import Known, Segment
 
-__all__ = ["Removed", "evict", "expire", "remove_all"]
+__all__ = ["Bounds", "Removed", "evict", "expire", "remove_all"]
 
 _LOOKED_AT = 128
 """How many entries are looked at at once to find those that were used longest ago."""
@@ -40,6 +41,22 @@ Removed = dict[tuple[str, str], list[tuple[str, int]]]
 
 _NO_ENTRY = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 """What is said of a place where no entry stands, or not any more."""
+
+
+class Bounds(NamedTuple):
+    """How much is evicted at once.
+
+    Attributes:
+        low_bytes: What the store is to occupy in the end, in bytes: no more goes than that takes.
+        grown: How much room is taken, in bytes: no less goes, so that a store that kept its cap before keeps it again.
+        entries: How many entries go at the most, unless they make less room than is taken.
+        until: When to stop, by ``time.perf_counter``, unless too little room was made by then.
+    """
+
+    low_bytes: float
+    grown: int
+    entries: int
+    until: float
 
 
 class _Folders:
@@ -106,12 +123,15 @@ class _Folders:
         self.occupied -= occupied
         return settled
 
-    def enough(self, low_bytes: float, entries: int, grown: int) -> bool:
-        """Whether no more has to go for now: see :func:`evict`."""
+    def enough(self, bounds: Bounds) -> bool:
+        """Whether no more has to go for now."""
         return (
             self.error is not None
-            or self.occupied <= low_bytes
-            or (self.removed >= entries and self.occupied + grown <= self._occupied_before)
+            or self.occupied <= bounds.low_bytes
+            or (
+                self.occupied + bounds.grown <= self._occupied_before
+                and (self.removed >= bounds.entries or perf_counter() >= bounds.until)
+            )
         )
 
     def end(self) -> Removed:
@@ -135,9 +155,7 @@ class _Folders:
         return self._removed
 
 
-def evict(
-    root: str, work: Work, low_bytes: float, *, entries: int, grown: int
-) -> tuple[Removed, OSError | None]:
+def evict(root: str, work: Work, bounds: Bounds) -> tuple[Removed, OSError | None]:
     """Remove entries that were used longest ago.
 
     An entry that was used since the index last heard of it stays for now, unless there are too many of them.
@@ -145,22 +163,20 @@ def evict(
     Args:
         root: The cache directory.
         work: The books.
-        low_bytes: What the store is to occupy in the end, in bytes.
-        entries: How many to remove at the most, unless they make less room than is taken.
-        grown: How much room is taken, in bytes: a store that kept its cap before keeps it again.
+        bounds: How much of it.
 
     Returns:
         What was removed, and what kept the next one from being removed.
     """
     folders = _Folders(root, work)
     for chance in _CHANCES:
-        if folders.enough(low_bytes, entries, grown):
+        if folders.enough(bounds):
             break
         segments = work.index.least_recently_used(_LOOKED_AT)
         kept: dict[int, list[Known]] = {segment.number: [] for segment in segments}
         filed = [(known, segment) for segment in segments for known in segment.known]
         for known, segment in sorted(filed, key=_use):
-            if folders.enough(low_bytes, entries, grown):
+            if folders.enough(bounds):
                 kept[segment.number].append(known)
             elif left := _unused(folders, segment, known, chance=chance):
                 kept[segment.number].append(left)
