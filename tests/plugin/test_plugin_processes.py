@@ -96,6 +96,7 @@ def test_a_suite_that_does_not_use_it_loads_nothing_of_it(pytester):
     (line,) = [line for line in done.stdout.splitlines() if "LOADED" in line]
     assert line.partition("LOADED ")[2].split() == [
         "spark_cache",
+        "spark_cache.lazily",
         "spark_cache.testing",
         "spark_cache.testing.plugin",
     ]
