@@ -184,20 +184,31 @@ class EntryReader:
         return found
 
     def usual_hit(
-        self, key: CacheKey, policy: Policy, read: KeyedReader | None = None, origin: object = None
+        self,
+        key: CacheKey,
+        policy: Policy,
+        read: KeyedReader | None = None,
+        origin: object = None,
+        *,
+        sealed: bool = False,
     ) -> Any:
-        """What :meth:`fetch` answers with, where a plain entry of the usual kind gives it and nobody listens; None for all else.
+        """What :meth:`fetch` answers with, where an entry of the usual kind gives it and nobody listens; None for all else.
 
         Args:
             key: The key.
-            policy: The settings of the call, under which plain entries will do.
+            policy: The settings of the call.
             read: Makes the caller's answer out of the stored response, the key and the origin; None, or a reason, where it cannot.
                 Without it the response is the answer.
             origin: Given to ``read``.
+            sealed: Whether only an encrypted entry will do.
         """
         if self._quick is None or self.observer.hears_hits():
             return None
-        response = self._quick.find_plain(key, policy)
+        if self._ring is None and not sealed:
+            response = self._quick.find_plain(key, policy)
+        else:
+            found, _ = self._quick.find(key, policy, policy.mode, sealed=sealed)
+            response = None if found is None else found.response
         if response is None:
             return None
         understood = response if read is None else read(response, key, origin)

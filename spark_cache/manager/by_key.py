@@ -32,11 +32,12 @@ class KeyedEntries(Core):
         if not self._config.enabled and not self._config.rules:
             return None
         if isinstance(cache_key, CacheKey):
-            usual = self._framed(cache_key.provider, cache_key.model_id, "text", None).usual
-            # In one pass, as of a model's usual hit: see ``PlannedCalls.usual_hit``.
-            if usual is not None and (hit := self._entries.usual_hit(cache_key, usual)) is not None:
-                response: dict[str, Any] = hit
-                return response
+            _, sealed, answers = self._framed(cache_key.provider, cache_key.model_id, "text", None)
+            if answers is not None:
+                # In one pass, as of a model's usual hit: see ``PlannedCalls.usual_hit``.
+                response: dict[str, Any] | None = self._entries.usual_hit(cache_key, answers, sealed=sealed)
+                if response is not None:
+                    return response
             policy = self._config.policy(cache_key.provider, cache_key.model_id)
             if not policy.enabled or not policy.mode.reads:
                 return None

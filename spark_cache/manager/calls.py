@@ -65,10 +65,12 @@ class PlannedCalls(Core):
         Returns:
             The answer, which is counted; None where it takes more to tell.
         """
-        frame, _, policy = self._framed(
+        frame, sealed, policy = self._framed(
             request.provider, request.model_id, request.operation, request.endpoint
         )
-        if policy is None or stateful_parameter(request.parameters) is not None:
+        if policy is None or sealed or self._ring is not None:
+            return None
+        if stateful_parameter(request.parameters) is not None:
             return None
         try:
             key = key_of(

@@ -36,12 +36,12 @@ class Framed(NamedTuple):
     Attributes:
         frame: The part of their keys that is the same.
         sealed: Whether they are sensitive by the configuration.
-        usual: Their settings, where the cache may answer them and plain entries will do: a hit then has nothing else to decide.
+        answers: Their settings, where the cache may answer them: a usual hit then has nothing else to decide.
     """
 
     frame: Frame
     sealed: bool
-    usual: Policy | None
+    answers: Policy | None
 
 
 class Core:
@@ -196,8 +196,7 @@ class Core:
         frame = frame_of(provider, model_id, operation, place, policy.namespace, policy.cache_version)
         sealed = needs_sealing(policy, sensitive=False)
         answers = policy.enabled and policy.mode.reads and policy.ttl_seconds != 0
-        usual = policy if answers and not sealed and self._ring is None else None
-        known = Framed(frame, sealed, usual)
+        known = Framed(frame, sealed, policy if answers else None)
         if plain:
             if len(frames) >= _FRAMES_REMEMBERED:
                 frames.clear()
