@@ -204,13 +204,10 @@ class EntryReader:
         """
         if self._quick is None or self.observer.hears_hits():
             return None
-        if self._ring is None and not sealed:
-            response = self._quick.find_plain(key, policy)
-        else:
-            found, _ = self._quick.find(key, policy, policy.mode, sealed=sealed)
-            response = None if found is None else found.response
-        if response is None:
+        found, _ = self._quick.find(key, policy, policy.mode, sealed=sealed)
+        if found is None:
             return None
+        response = found.response
         understood = response if read is None else read(response, key, origin)
         if understood is None or isinstance(understood, MissReason):
             return None

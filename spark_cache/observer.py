@@ -92,22 +92,16 @@ class Observer:
 
     def count_hit(self, response: Mapping[str, Any], key: CacheKey, mode: Mode) -> None:
         """Count a hit that nobody wants to be told of."""
-        usage, seconds = _spared(response)
-        self._directory.ledger.record(
-            "hit",
-            provider=key.provider,
-            model=key.model_id,
-            profile=self._profile,
-            keep=mode.writes,
-            seconds=seconds,
-            usage=usage,
-        )
+        self._count_answer("hit", key, mode, response)
 
     def count_shared(self, key: CacheKey, mode: Mode, response: Mapping[str, Any]) -> None:
         """Count a question that missed, and was answered with the response of an equal one that was under way."""
+        self._count_answer("shared", key, mode, response)
+
+    def _count_answer(self, event: str, key: CacheKey, mode: Mode, response: Mapping[str, Any]) -> None:
         usage, seconds = _spared(response)
         self._directory.ledger.record(
-            "shared",
+            event,
             provider=key.provider,
             model=key.model_id,
             profile=self._profile,

@@ -71,25 +71,6 @@ class QuickHits:
             return None, ""
         return self._fresh(quick_answer(data, key, policy.namespace), policy, mode), name
 
-    def find_plain(self, key: CacheKey, policy: Policy) -> dict[str, Any] | None:
-        """The response that :meth:`find` gives where there are no encryption keys."""
-        folder = self._folders.get((key.provider, key.model_id)) or self._folder_of(key)
-        mode, name = policy.mode, str.__str__(key)
-        if "/" in name:
-            return None
-        try:
-            data = self._store.read_path(f"{folder}{name}.json", note_use=mode.writes)
-        except (StoreError, ValueError):
-            # The second: a key that is no name of a file.
-            return None
-        found = quick_answer(data, key, policy.namespace)
-        if found is None:
-            return None
-        response, timestamp, ttl = found
-        if mode is not Mode.REPLAY and staleness(timestamp, ttl, self._clock(), policy.ttl_seconds):
-            return None
-        return response
-
     def _fresh(
         self, found: tuple[dict[str, Any], float, float | None] | None, policy: Policy, mode: Mode
     ) -> Hit | None:

@@ -32,16 +32,14 @@ class KeyedEntries(Core):
         if not self._config.enabled and not self._config.rules:
             return None
         if isinstance(cache_key, CacheKey):
-            _, sealed, answers = self._framed(cache_key.provider, cache_key.model_id, "text", None)
-            if answers is not None:
-                # In one pass, as of a model's usual hit: see ``PlannedCalls.usual_hit``.
-                response: dict[str, Any] | None = self._entries.usual_hit(cache_key, answers, sealed=sealed)
-                if response is not None:
-                    return response
             policy = self._config.policy(cache_key.provider, cache_key.model_id)
             if not policy.enabled or not policy.mode.reads:
                 return None
             sealed = needs_sealing(policy, sensitive=False)
+            # In one pass, as of a model's usual hit: see ``PlannedCalls.usual_hit``.
+            response: dict[str, Any] | None = self._entries.usual_hit(cache_key, policy, sealed=sealed)
+            if response is not None:
+                return response
             found = self._entries.fetch(cache_key, policy, policy.mode, sealed=sealed)
         else:
             found = self._found_by_text(cache_key, provider)

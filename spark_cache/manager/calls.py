@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache.errors import UncacheableRequestError, UncacheableResponseError
 from spark_cache.events import CacheBypass
-from spark_cache.keys import key_of, stateful_parameter
+from spark_cache.keys import stateful_parameter
 from spark_cache.manager.core import Core
 from spark_cache.plan import Hit, Miss, Plan, mode_of, needs_sealing, refusal_of
 from spark_cache.types import MissReason, Mode, Request
@@ -65,25 +65,13 @@ class PlannedCalls(Core):
         Returns:
             The answer, which is counted; None where it takes more to tell.
         """
-        frame, sealed, policy = self._framed(
-            request.provider, request.model_id, request.operation, request.endpoint
-        )
-        if policy is None or sealed or self._ring is not None:
+        policy = self._config.policy(request.provider, request.model_id)
+        if not policy.enabled or not policy.mode.reads or self._ring is not None:
             return None
-        if stateful_parameter(request.parameters) is not None:
+        if needs_sealing(policy, sensitive=False) or stateful_parameter(request.parameters) is not None:
             return None
         try:
-            key = key_of(
-                frame,
-                self._memo,
-                request.messages,
-                request.system_prompt,
-                request.tool_specs,
-                request.tool_choice,
-                request.output_schema,
-                request.sample,
-                request.parameters,
-            )
+            key = self._key(request, sealed=False)
         except UncacheableRequestError:
             return None
         return self._entries.usual_hit(key, policy, read, self if policy.mode.writes else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from spark_cache.directory import open_directory
 from spark_cache.entries import CacheEntry
@@ -22,26 +22,12 @@ if TYPE_CHECKING:
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.events import Sink
 
-    _Frames = dict[tuple[str, str, str, str | None], "Framed"]
+    _Frames = dict[tuple[str, str, str, str | None], tuple[Frame, bool]]
 
 
 __all__ = ["Core", "loaded", "ring_of"]
 
 _FRAMES_REMEMBERED = 1024
-
-
-class Framed(NamedTuple):
-    """What is known of all requests that have provider, model, operation and address in common.
-
-    Attributes:
-        frame: The part of their keys that is the same.
-        sealed: Whether they are sensitive by the configuration.
-        answers: Their settings, where the cache may answer them: a usual hit then has nothing else to decide.
-    """
-
-    frame: Frame
-    sealed: bool
-    answers: Policy | None
 
 
 class Core:
@@ -128,7 +114,7 @@ class Core:
         Raises:
             UncacheableRequestError: The request holds something that cannot be keyed exactly.
         """
-        frame, sealed, _ = self._framed(provider, model_id, operation, endpoint)
+        frame, sealed = self._frame(provider, model_id, operation, endpoint)
         # What is sensitive is not remembered, not even as the object behind a digest.
         digest = digest_of if sealed else self._memo
         return key_of(
@@ -163,9 +149,7 @@ class Core:
         return self._ring is not None and policy.encryption != "off"
 
     def _key(self, request: Request, *, sealed: bool) -> CacheKey:
-        frame, always, _ = self._framed(
-            request.provider, request.model_id, request.operation, request.endpoint
-        )
+        frame, always = self._frame(request.provider, request.model_id, request.operation, request.endpoint)
         return key_of(
             frame,
             digest_of if sealed or always else self._memo,
@@ -178,8 +162,10 @@ class Core:
             request.parameters,
         )
 
-    def _framed(self, provider: str, model_id: str, operation: str, endpoint: str | None) -> Framed:
-        """What such requests have in common; remembered."""
+    def _frame(
+        self, provider: str, model_id: str, operation: str, endpoint: str | None
+    ) -> tuple[Frame, bool]:
+        """What all keys of such requests have in common, and whether they are sensitive by the configuration; remembered."""
         frames = self._frames
         # Only what is text and nothing else: what merely equals it may be written otherwise.
         plain = (
@@ -194,9 +180,7 @@ class Core:
         policy = self._config.policy(provider, model_id)
         place = endpoint if policy.endpoint is None else policy.endpoint
         frame = frame_of(provider, model_id, operation, place, policy.namespace, policy.cache_version)
-        sealed = needs_sealing(policy, sensitive=False)
-        answers = policy.enabled and policy.mode.reads and policy.ttl_seconds != 0
-        known = Framed(frame, sealed, policy if answers else None)
+        known = frame, needs_sealing(policy, sensitive=False)
         if plain:
             if len(frames) >= _FRAMES_REMEMBERED:
                 frames.clear()

@@ -90,9 +90,7 @@ class Accounts:
             if old_size != GONE:
                 account.grow(-1, -old_size, -block_size(old_size))
             if size != GONE:
-                account.entries += 1
-                account.size_bytes += size
-                account.occupied_bytes += block_size(size)
+                account.grow(1, size, block_size(size))
             account.seen = after
             self._file(folder, account, Known(name, size, expires_at, used_at), replaced=old_size != GONE)
             if after == 0:

@@ -139,10 +139,7 @@ class Bookkeeper:
 
     def make_room(self, size_bytes: int, cap_bytes: float) -> None:
         """Make room for what is to be written; arguments as for :meth:`Passing.make_room`."""
-        try:
-            self._passing.make_room(size_bytes, cap_bytes)
-        except _FAULTS as fault:
-            self._suffer(fault)
+        self._tried(partial(self._passing.make_room, size_bytes, cap_bytes))
 
     def tend(self, noted: Noted, size_bytes: int, cap_bytes: float | None, now: float) -> None:
         """Do a slice of the upkeep that is due after a write; arguments as for :meth:`Passing.tend`."""

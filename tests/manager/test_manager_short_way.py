@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from manager_world import ANSWER, QUESTION, manager_of
 
-from spark_cache.types import CacheKey, Mode
+from spark_cache.types import CacheKey, Mode, Request
 
 
 def _edited(**changes):
@@ -226,3 +226,12 @@ def test_what_was_keyed_before_a_reload_is_not_keyed_alike_after(manager):
     before = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     manager.reload(manager.config.with_(namespace="other"))
     assert manager.generate_cache_key("openai", "gpt-4o", QUESTION) != before
+
+
+@pytest.mark.parametrize("names", [("openai", "gpt-\ud800"), ("open\ud800", "gpt-4o")])
+def test_a_request_that_cannot_be_keyed_is_left_to_the_long_way(manager, names):
+    """The short way of a model's hit raises nothing for a provider or a model that no key can hold."""
+    provider, model_id = names
+    request = Request(provider=provider, model_id=model_id, messages=QUESTION)
+    assert manager.usual_hit(request, lambda *_: "an answer") is None
+    assert manager.plan(request).refusal is not None
