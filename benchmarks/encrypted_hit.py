@@ -56,15 +56,15 @@ def measured(size: int) -> float:
     key = Fernet.generate_key().decode()
     with tempfile.TemporaryDirectory() as plain_dir, tempfile.TemporaryDirectory() as sealed_dir:
         plain = CacheManager(CacheConfig(enabled=True, cache_dir=plain_dir))
-        sealed = CacheManager(
+        encrypted = CacheManager(
             CacheConfig(enabled=True, cache_dir=sealed_dir, encryption="all", encryption_keys=key)
         )
-        keys = cycle([filled(number, size, plain, sealed) for number in range(REQUESTS)])
+        keys = cycle([filled(number, size, plain, encrypted) for number in range(REQUESTS)])
         fernet, token = Fernet(key), token_in(Path(sealed_dir))
         rounds = timed_in_turns(
             lambda: plain.get(next(keys)),
             lambda: (plain.get(next(keys)), fernet.decrypt(token)),
-            lambda: sealed.get(next(keys)),
+            lambda: encrypted.get(next(keys)),
             lambda: fernet.decrypt(token),
         )
     plain_cost, _, sealed_cost, loop_cost = (median(costs) for costs in zip(*rounds, strict=True))

@@ -27,10 +27,19 @@ from typing import TYPE_CHECKING
 from spark_cache.archive import export_entries, inspect
 from spark_cache.config import load_config
 from spark_cache.config.secret import fernet_keys, read_key_file
-from spark_cache.entries import CacheEntry, decode, describe, encode, key_id_of, seal, seal_bytes, unseal
+from spark_cache.entries import (
+    CacheEntry,
+    decode,
+    decrypt_entry,
+    describe,
+    encode,
+    encrypt_bytes,
+    encrypt_entry,
+    key_id_of,
+)
 from spark_cache.entries.keyring import KeyRing
 from spark_cache.errors import ConfigError, StoreError
-from spark_cache.events import HISTORY_FILE, History, Ledger
+from spark_cache.savings import MISS_LOG_FILE, Ledger, MissLog
 from spark_cache.stores import HIDDEN, FileStore, address
 
 if TYPE_CHECKING:
@@ -167,9 +176,9 @@ def targets(folder: Path) -> dict[str, Target]:
     plain = tuple(encode(entry) for entry in _entries())
     return {
         "plain entry": Target(30, plain, _read_entry),
-        "encrypted entry": Target(25, tuple(seal(entry, RING) for entry in _entries()), _read_entry),
+        "encrypted entry": Target(25, tuple(encrypt_entry(entry, RING) for entry in _entries()), _read_entry),
         "content of an encrypted entry": Target(
-            20, plain, lambda data: _read_entry(seal_bytes(data, _entries()[0], RING))
+            20, plain, lambda data: _read_entry(encrypt_bytes(data, _entries()[0], RING))
         ),
         "encryption keys": Target(8, (",".join(KEYS).encode(), KEYS[0].encode()), _read_keys, (ValueError,)),
         "key file": Target(
@@ -180,7 +189,7 @@ def targets(folder: Path) -> dict[str, Target]:
         "ledger": Target(1, (_ledger(folder),), _ledger_reader(folder)),
         "journal": Target(1, *_book(folder, "journal")),
         "index": Target(1, *_book(folder, "index.sqlite3")),
-        "history": Target(1, *_history(folder)),
+        "history": Target(1, *_miss_log(folder)),
         "archive": Target(2, *_archive(folder), (StoreError,)),
     }
 
@@ -208,7 +217,7 @@ def _read_entry(data: bytes) -> None:
         if isinstance(found, CacheEntry):
             found.staleness(1.7e9, 60)
     describe(data, "ab")
-    unseal(data, RING)
+    decrypt_entry(data, RING)
     key_id_of(data)
 
 
@@ -317,16 +326,16 @@ def _book(folder: Path, name: str) -> tuple[tuple[bytes, ...], Callable[[bytes],
     return (path.read_bytes(),), read
 
 
-def _history(folder: Path) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
-    history = History(str(folder), clock=lambda: 1.7e9)
-    history.missed("ab" * 32, provider="openai", model="gpt-4o", reason="absent", digests={"messages": "00"})
-    history.removed("ab" * 32, "evict")
-    history.flush()
-    path = folder / HISTORY_FILE
+def _miss_log(folder: Path) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
+    miss_log = MissLog(str(folder), clock=lambda: 1.7e9)
+    miss_log.missed("ab" * 32, provider="openai", model="gpt-4o", reason="absent", digests={"messages": "00"})
+    miss_log.removed("ab" * 32, "evict")
+    miss_log.flush()
+    path = folder / MISS_LOG_FILE
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
-        found = History(str(folder), clock=lambda: 1.7e9)
+        found = MissLog(str(folder), clock=lambda: 1.7e9)
         list(found.misses())
         found.removal("ab" * 32)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.contenders import make
 from benchmarks.contenders.base import Keeper, MissError
-from benchmarks.workload import SHAPES, answer, numbered, shaped
+from benchmarks.workload import SECRET_PATTERNS, answer, numbered, shaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class Session:
         self._random = random.Random(1)
         self._new = count(random.SystemRandom().randrange(_FIRST_NEW, _LAST_NEW))
         self._stored: list[Any] = []
-        self._shaped = {shape: self._contender.prepare(shaped(shape)) for shape in SHAPES}
+        self._shaped = {shape: self._contender.prepare(shaped(shape)) for shape in SECRET_PATTERNS}
 
     # -- entries ----------------------------------------------------------------------------------
 

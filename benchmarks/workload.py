@@ -6,12 +6,12 @@ import base64
 import random
 from typing import Any
 
-__all__ = ["MODEL", "PARAMETERS", "SHAPES", "Request", "answer", "numbered", "shaped"]
+__all__ = ["MODEL", "PARAMETERS", "SECRET_PATTERNS", "Request", "answer", "numbered", "shaped"]
 
 MODEL = "gpt-4o"
 PARAMETERS: dict[str, Any] = {"temperature": 0.0, "max_tokens": 1024}
 
-SHAPES = ("small", "messages", "image")
+SECRET_PATTERNS = ("small", "messages", "image")
 """600 B of text, 100 KB in 60 messages, and 1 MB of which all but a line is one image."""
 
 Request = dict[str, Any]

@@ -1,17 +1,16 @@
-"""spark-cache: a configuration-driven cache for language model responses.
+"""spark-cache: a configuration-driven cache for LLM responses.
 
-Every public name is loaded when it is first used (PEP 562), so that importing the package reads no file and imports no
-provider's SDK.
+Public names are imported on first use (PEP 562), so importing the package reads no file and imports no provider SDK.
 """
 
 from __future__ import annotations
 
-# Type checkers take this name for true; importing typing would cost more than the rest of the package.
+from spark_cache._lazy import lazy_exports
+
+# Type checkers take this for true. Importing typing would double the cost of importing the package.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from spark_cache.agents import Agent, AgentConfig
     from spark_cache.config import CacheConfig, load_config
     from spark_cache.errors import (
@@ -95,14 +94,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - the first name that is used pays for it
-
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_exports(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

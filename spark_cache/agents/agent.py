@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache.agents.tools import Tool
 from spark_cache.errors import TurnLimitError
-from spark_cache.pricing import price
+from spark_cache.savings.prices import price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,9 +10,9 @@ from gzip import GzipFile
 from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO
 
-from spark_cache.archive.tape import END, GREETING, packed, path_of
+from spark_cache.archive.tar_format import END, GREETING, packed, path_of
 from spark_cache.errors import StoreError
-from spark_cache.soundness import sound
+from spark_cache.maintenance.verify import check_entry
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def export_entries(
             step()
             if data is MissReason.ABSENT:
                 continue
-            found = sound(at, data, ring) if isinstance(data, bytes) else data
+            found = check_entry(at, data, ring) if isinstance(data, bytes) else data
             if isinstance(found, MissReason) or not isinstance(data, bytes):
                 done.unusable[str(found)] += 1
             elif wanted(found.about):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from gzip import GzipFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from spark_cache.archive.tape import members, path_of, refused
+from spark_cache.archive.tar_format import members, path_of, refused
 from spark_cache.entries import CLOCK_SKEW, describe
 from spark_cache.errors import StoreError
-from spark_cache.soundness import Sound, sound
+from spark_cache.maintenance.verify import CheckedEntry, check_entry
 from spark_cache.stores import Address, block_size, entry_name
 from spark_cache.types import EntryMeta, MissReason
 
@@ -59,7 +59,7 @@ class Imported:
 class _Member(NamedTuple):
     at: Address
     data: bytes
-    sound: Sound
+    checked: CheckedEntry
 
 
 def inspect(
@@ -88,8 +88,8 @@ def inspect(
     found = Inspected()
     with _opened(source) as archive:
         for member in _checked(archive, ring, now):
-            if not member.sound.about.encrypted and not may_be_plain(member.sound.about):
-                model = f"{member.sound.about.provider}/{member.sound.about.model_id}"
+            if not member.checked.about.encrypted and not may_be_plain(member.checked.about):
+                model = f"{member.checked.about.provider}/{member.checked.about.model_id}"
                 raise refused(f"it holds plain entries of {model}, whose answers have to be encrypted here")
             found.entries += 1
             found.size_bytes += block_size(len(member.data))
@@ -151,8 +151,8 @@ def _opened(source: str) -> Iterator[BinaryIO]:
 
 def _checked(archive: BinaryIO, ring: KeyRing | None, now: float) -> Iterator[_Member]:
     for at, data in members(archive):
-        found = sound(at, data, ring)
-        if isinstance(found, Sound) and found.about.timestamp > now + CLOCK_SKEW:
+        found = check_entry(at, data, ring)
+        if isinstance(found, CheckedEntry) and found.about.timestamp > now + CLOCK_SKEW:
             found = MissReason.FUTURE
         if isinstance(found, MissReason):
             raise refused(f"{path_of(at)!r} is no entry that could answer from there: {found.value}")

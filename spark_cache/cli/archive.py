@@ -107,10 +107,10 @@ def import_command(file: str, profile: str | None, directory: str | None, as_jso
     The archive is read whole and checked before the first entry is put in place. Programs may use the cache meanwhile.
     """
     from spark_cache.archive import import_entries, inspect  # noqa: PLC0415 - see open_cache
-    from spark_cache.plan import needs_sealing  # noqa: PLC0415 - the same
+    from spark_cache.core.plan import must_encrypt  # noqa: PLC0415 - the same
 
     def may_be_plain(entry: EntryMeta) -> bool:
-        return not needs_sealing(cache.config.policy(entry.provider, entry.model_id), sensitive=False)
+        return not must_encrypt(cache.config.policy(entry.provider, entry.model_id), sensitive=False)
 
     cache = open_cache(profile, directory)
     ring, now = key_ring(cache.config), time.time()

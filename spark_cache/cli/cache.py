@@ -58,16 +58,16 @@ def open_cache(profile: str | None, directory: str | None) -> CacheManager:
     """
     # Pydantic, orjson and the rest take 200 ms: not for --help.
     from spark_cache.cli.config_run import asked  # noqa: PLC0415 - see above
+    from spark_cache.config.context import ConfigContext  # noqa: PLC0415 - see above
     from spark_cache.config.load import usable  # noqa: PLC0415 - see above
     from spark_cache.config.resolve import resolve  # noqa: PLC0415 - see above
-    from spark_cache.config.surroundings import Surroundings  # noqa: PLC0415 - see above
     from spark_cache.errors import ConfigError  # noqa: PLC0415 - see above
     from spark_cache.events import configure_logging  # noqa: PLC0415 - see above
     from spark_cache.manager import CacheManager  # noqa: PLC0415 - see above
 
     named: dict[str, Any] = {} if directory is None else {"cache_dir": directory, "store": "file"}
     # Not load_config: its errors would speak of an argument in code.
-    config = usable(resolve(asked(profile), named, Surroundings.of()))
+    config = usable(resolve(asked(profile), named, ConfigContext.of()))
     if config.store == "memory":
         raise ConfigError(
             'store = "memory" keeps entries inside the program that uses them, out of reach from here: '

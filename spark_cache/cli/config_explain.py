@@ -9,6 +9,7 @@ import click
 
 from spark_cache.cli.config_run import asked, named
 from spark_cache.cli.output import print_json
+from spark_cache.config.context import ConfigContext
 from spark_cache.config.fields import (
     FIELDS,
     PROFILE_VARIABLES,
@@ -17,9 +18,7 @@ from spark_cache.config.fields import (
     canonical_name,
     nearest,
 )
-from spark_cache.config.load import usable
-from spark_cache.config.model import CacheConfig
-from spark_cache.config.report import (
+from spark_cache.config.format import (
     formatted,
     given,
     in_words,
@@ -30,8 +29,9 @@ from spark_cache.config.report import (
     rule_text,
     where,
 )
+from spark_cache.config.load import usable
+from spark_cache.config.model import CacheConfig
 from spark_cache.config.resolve import Resolution, resolve
-from spark_cache.config.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +49,7 @@ def run_explain(
     A configuration with problems is explained too: that is when a reader needs it.
     """
     name = _field(field)
-    around = Surroundings.of()
+    around = ConfigContext.of()
     resolution = resolve(asked(profile), {}, around)
     instead: list[tuple[str, CacheConfig]] = []
     if unset:

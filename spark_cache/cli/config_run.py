@@ -8,12 +8,10 @@ import click
 
 from spark_cache.cli.output import print_json, table
 from spark_cache.config.check import Verdict, check
-from spark_cache.config.difference import compare, compare_guards
+from spark_cache.config.context import ConfigContext
+from spark_cache.config.diff import compare, compare_guards
 from spark_cache.config.export import export_profile, export_toml
-from spark_cache.config.load import usable
-from spark_cache.config.origins import Origin
-from spark_cache.config.reference import dotenv_example, variables
-from spark_cache.config.report import (
+from spark_cache.config.format import (
     formatted,
     given,
     json_origin,
@@ -22,9 +20,11 @@ from spark_cache.config.report import (
     legend,
     short,
 )
+from spark_cache.config.load import usable
+from spark_cache.config.origins import Origin
+from spark_cache.config.reference import dotenv_example, variables
 from spark_cache.config.resolve import resolve
 from spark_cache.config.schema import profile_schema
-from spark_cache.config.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ __all__ = ["asked", "named", "run_check", "run_diff", "run_env", "run_export", "
 
 def run_show(profile: str | None, *, with_origin: bool, as_json: bool) -> None:
     """Print every setting and the place it comes from."""
-    config = usable(resolve(asked(profile), {}, Surroundings.of()))
+    config = usable(resolve(asked(profile), {}, ConfigContext.of()))
     if as_json:
         print_json(_json_config(config, with_origin=with_origin))
         return
@@ -53,7 +53,7 @@ def run_show(profile: str | None, *, with_origin: bool, as_json: bool) -> None:
 
 def run_diff(left: str, right: str, *, as_json: bool) -> None:
     """Print what differs between two profiles as they resolve here."""
-    around = Surroundings.of()
+    around = ConfigContext.of()
     one, other = (usable(resolve(named("argument", name), {}, around)) for name in (left, right))
     differences = [found for found in compare(one, other) if found.field != "profile"]
     differences += compare_guards(one, other)
@@ -84,7 +84,7 @@ def run_diff(left: str, right: str, *, as_json: bool) -> None:
 
 def run_check(profile: str | None, *, all_profiles: bool, as_json: bool) -> bool:
     """Print what a check finds, and say whether all is well."""
-    around = Surroundings.of()
+    around = ConfigContext.of()
     verdicts = [check(asked(profile), around)]
     if all_profiles:
         known = resolve(None, {}, around).profiles.names()
@@ -135,7 +135,7 @@ def run_env(*, dotenv: bool, as_json: bool) -> None:
 
 def run_export(profile: str | None, *, as_json: bool) -> None:
     """Print the effective configuration as a profile."""
-    config = usable(resolve(asked(profile), {}, Surroundings.of()))
+    config = usable(resolve(asked(profile), {}, ConfigContext.of()))
     if as_json:
         print_json(export_profile(config))
     else:

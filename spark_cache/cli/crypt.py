@@ -23,7 +23,7 @@ def encrypt_command(cache: CacheManager, as_json: bool) -> None:
 
     Programs may use the cache meanwhile. The blocks that the plain files stood in are not wiped.
     """
-    from spark_cache.rotation import encrypt  # noqa: PLC0415 - see open_cache
+    from spark_cache.maintenance.rotation import encrypt  # noqa: PLC0415 - see open_cache
 
     ring = required_ring(cache)
     done = with_progress("Encrypting entries", cache, lambda store, step: encrypt(store, ring, step=step))
@@ -38,12 +38,12 @@ def decrypt_command(cache: CacheManager, yes: bool, as_json: bool) -> None:
 
     An entry stays encrypted where the configuration wants it so: by encryption = "all", or a rule.
     """
-    from spark_cache.plan import needs_sealing  # noqa: PLC0415 - see open_cache
-    from spark_cache.rotation import decrypt  # noqa: PLC0415 - the same
+    from spark_cache.core.plan import must_encrypt  # noqa: PLC0415 - see open_cache
+    from spark_cache.maintenance.rotation import decrypt  # noqa: PLC0415 - the same
 
     def may_be_plain(entry: CacheEntry) -> bool:
         policy = cache.config.policy(entry.provider, entry.model_id)
-        return not needs_sealing(policy, sensitive=False)
+        return not must_encrypt(policy, sensitive=False)
 
     ring = required_ring(cache)
     if not yes:

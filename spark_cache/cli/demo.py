@@ -176,7 +176,7 @@ def _expected_cost() -> str:
     """What a live run can cost at most."""
     from spark_cache.cli.demo_run import MAX_TOKENS, MODEL, PROFILES, QUESTIONS, SYSTEM_PROMPT  # noqa: PLC0415 - see run_demo
     from spark_cache.models import Usage  # noqa: PLC0415 - the same
-    from spark_cache.pricing import price  # noqa: PLC0415 - the same
+    from spark_cache.savings.prices import price  # noqa: PLC0415 - the same
 
     # Under the last profile nothing is cached, so both passes go out.
     rounds = len(PROFILES) + 1

@@ -13,7 +13,7 @@ from spark_cache.cli.progress import progress
 from spark_cache.cli.wording import counted, harmless
 
 if TYPE_CHECKING:
-    from spark_cache.doctor import Finding
+    from spark_cache.maintenance.doctor import Finding
 
 __all__ = ["doctor_command"]
 
@@ -48,12 +48,12 @@ def doctor_command(ctx: click.Context, profile: str | None, directory: str | Non
 def _findings(profile: str | None, directory: str | None) -> list[Finding]:
     # Pydantic, SQLite and the rest take 200 ms: not for --help.
     from spark_cache.cli.config_run import asked  # noqa: PLC0415 - see above
-    from spark_cache.config.surroundings import Surroundings  # noqa: PLC0415 - see above
-    from spark_cache.doctor import configuration, examine  # noqa: PLC0415 - see above
+    from spark_cache.config.context import ConfigContext  # noqa: PLC0415 - see above
     from spark_cache.events import StructlogSink  # noqa: PLC0415 - see above
+    from spark_cache.maintenance.doctor import configuration, examine  # noqa: PLC0415 - see above
 
     named = {} if directory is None else {"cache_dir": directory, "store": "file"}
-    config, findings = configuration(asked(profile), named, Surroundings.of())
+    config, findings = configuration(asked(profile), named, ConfigContext.of())
     if config is not None:
         with progress("Reading entries") as step:
             findings += examine(config, clock=time.time, sink=StructlogSink(), mounts=_mounts(), step=step)

@@ -17,8 +17,8 @@ from spark_cache.cli.output import print_json, table
 from spark_cache.cli.wording import counted, size_text
 
 if TYPE_CHECKING:
+    from spark_cache.maintenance.rotation import Census
     from spark_cache.manager import CacheManager
-    from spark_cache.rotation import Census
 
 __all__ = ["keys_command"]
 
@@ -67,7 +67,7 @@ def generate(path: Path | None, show: bool, as_json: bool) -> None:
 @with_cache
 def list_(cache: CacheManager, as_json: bool) -> None:
     """List the ids of the keys, newest first, and the entries under each; also of keys that are not at hand."""
-    from spark_cache.rotation import count  # noqa: PLC0415 - see open_cache
+    from spark_cache.maintenance.rotation import count  # noqa: PLC0415 - see open_cache
 
     census = with_progress("Counting entries", cache, lambda store, step: count(store, step=step))
     ids = _ids(cache)
@@ -96,7 +96,7 @@ def rotate_command(cache: CacheManager, as_json: bool) -> None:
 
     Programs may use the cache meanwhile. When it is interrupted, run it again: it goes on where it was.
     """
-    from spark_cache.rotation import rotate  # noqa: PLC0415 - see open_cache
+    from spark_cache.maintenance.rotation import rotate  # noqa: PLC0415 - see open_cache
 
     ring = required_ring(cache)
     done = with_progress("Rotating entries", cache, lambda store, step: rotate(store, ring, step=step))
@@ -109,8 +109,8 @@ def rotate_command(cache: CacheManager, as_json: bool) -> None:
 @with_cache
 def retire(cache: CacheManager, key_id: str, purge: bool, as_json: bool) -> None:
     """Take the key with this id out of use, once no entry needs it: out of the key file, or tell where it is set."""
-    from spark_cache.rotation import count  # noqa: PLC0415 - see open_cache
-    from spark_cache.rotation import purge as purge_entries  # noqa: PLC0415 - the same
+    from spark_cache.maintenance.rotation import count  # noqa: PLC0415 - see open_cache
+    from spark_cache.maintenance.rotation import purge as purge_entries  # noqa: PLC0415 - the same
 
     if not _ID.fullmatch(key_id):
         # Not repeated: it may be the key itself.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spark_cache.entries.keyring import KeyRing
+    from spark_cache.maintenance.rotation import Conversion
     from spark_cache.manager import CacheManager
-    from spark_cache.rotation import Conversion
     from spark_cache.stores import FileStore
 
 __all__ = ["open_store", "report", "required_ring", "with_progress"]
@@ -44,7 +44,7 @@ def required_ring(cache: CacheManager) -> KeyRing:
 
 def open_store(cache: CacheManager) -> FileStore:
     """The files of a cache, without a cap: nothing is evicted because an entry stands there twice for a moment."""
-    from spark_cache.directory import open_directory  # noqa: PLC0415 - see open_cache
+    from spark_cache.core.directory import open_directory  # noqa: PLC0415 - see open_cache
     from spark_cache.events import StructlogSink  # noqa: PLC0415 - the same
     from spark_cache.stores import FileStore  # noqa: PLC0415 - the same
 

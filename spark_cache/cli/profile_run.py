@@ -12,12 +12,12 @@ import tomli_w
 from spark_cache.cli.output import print_json, table
 from spark_cache.cli.wording import harmless
 from spark_cache.config.check import unreadable_values
+from spark_cache.config.context import ConfigContext
+from spark_cache.config.format import json_origin, json_problem, json_rule, rule_text
 from spark_cache.config.origins import Origin
 from spark_cache.config.profiles import ProfileFile, is_profile_name
-from spark_cache.config.report import json_origin, json_problem, json_rule, rule_text
 from spark_cache.config.resolve import Resolution, resolve
 from spark_cache.config.sources import ProfileSource
-from spark_cache.config.surroundings import Surroundings
 from spark_cache.config.values import without_keys
 from spark_cache.errors import ConfigError, Problem
 
@@ -29,7 +29,7 @@ __all__ = ["run_list", "run_new", "run_show"]
 
 def run_list(*, as_json: bool) -> None:
     """Print every profile that is found."""
-    resolution = resolve(None, {}, Surroundings.of())
+    resolution = resolve(None, {}, ConfigContext.of())
     listed = [_listed(name, resolution) for name in resolution.profiles.names()]
     if as_json:
         print_json(listed)
@@ -48,7 +48,7 @@ def run_list(*, as_json: bool) -> None:
 
 def run_show(name: str, *, as_json: bool) -> bool:
     """Print what a profile says, layer by layer; say whether all is well with it."""
-    around = Surroundings.of()
+    around = ConfigContext.of()
     resolution = resolve(Origin("command line", "NAME", raw=name), {}, around)
     if resolution.choice.problems:
         raise ConfigError(resolution.choice.problems)
@@ -103,7 +103,7 @@ def run_new(
         _assign(data, assignment)
     head = {"description": description, "extends": extends}
     data = {key: text for key, text in head.items() if text is not None} | data
-    around = Surroundings.of()
+    around = ConfigContext.of()
     resolution = resolve(None, {}, around)
     folder = around.user_profiles if for_user else resolution.profiles.project_folder()
     path = folder / f"{name}.toml"
@@ -168,7 +168,7 @@ def _assign(data: dict[str, Any], assignment: str) -> None:
 
 
 def _validate(
-    name: str, path: Path, data: dict[str, Any], resolution: Resolution, around: Surroundings
+    name: str, path: Path, data: dict[str, Any], resolution: Resolution, around: ConfigContext
 ) -> None:
     """Refuse what a load would refuse."""
     source = ProfileSource(ProfileFile(name, "project profile", path, data, {}, path.parent))

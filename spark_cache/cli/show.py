@@ -45,7 +45,7 @@ def show_command(cache: CacheManager, key: str, raw: bool, as_json: bool) -> Non
 
 
 def _read(path: Path) -> bytes:
-    from spark_cache.stores.disk import read_file  # noqa: PLC0415 - for those who look into an entry
+    from spark_cache.stores.atomic import read_file  # noqa: PLC0415 - for those who look into an entry
     from spark_cache.types import MissReason  # noqa: PLC0415 - the same
 
     found = read_file(str(path))

@@ -14,9 +14,9 @@ from spark_cache.cli.wording import counted, harmless
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from spark_cache.maintenance.verify import BadEntry, Verification
     from spark_cache.manager import CacheManager
     from spark_cache.stores import FileStore
-    from spark_cache.verify import BadEntry, Verification
 
 __all__ = ["verify_command"]
 
@@ -33,7 +33,7 @@ class _Judged(TypedDict):
 @click.pass_context
 def verify_command(ctx: click.Context, cache: CacheManager, repair: bool, as_json: bool) -> None:
     """Read every entry and check that it is whole and where it belongs; exit 1 when a bad one is left where it is."""
-    from spark_cache.verify import verify  # noqa: PLC0415 - with the rooms that it reads through, which --help does not need
+    from spark_cache.maintenance.verify import verify  # noqa: PLC0415 - with the rooms that it reads through, which --help does not need
 
     def work(store: FileStore, step: Callable[[], None]) -> tuple[Verification, list[_Judged]]:
         result = verify(store, key_ring(cache.config), step=step)
@@ -49,7 +49,7 @@ def verify_command(ctx: click.Context, cache: CacheManager, repair: bool, as_jso
 
 
 def _judged(store: FileStore, bad: BadEntry, *, repair: bool) -> _Judged:
-    from spark_cache.verify import move_aside  # noqa: PLC0415 - see above
+    from spark_cache.maintenance.verify import move_aside  # noqa: PLC0415 - see above
 
     moved_to = move_aside(store, bad) if repair else None
     return {"path": store.path(bad.address), "reason": bad.reason.value, "moved_to": moved_to}
@@ -62,7 +62,7 @@ def _print(result: Verification, judged: list[_Judged]) -> None:
         ]
         table(("reason", "entry", "moved to"), rows)
         click.echo()
-    parts = [f"{counted(result.sound, 'entry', 'entries')} sound", f"{len(judged):,} bad"]
+    parts = [f"{counted(result.intact, 'entry', 'entries')} sound", f"{len(judged):,} bad"]
     if result.locked:
         parts.append(f"{result.locked:,} under keys that are not at hand")
     if result.later:
@@ -73,4 +73,4 @@ def _print(result: Verification, judged: list[_Judged]) -> None:
 
 
 def _print_json(result: Verification, judged: list[_Judged]) -> None:
-    print_json({"sound": result.sound, "locked": result.locked, "later": result.later, "bad": judged})
+    print_json({"sound": result.intact, "locked": result.locked, "later": result.later, "bad": judged})

@@ -16,10 +16,9 @@ from spark_cache.cli.wording import counted, harmless, seconds_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spark_cache.forecast import Forecast
     from spark_cache.manager import CacheManager
     from spark_cache.models import Model
-    from spark_cache.warm import WarmUp
+    from spark_cache.warmup import Estimate, WarmUp
 
 __all__ = ["warm_command"]
 
@@ -64,7 +63,7 @@ def warm_command(
     requests = _requests(file)
     model = _model(cache, provider, model_id)
     if dry_run:
-        _show_forecast(_forecast(model, requests), as_json=as_json)
+        _show_estimate(_estimate(model, requests), as_json=as_json)
         return
     ended = asyncio.run(_warm(model, requests, concurrency))
     _show_warm_up(ended, file, as_json=as_json)
@@ -81,7 +80,7 @@ def _model(cache: CacheManager, provider: str, model_id: str) -> Model:
 
 def _requests(file: str) -> list[Any]:
     """The requests of a file, each checked: one that is wrong is better found before the others are paid for."""
-    from spark_cache.warm import arguments_of  # noqa: PLC0415 - see open_cache
+    from spark_cache.warmup import arguments_of  # noqa: PLC0415 - see open_cache
 
     requests = []
     for number, line in _lines(file):
@@ -105,21 +104,21 @@ def _lines(file: str) -> Iterator[tuple[int, str]]:
 
 
 async def _warm(model: Model, requests: list[Any], concurrency: int) -> WarmUp:
-    from spark_cache.warm import warm  # noqa: PLC0415 - see open_cache
+    from spark_cache.warmup import warm  # noqa: PLC0415 - see open_cache
 
     with progress(f"Asking {model.model_id}", len(requests)) as step:
         async with model:
             return await warm(model, requests, concurrency=concurrency, on_progress=lambda _: step())
 
 
-def _forecast(model: Model, requests: list[Any]) -> Forecast:
-    from spark_cache.forecast import forecast  # noqa: PLC0415 - see open_cache
+def _estimate(model: Model, requests: list[Any]) -> Estimate:
+    from spark_cache.warmup import estimate  # noqa: PLC0415 - see open_cache
 
     with progress("Looking into the cache", len(requests)) as step:
-        return forecast(model, requests, on_progress=step)
+        return estimate(model, requests, on_progress=step)
 
 
-def _show_forecast(found: Forecast, *, as_json: bool) -> None:
+def _show_estimate(found: Estimate, *, as_json: bool) -> None:
     from dataclasses import asdict  # noqa: PLC0415 - see open_cache
 
     if as_json:
@@ -144,7 +143,7 @@ def _show_forecast(found: Forecast, *, as_json: bool) -> None:
     click.echo(f"cost    {_cost(found)}")
 
 
-def _cost(found: Forecast) -> str:
+def _cost(found: Estimate) -> str:
     if found.dollars is None:
         return "not known: the price table has no such model"
     some = "about" if found.output_tokens is not None else "for the input alone about"

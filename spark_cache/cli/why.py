@@ -15,7 +15,7 @@ from spark_cache.cli.progress import progress
 from spark_cache.cli.wording import harmless
 
 if TYPE_CHECKING:
-    from spark_cache.entry_store import EntryStore
+    from spark_cache.core.write import EntryStore
     from spark_cache.explain import Explanation
     from spark_cache.manager import CacheManager
 
@@ -45,14 +45,14 @@ def why_command(cache: CacheManager, key: str | None, last: int | None, as_json:
 
 def _one(cache: CacheManager, key: str) -> Explanation:
     place = _place(cache)
-    remembered = {note.name for note in place.directory.history.misses() if note.name.startswith(key)}
+    remembered = {note.name for note in place.directory.miss_log.misses() if note.name.startswith(key)}
     if len(remembered) == 1:
         return cache.explain(remembered.pop())
     try:
         return cache.explain(find_entry(cache, key).stem)
     except NotFoundError:
         explanation = cache.explain(key)
-        if explanation.provider is None and place.directory.history.removal(key) is None:
+        if explanation.provider is None and place.directory.miss_log.removal(key) is None:
             raise
         return explanation
 
@@ -62,7 +62,7 @@ def _last(cache: CacheManager, number: int) -> list[Explanation]:
     from spark_cache.explain import explain_miss  # noqa: PLC0415 - the same
 
     place = _place(cache)
-    notes = list(islice(place.directory.history.misses(), number))
+    notes = list(islice(place.directory.miss_log.misses(), number))
     if not notes:
         raise NotFoundError(
             f"no miss is remembered in {cache.cache_dir}; only those of modes that write are, and only the latest"
@@ -73,8 +73,8 @@ def _last(cache: CacheManager, number: int) -> list[Explanation]:
 
 def _place(cache: CacheManager) -> EntryStore:
     """The entries of a cache, with what is remembered of them."""
-    from spark_cache.directory import open_directory  # noqa: PLC0415 - see open_cache
-    from spark_cache.entry_store import EntryStore  # noqa: PLC0415 - the same
+    from spark_cache.core.directory import open_directory  # noqa: PLC0415 - see open_cache
+    from spark_cache.core.write import EntryStore  # noqa: PLC0415 - the same
     from spark_cache.events import StructlogSink  # noqa: PLC0415 - the same
 
     sink = StructlogSink()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spark_cache.lazily import lazily
+from spark_cache._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from spark_cache.config.difference import Difference, compare
+    from spark_cache.config.diff import Difference, compare
     from spark_cache.config.load import load_config, reload_config, use_profile
     from spark_cache.config.model import CacheConfig
     from spark_cache.config.origins import Origin
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CacheConfig": "spark_cache.config.model",
-    "Difference": "spark_cache.config.difference",
+    "Difference": "spark_cache.config.diff",
     "Origin": "spark_cache.config.origins",
     "Policy": "spark_cache.config.policy",
     "Rule": "spark_cache.config.rules",
-    "compare": "spark_cache.config.difference",
+    "compare": "spark_cache.config.diff",
     "load_config": "spark_cache.config.load",
     "reload_config": "spark_cache.config.load",
     "use_profile": "spark_cache.config.load",
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-__getattr__ = lazily(__name__, _HOMES)
+__getattr__ = lazy_exports(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

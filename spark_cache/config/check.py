@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from spark_cache.config.context import ConfigContext
     from spark_cache.config.origins import Origin
     from spark_cache.config.sources import Source
-    from spark_cache.config.surroundings import Surroundings
 
 __all__ = ["Verdict", "check", "unreadable_values"]
 
@@ -42,7 +42,7 @@ class Verdict:
     warnings: tuple[Problem, ...]
 
 
-def check(profile: Origin | None, around: Surroundings) -> Verdict:
+def check(profile: Origin | None, around: ConfigContext) -> Verdict:
     """Check every layer of one profile: shadowed values, guards, variables nobody reads, and files of secrets.
 
     Args:
@@ -70,7 +70,7 @@ def _shadowed_profiles(resolution: Resolution) -> Iterator[Problem]:
             yield Problem(resolution.profiles.unknown(origin.raw), origin.source, origin.line, origin.name)
 
 
-def unreadable_values(source: Source, around: Surroundings) -> Iterator[Problem]:
+def unreadable_values(source: Source, around: ConfigContext) -> Iterator[Problem]:
     """The values of one layer that are refused, whether or not a higher layer shadows them."""
     for name, setting in source.settings.items():
         spec = FIELDS[name]

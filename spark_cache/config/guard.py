@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_cache.config import values
 from spark_cache.config.fields import LEVELS
@@ -14,11 +14,29 @@ from spark_cache.types import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
-    from spark_cache.config.model import CacheConfig
     from spark_cache.config.origins import Origin
+    from spark_cache.config.rules import Rule
 
 __all__ = ["CONDITIONS", "Condition", "ConditionSpec", "Guard"]
+
+
+class GuardedConfig(Protocol):
+    """The part of a ``CacheConfig`` that guards look at."""
+
+    @property
+    def mode(self) -> Mode: ...
+    @property
+    def ttl_seconds(self) -> float | None: ...
+    @property
+    def encryption(self) -> str: ...
+    @property
+    def namespace(self) -> str | None: ...
+    @property
+    def cache_dir(self) -> Path | None: ...
+    @property
+    def rules(self) -> tuple[Rule, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +53,7 @@ class ConditionSpec:
 
     kind: str
     parse: Callable[[object], Any]
-    broken: Callable[[CacheConfig, Any], Iterator[tuple[str, str]]]
+    broken: Callable[[GuardedConfig, Any], Iterator[tuple[str, str]]]
     description: str
     examples: tuple[object, ...]
 
@@ -55,7 +73,7 @@ class Guard:
 
     conditions: tuple[Condition, ...] = ()
 
-    def problems(self, config: CacheConfig, origins: Mapping[str, Origin]) -> list[Problem]:
+    def problems(self, config: GuardedConfig, origins: Mapping[str, Origin]) -> list[Problem]:
         """What of ``config`` breaks which condition, each with the place of the value and of the guard."""
         found = [
             (
@@ -71,7 +89,7 @@ class Guard:
         ]
 
 
-def _set_anywhere(config: CacheConfig, field: str) -> Iterator[tuple[str, Any, str]]:
+def _set_anywhere(config: GuardedConfig, field: str) -> Iterator[tuple[str, Any, str]]:
     """The field's value and those that rules give it, each with the key to blame and words for it."""
     yield field, getattr(config, field), field
     for number, rule in enumerate(config.rules):
@@ -81,18 +99,18 @@ def _set_anywhere(config: CacheConfig, field: str) -> Iterator[tuple[str, Any, s
                 yield f"rules[{number}]", value, words
 
 
-def _weak_encryption(config: CacheConfig, least: str) -> Iterator[tuple[str, str]]:
+def _weak_encryption(config: GuardedConfig, least: str) -> Iterator[tuple[str, str]]:
     if LEVELS.index(config.encryption) < LEVELS.index(least):
         yield "encryption", f"encryption is {config.encryption!r}, less than {least!r}"
 
 
-def _forbidden_mode(config: CacheConfig, modes: tuple[Mode, ...]) -> Iterator[tuple[str, str]]:
+def _forbidden_mode(config: GuardedConfig, modes: tuple[Mode, ...]) -> Iterator[tuple[str, str]]:
     for field, mode, words in _set_anywhere(config, "mode"):
         if mode in modes:
             yield field, f"{words} is {str(mode)!r}"
 
 
-def _long_ttl(config: CacheConfig, longest: float) -> Iterator[tuple[str, str]]:
+def _long_ttl(config: GuardedConfig, longest: float) -> Iterator[tuple[str, str]]:
     for field, ttl, words in _set_anywhere(config, "ttl_seconds"):
         if ttl is None or ttl > longest:
             yield (
@@ -101,12 +119,12 @@ def _long_ttl(config: CacheConfig, longest: float) -> Iterator[tuple[str, str]]:
             )
 
 
-def _no_namespace(config: CacheConfig, required: bool) -> Iterator[tuple[str, str]]:
+def _no_namespace(config: GuardedConfig, required: bool) -> Iterator[tuple[str, str]]:
     if required and config.namespace is None:
         yield "namespace", "namespace is not set"
 
 
-def _open_cache_dir(config: CacheConfig, forbidden: bool) -> Iterator[tuple[str, str]]:
+def _open_cache_dir(config: GuardedConfig, forbidden: bool) -> Iterator[tuple[str, str]]:
     if not forbidden or config.cache_dir is None:
         return
     try:

@@ -8,10 +8,10 @@ from functools import wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, final
 
-from spark_cache.config.notices import warn_once
+from spark_cache.config.context import ConfigContext
 from spark_cache.config.origins import Origin
 from spark_cache.config.resolve import resolve
-from spark_cache.config.surroundings import Surroundings
+from spark_cache.config.warn import warn_once
 from spark_cache.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def load_config(
         ConfigError: Something is wrong; all problems at once.
     """
     asked = asked_profile(profile)
-    config = usable(resolve(asked, overrides, Surroundings.of(environ, cwd)))
+    config = usable(resolve(asked, overrides, ConfigContext.of(environ, cwd)))
     # What use_profile says now may no longer be said when the configuration is loaded again.
     arguments = {"profile": asked and asked.raw, "environ": environ, "cwd": cwd, **overrides}
     return config.loaded(replace(config.provenance, arguments=arguments))

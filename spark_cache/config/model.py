@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, SkipValidati
 
 from spark_cache.config.fields import FIELDS, KEY_FIELDS, dotted, nearest
 from spark_cache.config.guard import Guard
-from spark_cache.config.origins import Origin, veiled
+from spark_cache.config.origins import Origin, redacted
 from spark_cache.config.policy import Policy, policy_of
 from spark_cache.config.rules import Rule, parse_rules
 from spark_cache.config.secret import read_key_file
@@ -161,8 +161,26 @@ class CacheConfig(BaseModel):
         if policy is None:
             if len(policies) >= _REMEMBERED:
                 policies.clear()
-            policy = policies[name] = policy_of(self, provider, model_id)
+            policy = policies[name] = policy_of(
+                self._base_policy(),
+                [rule for rule in self.rules if rule.matches(provider, model_id)],
+                recorded_for_good=self.commit_entries and not self.recordings_expire,
+            )
         return policy
+
+    def _base_policy(self) -> Policy:
+        return Policy(
+            enabled=self.enabled,
+            ttl_seconds=self.ttl_seconds,
+            mode=self.mode,
+            namespace=self.namespace,
+            cache_version=self.cache_version,
+            endpoint=self.endpoint,
+            encryption=self.encryption,
+            sensitive=False,
+            store_requests=self.store_requests,
+            store_truncated=self.store_truncated,
+        )
 
     def fernet_keys(self) -> tuple[str, ...]:
         """The texts of the encryption keys, newest first, from the keys given or their file; a secret."""
@@ -185,7 +203,7 @@ class CacheConfig(BaseModel):
         copy = type(self)(**(values | given))
         before = self.provenance
         origins = {
-            name: Origin("constructor", name, raw=veiled(name, given[name])).over(origin)
+            name: Origin("constructor", name, raw=redacted(name, given[name])).over(origin)
             if name in given
             else origin
             for name, origin in before.origins.items()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Kind", "Origin", "place_of", "veiled"]
+__all__ = ["Kind", "Origin", "place_of", "redacted"]
 
 Kind = Literal[
     "command line",
@@ -83,7 +83,7 @@ class Origin:
         return replace(self, shadows=tuple(chain))
 
 
-def veiled(field: str, raw: object) -> object:
+def redacted(field: str, raw: object) -> object:
     """A value as an origin may hold it: keys inside ``SecretStr``."""
     if field != "encryption_keys" or isinstance(raw, SecretStr):
         return raw

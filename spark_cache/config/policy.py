@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.config.fields import LEVELS
 
 if TYPE_CHECKING:
-    from spark_cache.config.model import CacheConfig
+    from collections.abc import Iterable
+
+    from spark_cache.config.rules import Rule
     from spark_cache.types import Mode
 
 __all__ = ["Policy", "policy_of"]
@@ -43,29 +45,26 @@ class Policy:
     store_truncated: bool
 
 
-_BASE = tuple(field.name for field in fields(Policy) if field.name != "sensitive")
+def policy_of(base: Policy, rules: Iterable[Rule], *, recorded_for_good: bool) -> Policy:
+    """Apply rules to a policy. For each field, the first rule that sets it wins.
 
+    Rules can only raise the encryption level, and a request is sensitive if any rule says so.
 
-def policy_of(config: CacheConfig, provider: str, model_id: str) -> Policy:
-    """Apply the rules of ``config`` that match, the first that sets a field deciding it.
-
-    Encryption is only ever raised, and a request is sensitive if any matching rule says so.
+    Args:
+        base: The policy without rules.
+        rules: The rules that match a model, highest first.
+        recorded_for_good: Whether entries never expire. A TTL of 0 still turns the cache off.
     """
-    values: dict[str, Any] = {name: getattr(config, name) for name in _BASE}
-    decided: set[str] = set()
-    sensitive = False
-    for rule in config.rules:
-        if not rule.matches(provider, model_id):
-            continue
+    values: dict[str, Any] = {}
+    encryption, sensitive = base.encryption, base.sensitive
+    for rule in rules:
         for name, value in rule.settings:
             if name == "sensitive":
                 sensitive = sensitive or value
             elif name == "encryption":
-                values[name] = max(values[name], value, key=LEVELS.index)
-            elif name not in decided:
-                values[name] = value
-                decided.add(name)
-    if config.commit_entries and not config.recordings_expire and values["ttl_seconds"] != 0:
-        # What is in version control has been read by somebody, and changes when somebody changes it.
+                encryption = max(encryption, value, key=LEVELS.index)
+            else:
+                values.setdefault(name, value)
+    if recorded_for_good and values.get("ttl_seconds", base.ttl_seconds) != 0:
         values["ttl_seconds"] = None
-    return Policy(**values, sensitive=sensitive)
+    return replace(base, **values, encryption=encryption, sensitive=sensitive)

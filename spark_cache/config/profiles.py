@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from spark_cache.config.context import ConfigContext
     from spark_cache.config.fields import KeyPath
     from spark_cache.config.origins import Kind
-    from spark_cache.config.surroundings import Surroundings
 
 __all__ = ["ALIASES", "TABLES", "ProfileFile", "Profiles", "is_profile_name"]
 
@@ -82,7 +82,7 @@ class Profiles:
         doubtful: Files that were passed over though they look as if they were meant.
     """
 
-    def __init__(self, around: Surroundings, folder: Path | None = None) -> None:
+    def __init__(self, around: ConfigContext, folder: Path | None = None) -> None:
         self._around = around
         self._folder = folder
         self._layers: dict[str, list[ProfileFile | Problem]] = {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spark_cache.config.fields import PROFILE_VARIABLES, PROFILES_DIR, VARIABLES, FieldSpec
+from spark_cache.config.format import formatted
 from spark_cache.config.model import CacheConfig
-from spark_cache.config.report import formatted
 
 __all__ = ["Variable", "dotenv_example", "variables"]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.config.choose import ProfileChoice, choose_profile
 from spark_cache.config.dotenv import DotenvFile, read_dotenv
 from spark_cache.config.fields import FIELDS, KEY_FIELDS, PROFILES_DIR
 from spark_cache.config.guard import Condition, Guard
@@ -15,6 +14,7 @@ from spark_cache.config.model import CacheConfig, Provenance
 from spark_cache.config.origins import Origin, place_of
 from spark_cache.config.profiles import Profiles
 from spark_cache.config.rules import effective_rules
+from spark_cache.config.selection import ProfileChoice, select_profile
 from spark_cache.config.sources import (
     ConstructorSource,
     ProfileSource,
@@ -30,8 +30,8 @@ from spark_cache.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from spark_cache.config.context import ConfigContext
     from spark_cache.config.rules import Rule
-    from spark_cache.config.surroundings import Surroundings
 
 __all__ = ["PlacedRule", "Resolution", "resolve"]
 
@@ -84,7 +84,7 @@ class Resolution:
     tried: Mapping[Path, str]
 
 
-def resolve(profile: Origin | None, overrides: Mapping[str, Any], around: Surroundings) -> Resolution:
+def resolve(profile: Origin | None, overrides: Mapping[str, Any], around: ConfigContext) -> Resolution:
     """Resolve every field.
 
     Args:
@@ -105,7 +105,7 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], around: Surrou
     ]
 
     profiles = Profiles(around, _profiles_folder(around, dotenv, problems))
-    choice = choose_profile(profile, around.environ, dotenv, profiles)
+    choice = select_profile(profile, around.environ, dotenv, profiles)
     problems += choice.problems
     files, faults = profiles.chain(choice.name) if choice.name else ([], [])
     problems += faults
@@ -144,7 +144,7 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], around: Surrou
     )
 
 
-def _find_dotenv(around: Surroundings, tried: dict[Path, str]) -> DotenvFile | None:
+def _find_dotenv(around: ConfigContext, tried: dict[Path, str]) -> DotenvFile | None:
     for folder in around.project:
         path = folder / ".env"
         if os.path.isfile(path):  # false as well where this user may not search the folder
@@ -156,7 +156,9 @@ def _find_dotenv(around: Surroundings, tried: dict[Path, str]) -> DotenvFile | N
     return None
 
 
-def _profiles_folder(around: Surroundings, dotenv: DotenvFile | None, problems: list[Problem]) -> Path | None:
+def _profiles_folder(
+    around: ConfigContext, dotenv: DotenvFile | None, problems: list[Problem]
+) -> Path | None:
     raw = around.environ.get(PROFILES_DIR, "").strip()
     origin, beside = Origin("environment", PROFILES_DIR), around.environ
     if not raw and dotenv is not None:
@@ -176,7 +178,7 @@ def _profiles_folder(around: Surroundings, dotenv: DotenvFile | None, problems: 
 
 
 def _winners(
-    sources: Sequence[Source], around: Surroundings
+    sources: Sequence[Source], around: ConfigContext
 ) -> tuple[dict[str, tuple[int, Setting]], dict[str, Origin]]:
     """For every field its origin, and the setting that wins with the rank of its layer (0 is the highest)."""
     winners: dict[str, tuple[int, Setting]] = {}
@@ -223,7 +225,7 @@ def _conditions(layers: Sequence[Source]) -> tuple[Condition, ...]:
 
 
 def _values(
-    winners: Mapping[str, tuple[int, Setting]], around: Surroundings, problems: list[Problem]
+    winners: Mapping[str, tuple[int, Setting]], around: ConfigContext, problems: list[Problem]
 ) -> dict[str, Any]:
     """The values that win, paths made absolute from where their layer starts."""
     values: dict[str, Any] = {}
@@ -263,7 +265,7 @@ def _construct(
     return config.loaded(Provenance(origins, guard))
 
 
-def _notices(around: Surroundings, dotenv: DotenvFile | None) -> list[Problem]:
+def _notices(around: ConfigContext, dotenv: DotenvFile | None) -> list[Problem]:
     notices = [
         Problem(message, "environment", key=shown_name(name))
         for name, message in unread_variables(around.environ)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from spark_cache.config.fields import FIELDS, LEVELS, FieldSpec
+from spark_cache.config.format import json_value
 from spark_cache.config.guard import CONDITIONS, ConditionSpec
 from spark_cache.config.model import CacheConfig
-from spark_cache.config.report import json_value
 from spark_cache.config.rules import RULE_FIELDS
 from spark_cache.config.values import LARGEST, LONGEST, MOST_CHARACTERS
 from spark_cache.types import Mode

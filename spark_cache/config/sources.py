@@ -21,7 +21,7 @@ from spark_cache.config.fields import (
     nearest,
 )
 from spark_cache.config.guard import CONDITIONS, Condition
-from spark_cache.config.origins import Kind, Origin, veiled
+from spark_cache.config.origins import Kind, Origin, redacted
 from spark_cache.config.profiles import TABLES
 from spark_cache.config.rules import Rule, parse_rules
 from spark_cache.config.values import expand_path
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+    from spark_cache.config.context import ConfigContext
     from spark_cache.config.dotenv import DotenvFile
     from spark_cache.config.profiles import ProfileFile
-    from spark_cache.config.surroundings import Surroundings
 
 __all__ = [
     "ConstructorSource",
@@ -70,7 +70,7 @@ class Setting:
     base: Path | None = None
     beside: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def path(self, around: Surroundings) -> Path:
+    def path(self, around: ConfigContext) -> Path:
         """The value as an absolute path; ``ValueError`` says what is accepted."""
         known = {**self.beside, **around.environ} if self.beside else around.environ
         return expand_path(self.raw, known, lambda: self.base or around.cwd)
@@ -123,7 +123,7 @@ class ConstructorSource(Source):
             if name == "rules":
                 self._rules(raw)
             elif name in FIELDS and name != "profile":
-                self._set(name, Setting(raw, Origin("constructor", name, raw=veiled(name, raw))))
+                self._set(name, Setting(raw, Origin("constructor", name, raw=redacted(name, raw))))
             else:
                 hint = nearest(name, (*(field for field in FIELDS if field != "profile"), "rules"))
                 self.problems.append(Problem(f"there is no such field{hint}", "constructor", key=name))
@@ -148,7 +148,7 @@ class VariableSource(Source):
                     variable,
                     None if file is None else file.path,
                     None if file is None else file.lines[variable],
-                    raw=veiled(spec.name, raw),
+                    raw=redacted(spec.name, raw),
                 )
                 self._set(spec.name, Setting(raw, origin, beside={} if file is None else variables))
 

@@ -19,9 +19,9 @@ from spark_cache.entries.codec import (
     quick_answer_in,
     readable,
 )
+from spark_cache.entries.comparison import same_answer
+from spark_cache.entries.encrypted import encrypt_bytes, open_document, quick_open
 from spark_cache.entries.entry import CLOCK_SKEW, CacheEntry, staleness
-from spark_cache.entries.sameness import same_answer
-from spark_cache.entries.sealed import open_document, quick_open, seal_bytes
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -33,17 +33,17 @@ __all__ = [
     "CacheEntry",
     "answer",
     "decode",
+    "decrypt_entry",
     "describe",
     "encode",
+    "encrypt_bytes",
+    "encrypt_entry",
     "key_id_of",
     "quick_answer",
-    "quick_sealed_answer",
+    "quick_encrypted_answer",
     "readable",
     "same_answer",
-    "seal",
-    "seal_bytes",
     "staleness",
-    "unseal",
 ]
 
 
@@ -53,7 +53,7 @@ def decode(
     *,
     ring: KeyRing | None = None,
     namespace: str | None = None,
-    sealed_only: bool = False,
+    encrypted_only: bool = False,
 ) -> CacheEntry | MissReason:
     """Read an entry, plain or encrypted.
 
@@ -62,23 +62,23 @@ def decode(
         key: The key that was asked for; None, for tools, takes whatever key and whatever namespace the entry has.
         ring: The keys at hand.
         namespace: The reader's namespace.
-        sealed_only: Whether a plain entry answers nothing.
+        encrypted_only: Whether a plain entry answers nothing.
 
     Returns:
         The entry, or why these bytes answer nothing.
     """
-    document = _opened(data, ring, sealed_only=sealed_only)
+    document = _opened(data, ring, encrypted_only=encrypted_only)
     return document if isinstance(document, MissReason) else decode_document(document, key, namespace)
 
 
 def answer(
-    data: bytes, key: str, *, ring: KeyRing | None, namespace: str | None, sealed_only: bool
+    data: bytes, key: str, *, ring: KeyRing | None, namespace: str | None, encrypted_only: bool
 ) -> tuple[dict[str, Any], float, float | None] | MissReason:
     """What a hit needs of an entry: its response, timestamp and lifetime; or why these bytes answer nothing.
 
     The arguments are those of :func:`decode`.
     """
-    document = _opened(data, ring, sealed_only=sealed_only)
+    document = _opened(data, ring, encrypted_only=encrypted_only)
     return document if isinstance(document, MissReason) else answer_in(document, key, namespace)
 
 
@@ -94,7 +94,7 @@ def quick_answer(
         return None
 
 
-def quick_sealed_answer(
+def quick_encrypted_answer(
     data: bytes | MissReason, key: str, namespace: str | None, ring: KeyRing
 ) -> tuple[dict[str, Any], float, float | None] | None:
     """What :func:`answer` says of an encrypted entry of the usual kind; None for everything else, whatever it is."""
@@ -104,7 +104,7 @@ def quick_sealed_answer(
     return None if document is None else quick_answer_in(document, key, namespace)
 
 
-def _opened(data: bytes, ring: KeyRing | None, *, sealed_only: bool) -> dict[str, Any] | MissReason:
+def _opened(data: bytes, ring: KeyRing | None, *, encrypted_only: bool) -> dict[str, Any] | MissReason:
     """The plain entry in these bytes, decrypted where need be; or why there is none."""
     document = parse(data)
     if isinstance(document, MissReason):
@@ -112,19 +112,19 @@ def _opened(data: bytes, ring: KeyRing | None, *, sealed_only: bool) -> dict[str
     if "token" in document:
         opened = open_document(document, ring)
         return opened if isinstance(opened, MissReason) else opened[1]
-    return MissReason.PLAIN_REFUSED if sealed_only else document
+    return MissReason.PLAIN_REFUSED if encrypted_only else document
 
 
-def seal(entry: CacheEntry, ring: KeyRing) -> bytes:
+def encrypt_entry(entry: CacheEntry, ring: KeyRing) -> bytes:
     """Write an entry encrypted with the newest key of a ring.
 
     Raises:
         UncacheableResponseError: The response is not made of JSON values, or would come back changed.
     """
-    return seal_bytes(encode(entry), entry, ring)
+    return encrypt_bytes(encode(entry), entry, ring)
 
 
-def unseal(data: bytes, ring: KeyRing) -> tuple[CacheEntry, bytes] | MissReason:
+def decrypt_entry(data: bytes, ring: KeyRing) -> tuple[CacheEntry, bytes] | MissReason:
     """An entry and its plain form, byte for byte as it was sealed; or why it cannot be had.
 
     Args:

@@ -89,7 +89,7 @@ class KeyRing:
             self._names[str.__str__(cache_key)] = found
         return found
 
-    def seal(self, body: bytes) -> tuple[str, str]:
+    def encrypt_entry(self, body: bytes) -> tuple[str, str]:
         """Encrypt with the newest key; its id, and the token."""
         newest = self._keys[0]
         return newest.id, newest.fernet.encrypt(body).decode()

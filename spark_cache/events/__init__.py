@@ -1,9 +1,5 @@
-"""Events: what the cache did, as typed values; a sink that logs them, and a ledger that adds them up."""
+"""Typed events for what the cache does, and the sink that logs them."""
 
-from spark_cache.events.figures import UNKNOWN_SIZE, Line, Sums, Totals
-from spark_cache.events.history import HISTORY_FILE, History, MissNote, RemovalNote
-from spark_cache.events.ledger import Ledger
-from spark_cache.events.ledger_file import LEDGER_FILE
 from spark_cache.events.logging_setup import configure_logging
 from spark_cache.events.structlog_sink import LOGGER_NAME, StructlogSink
 from spark_cache.events.types import (
@@ -20,10 +16,7 @@ from spark_cache.events.types import (
 )
 
 __all__ = [
-    "HISTORY_FILE",
-    "LEDGER_FILE",
     "LOGGER_NAME",
-    "UNKNOWN_SIZE",
     "CacheBypass",
     "CacheCorrupt",
     "CacheError",
@@ -33,14 +26,7 @@ __all__ = [
     "CacheMiss",
     "CacheStore",
     "Event",
-    "History",
-    "Ledger",
-    "Line",
-    "MissNote",
-    "RemovalNote",
     "Sink",
     "StructlogSink",
-    "Sums",
-    "Totals",
     "configure_logging",
 ]

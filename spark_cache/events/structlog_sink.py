@@ -9,7 +9,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.events.watch import is_watched, show_watchers
+from spark_cache.events.listeners import is_watched, show_watchers
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -45,17 +45,17 @@ def differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return [name for name in PARTS if old.get(name) != new.get(name)]
 
 
-def compare(old: CacheEntry, new: CacheEntry, *, veiled: bool) -> list[Change]:
+def compare(old: CacheEntry, new: CacheEntry, *, redacted: bool) -> list[Change]:
     """What changed from the request of one entry to that of another.
 
     Args:
         old: The one; both hold the digests of their parts.
         new: The other.
-        veiled: Whether only the parts may be named, because one of them is encrypted, or is to be.
+        redacted: Whether only the parts may be named, because one of them is encrypted, or is to be.
     """
     found: list[Change] = []
     for name in differing(old.digests, new.digests):
-        if veiled and name not in _IN_THE_OPEN:
+        if redacted and name not in _IN_THE_OPEN:
             found.append(Change(name, UNKNOWN, UNKNOWN))
             continue
         left, right = part(old, name), part(new, name)

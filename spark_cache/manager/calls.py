@@ -5,18 +5,18 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from spark_cache.core.plan import Hit, Miss, Plan, mode_of, must_encrypt, refusal_of
 from spark_cache.errors import UncacheableRequestError, UncacheableResponseError
 from spark_cache.events import CacheBypass
 from spark_cache.keys import stateful_parameter
 from spark_cache.manager.core import Core
-from spark_cache.plan import Hit, Miss, Plan, mode_of, needs_sealing, refusal_of
 from spark_cache.types import MissReason, Mode, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from spark_cache.core.single_flight import SingleFlight
     from spark_cache.explain import Explanation
-    from spark_cache.flights import Flights
     from spark_cache.types import CacheKey
 
 
@@ -36,25 +36,27 @@ class PlannedCalls(Core):
         """
         policy = self._config.policy(request.provider, request.model_id)
         chosen = mode_of(policy, mode)
-        sealed = needs_sealing(policy, sensitive=bool(sensitive))
-        refusal = refusal_of(request, policy, mode, sealed=sealed, can_seal=self._can_seal(policy))
+        encrypted = must_encrypt(policy, sensitive=bool(sensitive))
+        refusal = refusal_of(
+            request, policy, mode, encrypted=encrypted, can_encrypt=self._can_encrypt(policy)
+        )
         if refusal is not None:
             self._warn_of(refusal)
-            return Plan(policy, chosen, sealed, refusal=refusal)
+            return Plan(policy, chosen, encrypted, refusal=refusal)
         try:
-            key = self._key(request, sealed=sealed)
+            key = self._key(request, encrypted=encrypted)
         except UncacheableRequestError as error:
             # The names inside a sensitive request may say as much as its values: its part is enough.
-            part = error.path.partition(".")[0].partition("[")[0] if sealed else error.path
+            part = error.path.partition(".")[0].partition("[")[0] if encrypted else error.path
             refusal = Miss(MissReason.UNCACHEABLE, f"{part}: {error.reason}")
             self._warn_of(refusal)
-            return Plan(policy, chosen, sealed, refusal=refusal)
-        return Plan(policy, chosen, sealed, key, place=self._entries)
+            return Plan(policy, chosen, encrypted, refusal=refusal)
+        return Plan(policy, chosen, encrypted, key, place=self._entries)
 
     def usual_hit(self, request: Request, read: Callable[[dict[str, Any], CacheKey, Any], Any]) -> Any:
         """Answer a call that asks for nothing unusual, in one pass: most of the time of a hit would go into planning it.
 
-        It answers or it gives up, and decides nothing, as :class:`spark_cache.quick.QuickHits` does with the entry: whatever is
+        It answers or it gives up, and decides nothing, as :class:`spark_cache.core.fast_hit.QuickHits` does with the entry: whatever is
         unusual in any way is left to :meth:`plan` and :meth:`lookup`. Tests hold the two ways to the same answers.
 
         Args:
@@ -68,10 +70,10 @@ class PlannedCalls(Core):
         policy = self._config.policy(request.provider, request.model_id)
         if not policy.enabled or not policy.mode.reads or self._ring is not None:
             return None
-        if needs_sealing(policy, sensitive=False) or stateful_parameter(request.parameters) is not None:
+        if must_encrypt(policy, sensitive=False) or stateful_parameter(request.parameters) is not None:
             return None
         try:
-            key = self._key(request, sealed=False)
+            key = self._key(request, encrypted=False)
         except UncacheableRequestError:
             return None
         return self._entries.usual_hit(key, policy, read, self if policy.mode.writes else None)
@@ -89,7 +91,7 @@ class PlannedCalls(Core):
         if plan.key is None or not plan.mode.reads:
             return plan.refusal or Miss(MissReason.BYPASSED)
         found = self._place(plan).fetch(
-            plan.key, plan.policy, plan.mode, sealed=plan.sealed, operation=operation, read=read
+            plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, operation=operation, read=read
         )
         if isinstance(found, Miss) and plan.mode.writes:
             self._note_miss(plan, found)
@@ -99,7 +101,9 @@ class PlannedCalls(Core):
         """Look up a planned call once more: whether an equal one has brought its answer meanwhile, which is then shared."""
         if plan.key is None or not plan.mode.reads:
             return Miss(MissReason.BYPASSED)
-        found = self._place(plan).find(plan.key, plan.policy, plan.mode, sealed=plan.sealed, read=read)[0]
+        found = self._place(plan).find(plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, read=read)[
+            0
+        ]
         if isinstance(found, Hit):
             self.note_shared(plan, found.response)
         return found
@@ -112,7 +116,7 @@ class PlannedCalls(Core):
             response: The answer that it got, as it is stored.
         """
         if plan.key is not None:
-            self._place(plan).observer.count_shared(plan.key, plan.mode, response)
+            self._place(plan).recorder.count_shared(plan.key, plan.mode, response)
 
     def store(
         self, plan: Plan, request: Mapping[str, Any], response: dict[str, Any], operation: str = "text"
@@ -131,14 +135,14 @@ class PlannedCalls(Core):
         )
         entries = self._place(plan)
         try:
-            return entries.put(entry, sealed=plan.sealed, operation=operation, of_a_model=True)
+            return entries.put(entry, encrypted=plan.encrypted, operation=operation, of_a_model=True)
         except UncacheableResponseError as error:
             entries.directory.tell("store the answer", str(error), profile=self._config.profile)
             return False
 
     def note_bypass(self, plan: Plan, request: Request, reason: str) -> None:
         """Log that a call went past the cache, or that its answer was not stored."""
-        self._entries.observer.emit(
+        self._entries.recorder.emit(
             CacheBypass,
             provider=request.provider,
             model=request.model_id,
@@ -151,9 +155,9 @@ class PlannedCalls(Core):
         """Warn, once for each cause, that something around the cache failed; calls go on without it."""
         self._entries.directory.tell(operation, error, profile=self._config.profile)
 
-    def flights(self, plan: Plan) -> Flights:
+    def single_flight(self, plan: Plan) -> SingleFlight:
         """The calls under way to the provider, shared by everybody who shares the directory."""
-        return self._place(plan).directory.flights
+        return self._place(plan).directory.single_flight
 
     @asynccontextmanager
     async def lease(self, plan: Plan) -> AsyncIterator[None]:
@@ -162,10 +166,10 @@ class PlannedCalls(Core):
         Only where the answer is looked up first and stored afterwards: nobody else could wait for another call's.
         """
         directory = self._place(plan).directory
-        if directory.leases is None or plan.name is None or plan.mode is not Mode.READ_WRITE:
+        if directory.key_locks is None or plan.name is None or plan.mode is not Mode.READ_WRITE:
             yield
             return
-        async with directory.leases.held(plan.name, patience=self._config.lock_timeout_seconds):
+        async with directory.key_locks.held(plan.name, timeout_seconds=self._config.lock_timeout_seconds):
             yield
 
     def explain(
@@ -234,10 +238,10 @@ class PlannedCalls(Core):
     def _note_miss(self, plan: Plan, miss: Miss) -> None:
         """Remember a miss for those who ask why; of a request that is to be encrypted only the name of its entry."""
         if plan.key is not None and plan.name is not None:
-            self._place(plan).directory.history.missed(
+            self._place(plan).directory.miss_log.missed(
                 plan.name,
                 provider=plan.key.provider,
                 model=plan.key.model_id,
                 reason=miss.reason.value,
-                digests=None if plan.sealed else plan.key.digests,
+                digests=None if plan.encrypted else plan.key.digests,
             )

@@ -6,12 +6,12 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.directory import open_directory
+from spark_cache.core.directory import open_directory
+from spark_cache.core.plan import Miss, Plan, must_encrypt
+from spark_cache.core.write import EntryStore
 from spark_cache.entries import CacheEntry
-from spark_cache.entry_store import EntryStore
 from spark_cache.events import StructlogSink
 from spark_cache.keys import DigestMemo, Frame, digest_of, frame_of, key_of
-from spark_cache.plan import Miss, Plan, needs_sealing
 from spark_cache.types import CacheKey, MissReason, Request
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ class Core:
         """The cache directory, absolute; it need not exist yet."""
         if self._config.cache_dir is not None:
             return self._config.cache_dir
-        from spark_cache.config.surroundings import Surroundings  # noqa: PLC0415 - a loaded configuration has its directory
+        from spark_cache.config.context import ConfigContext  # noqa: PLC0415 - a loaded configuration has its directory
 
-        return Surroundings.of().default_cache_dir
+        return ConfigContext.of().default_cache_dir
 
     # -- keys -------------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ class Core:
         Raises:
             UncacheableRequestError: The request holds something that cannot be keyed exactly.
         """
-        return self._key(request, sealed=sensitive)
+        return self._key(request, encrypted=sensitive)
 
     def generate_cache_key(
         self,
@@ -114,9 +114,9 @@ class Core:
         Raises:
             UncacheableRequestError: The request holds something that cannot be keyed exactly.
         """
-        frame, sealed = self._frame(provider, model_id, operation, endpoint)
+        frame, encrypted = self._frame(provider, model_id, operation, endpoint)
         # What is sensitive is not remembered, not even as the object behind a digest.
-        digest = digest_of if sealed else self._memo
+        digest = digest_of if encrypted else self._memo
         return key_of(
             frame,
             digest,
@@ -145,14 +145,14 @@ class Core:
         """The entries that a call was planned with."""
         return plan.place if isinstance(plan.place, EntryStore) else self._entries
 
-    def _can_seal(self, policy: Policy) -> bool:
+    def _can_encrypt(self, policy: Policy) -> bool:
         return self._ring is not None and policy.encryption != "off"
 
-    def _key(self, request: Request, *, sealed: bool) -> CacheKey:
+    def _key(self, request: Request, *, encrypted: bool) -> CacheKey:
         frame, always = self._frame(request.provider, request.model_id, request.operation, request.endpoint)
         return key_of(
             frame,
-            digest_of if sealed or always else self._memo,
+            digest_of if encrypted or always else self._memo,
             request.messages,
             request.system_prompt,
             request.tool_specs,
@@ -180,7 +180,7 @@ class Core:
         policy = self._config.policy(provider, model_id)
         place = endpoint if policy.endpoint is None else policy.endpoint
         frame = frame_of(provider, model_id, operation, place, policy.namespace, policy.cache_version)
-        known = frame, needs_sealing(policy, sensitive=False)
+        known = frame, must_encrypt(policy, sensitive=False)
         if plain:
             if len(frames) >= _FRAMES_REMEMBERED:
                 frames.clear()

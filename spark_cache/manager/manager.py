@@ -8,10 +8,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from spark_cache.errors import ConfigError
-from spark_cache.manager.by_key import KeyedEntries
 from spark_cache.manager.calls import PlannedCalls
 from spark_cache.manager.core import loaded, ring_of
-from spark_cache.manager.whole import WholeDirectory
+from spark_cache.manager.entries import KeyedEntries
+from spark_cache.manager.maintenance import WholeDirectory
 
 if TYPE_CHECKING:
     from spark_cache.config import CacheConfig, Difference
@@ -91,7 +91,7 @@ class CacheManager(PlannedCalls, KeyedEntries, WholeDirectory):
             ConfigError: The new configuration cannot be used; the old one stays.
         """
         from spark_cache.config import reload_config  # noqa: PLC0415 - not needed on the way of a call
-        from spark_cache.config.difference import compare  # noqa: PLC0415 - the same
+        from spark_cache.config.diff import compare  # noqa: PLC0415 - the same
 
         new = config if config is not None else reload_config(self._config)
         ring = ring_of(new)

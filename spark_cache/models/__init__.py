@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spark_cache.lazily import lazily
+from spark_cache._lazy import lazy_exports
+from spark_cache.calls.structured import JsonResponse
 from spark_cache.models.base import Model
-from spark_cache.models.response import ModelResponse, ToolCall, Usage
-from spark_cache.models.streaming import StreamEvent, ToolCallPiece
-from spark_cache.models.structured import JsonResponse
+from spark_cache.providers.response import ModelResponse, ToolCall, Usage
+from spark_cache.providers.stream import StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:
     from spark_cache.models.anthropic import AnthropicModel
@@ -39,7 +39,7 @@ _HOMES = {
 """The providers' models, each loaded when it is first used."""
 
 
-__getattr__ = lazily(__name__, _HOMES)
+__getattr__ = lazy_exports(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -6,11 +6,11 @@ import json
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spark_cache.models.anthropic_messages import body_of, read_answer, turn_of
-from spark_cache.models.anthropic_stream import events_of, gather, read_event
 from spark_cache.models.base import Model
 from spark_cache.models.sdk_client import Sdk, SdkClient
 from spark_cache.models.sdks import refuse_given_by_place, refuse_stream
+from spark_cache.providers.anthropic.messages import body_of, read_answer, turn_of
+from spark_cache.providers.anthropic.stream import events_of, gather, read_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
     from spark_cache.config import CacheConfig
-    from spark_cache.models.response import ModelResponse
-    from spark_cache.models.streaming import StreamEvent
+    from spark_cache.providers.response import ModelResponse
+    from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["AnthropicModel"]

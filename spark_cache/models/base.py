@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+from spark_cache.calls.call import AnswerSpec, Recorded
+from spark_cache.calls.embeddings import EmbeddedTexts
+from spark_cache.calls.request import DEFAULT_MODE, BuiltRequests, mode_of_call
+from spark_cache.calls.stream import StreamedCalls
+from spark_cache.calls.structured import JsonResponse, Output
 from spark_cache.errors import InvalidAnswerError
 from spark_cache.manager import CacheManager
-from spark_cache.models.calls import Recorded, Wish
-from spark_cache.models.copies import copied
-from spark_cache.models.embeddings import EmbeddedTexts
-from spark_cache.models.requests import DEFAULT_MODE, BuiltRequests, mode_of_call
-from spark_cache.models.response import from_stored
-from spark_cache.models.streamed_calls import StreamedCalls
-from spark_cache.models.structured import JsonResponse, Output
-from spark_cache.models.turns import turn_in_our_form
+from spark_cache.providers.conversation import turn_in_our_form
+from spark_cache.providers.copies import copied
+from spark_cache.providers.response import from_stored
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from spark_cache.config import CacheConfig
-    from spark_cache.models.response import ModelResponse
-    from spark_cache.models.streaming import StreamEvent
+    from spark_cache.providers.response import ModelResponse
+    from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import CacheKey, Request
 
     T = TypeVar("T", bound=BaseModel)
@@ -39,7 +39,7 @@ def _text(recorded: Recorded) -> ModelResponse | MissReason:
     return recorded.response
 
 
-_TEXT = Wish(finish=_text)
+_TEXT = AnswerSpec(parse=_text)
 
 
 def _stored_text(
@@ -215,7 +215,7 @@ class Model(BuiltRequests, StreamedCalls, EmbeddedTexts):
         def understood(response: ModelResponse) -> JsonResponse[Any]:
             return output.of(response, self._read_json_text(response))
 
-        def finish(recorded: Recorded) -> JsonResponse[Any] | MissReason:
+        def parse(recorded: Recorded) -> JsonResponse[Any] | MissReason:
             try:
                 return understood(recorded.response)
             except InvalidAnswerError:
@@ -225,9 +225,9 @@ class Model(BuiltRequests, StreamedCalls, EmbeddedTexts):
         request = self._request(
             messages, system_prompt, tool_specs, tool_choice, sample, parameters, output.schema
         )
-        wish = Wish(finish=finish, check=understood)
+        spec = AnswerSpec(parse=parse, check=understood)
         answer: JsonResponse[Any] = await self._answer(
-            request, wish, mode=mode_of_call(cache), sensitive=sensitive
+            request, spec, mode=mode_of_call(cache), sensitive=sensitive
         )
         return answer
 

@@ -8,13 +8,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_cache.models.base import Model
-from spark_cache.models.bedrock_address import configured_address, endpoint_of
-from spark_cache.models.bedrock_calls import EventReader, Threads, keep_wire, wire_of
-from spark_cache.models.bedrock_converse import body_of, kept_by_provider, read_answer, turn_of
-from spark_cache.models.bedrock_embeddings import batch_of, embedding_body, vectors_of
-from spark_cache.models.bedrock_stream import events_of, gather, read_event
-from spark_cache.models.response import Usage
+from spark_cache.models.boto3_calls import EventReader, Threads, keep_wire, wire_of
 from spark_cache.models.sdks import import_sdk, refuse_given_by_place
+from spark_cache.providers.bedrock.address import configured_address, endpoint_of
+from spark_cache.providers.bedrock.converse import body_of, kept_by_provider, read_answer, turn_of
+from spark_cache.providers.bedrock.embeddings import batch_of, embedding_body, vectors_of
+from spark_cache.providers.bedrock.stream import events_of, gather, read_event
+from spark_cache.providers.response import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import boto3  # type: ignore[import-untyped]  # it ships no types
 
     from spark_cache.config import CacheConfig
-    from spark_cache.models.response import ModelResponse
-    from spark_cache.models.streaming import StreamEvent
+    from spark_cache.providers.response import ModelResponse
+    from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["BedrockModel"]
@@ -51,7 +51,7 @@ class BedrockModel(Model):
     boto3 blocks, so its calls are made in threads of this model's own. ``raw`` is the JSON that the service sent, not what boto3
     makes of it: bytes are base64 text, as they came, and fields that boto3 does not know are there. Wherever a conversation
     holds bytes, base64 text does as well, so that a message of ``raw`` can be sent back as it is;
-    ``spark_cache.models.bedrock_converse.with_bytes`` turns a block into boto3's form. boto3's ``ResponseMetadata`` (the
+    ``spark_cache.providers.bedrock.converse.with_bytes`` turns a block into boto3's form. boto3's ``ResponseMetadata`` (the
     id, the time and the retries of one request) is no part of an answer, and is not kept.
 
     The region says where a model runs and is not in the key; an address other than AWS's own is. A request that names the

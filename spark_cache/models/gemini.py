@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from spark_cache.models.base import Model
-from spark_cache.models.gemini_answer import events_of, gather, read_answer, read_event, stop_reasons, turn_of
-from spark_cache.models.gemini_request import body_of, kept_by_provider, model_path
-from spark_cache.models.gemini_service import Service, merged, service_of
-from spark_cache.models.response import Usage
 from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
+from spark_cache.providers.gemini.answer import (
+    events_of,
+    gather,
+    read_answer,
+    read_event,
+    stop_reasons,
+    turn_of,
+)
+from spark_cache.providers.gemini.request import body_of, kept_by_provider, model_path
+from spark_cache.providers.gemini.service import Service, merged, service_of
+from spark_cache.providers.response import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -24,8 +31,8 @@ if TYPE_CHECKING:
     from google.genai import Client
 
     from spark_cache.config import CacheConfig
-    from spark_cache.models.response import ModelResponse
-    from spark_cache.models.streaming import StreamEvent
+    from spark_cache.providers.response import ModelResponse
+    from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["GeminiModel"]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import orjson
 
-from spark_cache.models import openai_chat, openai_chat_stream, openai_responses, openai_responses_stream
 from spark_cache.models.base import Model
-from spark_cache.models.response import ModelResponse, Usage
 from spark_cache.models.sdk_client import Sdk, SdkClient
 from spark_cache.models.sdks import refuse_given_by_place, refuse_stream
+from spark_cache.providers.openai import chat, chat_stream, responses, responses_stream
+from spark_cache.providers.response import ModelResponse, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from openai._legacy_response import LegacyAPIResponse
 
     from spark_cache.config import CacheConfig
-    from spark_cache.models.streaming import StreamEvent
+    from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["OpenAIModel"]
@@ -58,28 +58,28 @@ _INTERFACES = MappingProxyType(
         "chat": _Interface(
             resource=lambda client: client.chat.completions,
             given_by_place=frozenset({"api", "messages", "model"}),
-            body=openai_chat.body_of,
-            stream_body=openai_chat_stream.body_of,
-            read=openai_chat.read_answer,
-            stop_reasons=openai_chat.stop_reasons,
-            turn=openai_chat.turn_of,
+            body=chat.body_of,
+            stream_body=chat_stream.body_of,
+            read=chat.read_answer,
+            stop_reasons=chat.stop_reasons,
+            turn=chat.turn_of,
             state=lambda _: None,
-            event=openai_chat_stream.event_of,
-            gather=openai_chat_stream.gather,
-            events_of=openai_chat_stream.events_of,
+            event=chat_stream.event_of,
+            gather=chat_stream.gather,
+            events_of=chat_stream.events_of,
         ),
         "responses": _Interface(
             resource=lambda client: client.responses,
             given_by_place=frozenset({"api", "input", "model"}),
-            body=openai_responses.body_of,
-            stream_body=openai_responses_stream.body_of,
-            read=openai_responses.read_answer,
-            stop_reasons=openai_responses.stop_reasons,
-            turn=openai_responses.turn_of,
-            state=openai_responses.state_of,
-            event=openai_responses_stream.event_of,
-            gather=openai_responses_stream.gather,
-            events_of=openai_responses_stream.events_of,
+            body=responses.body_of,
+            stream_body=responses_stream.body_of,
+            read=responses.read_answer,
+            stop_reasons=responses.stop_reasons,
+            turn=responses.turn_of,
+            state=responses.state_of,
+            event=responses_stream.event_of,
+            gather=responses_stream.gather,
+            events_of=responses_stream.events_of,
         ),
     }
 )

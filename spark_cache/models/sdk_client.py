@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from spark_cache.keys import is_credential, normalise_endpoint
-from spark_cache.models.copies import copied
 from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
+from spark_cache.providers.copies import copied
 
 __all__ = ["Sdk", "SdkClient"]
 

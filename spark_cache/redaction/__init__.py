@@ -3,7 +3,7 @@
 Pure: no file, no clock, no log.
 """
 
+from spark_cache.redaction.patterns import SECRET_PATTERNS, SecretPattern
 from spark_cache.redaction.redactor import Redactor, Secret
-from spark_cache.redaction.shapes import SHAPES, Shape
 
-__all__ = ["SHAPES", "Redactor", "Secret", "Shape"]
+__all__ = ["SECRET_PATTERNS", "Redactor", "Secret", "SecretPattern"]

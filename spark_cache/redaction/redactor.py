@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from spark_cache.redaction.names import assigned, is_placeholder, is_secret_name, may_name_secrets
-from spark_cache.redaction.shapes import EMAIL, SHAPES, Shape
+from spark_cache.redaction.patterns import EMAIL, SECRET_PATTERNS, SecretPattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,8 +53,8 @@ class Redactor:
     """
 
     def __init__(self, patterns: Sequence[str] = (), *, emails: bool = False) -> None:
-        own = [Shape(_OWN, ("",), pattern, "", has_placeholders=False) for pattern in patterns]
-        self._shapes = (*own, *SHAPES, *((EMAIL,) if emails else ()))
+        own = [SecretPattern(_OWN, ("",), pattern, "", has_placeholders=False) for pattern in patterns]
+        self._shapes = (*own, *SECRET_PATTERNS, *((EMAIL,) if emails else ()))
 
     def redact(self, value: Any) -> tuple[Any, tuple[Secret, ...]]:
         """A value with its secrets replaced, and where they stood; the value itself stays as it is."""
@@ -85,7 +85,7 @@ class _Search:
         by_name: Whether there may be secrets that only their name tells.
     """
 
-    def __init__(self, shapes: Sequence[Shape], *, by_name: bool) -> None:
+    def __init__(self, shapes: Sequence[SecretPattern], *, by_name: bool) -> None:
         self.found: list[Secret] = []
         self._shapes = shapes
         self._by_name = by_name
@@ -137,7 +137,7 @@ class _Search:
         replaced = self.replaced(value, path)
         return None if len(self.found) == before else orjson.dumps(replaced).decode()
 
-    def _without(self, shape: Shape, text: str, path: str) -> str:
+    def _without(self, shape: SecretPattern, text: str, path: str) -> str:
         def hide(match: re.Match[str]) -> str:
             group = "secret" if "secret" in match.re.groupindex else 0
             start, end = match.span(group)

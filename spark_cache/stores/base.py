@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from spark_cache.stores.eviction import block_size
 from spark_cache.stores.names import entry_name, folder_name
 
 if TYPE_CHECKING:
@@ -13,7 +12,23 @@ if TYPE_CHECKING:
 
     from spark_cache.types import MissReason
 
-__all__ = ["Address", "FolderTotals", "Store", "Stored", "added_up", "address"]
+__all__ = [
+    "LOW_WATER",
+    "Address",
+    "FolderTotals",
+    "Store",
+    "Stored",
+    "added_up",
+    "address",
+    "block_size",
+    "victims",
+]
+
+BLOCK = 4096
+"""What a file occupies is counted in blocks of this many bytes, as most file systems give them out."""
+
+LOW_WATER = 0.9
+"""Eviction goes on down to this share of the cap, so that it does not begin again with the next entry."""
 
 
 class Address(NamedTuple):
@@ -62,6 +77,11 @@ class FolderTotals(NamedTuple):
     occupied_bytes: int
 
 
+def block_size(size_bytes: int) -> int:
+    """What a file of this length occupies, in bytes."""
+    return -(-size_bytes // BLOCK) * BLOCK
+
+
 def added_up(listed: Iterable[Stored]) -> list[FolderTotals]:
     """What listed entries add up to, by model."""
     sums: dict[tuple[str, str], tuple[int, int, int]] = {}
@@ -71,6 +91,29 @@ def added_up(listed: Iterable[Stored]) -> list[FolderTotals]:
         size = stored.size_bytes
         sums[folder] = entries + 1, size_bytes + size, occupied_bytes + block_size(size)
     return [FolderTotals(*folder, *figures) for folder, figures in sums.items()]
+
+
+def victims(entries: Iterable[Stored], cap_bytes: int) -> list[Stored]:
+    """The least recently used entries that have to go to bring a store down to its low-water mark.
+
+    Args:
+        entries: Everything in the store.
+        cap_bytes: What the store may occupy, in bytes.
+
+    Returns:
+        Those to remove, least recently used first; none while the store is within its cap.
+    """
+    listed = sorted(entries, key=lambda stored: (stored.used_at, stored.address.name))
+    total = sum(block_size(stored.size_bytes) for stored in listed)
+    if total <= cap_bytes:
+        return []
+    chosen = []
+    for stored in listed:
+        if total <= cap_bytes * LOW_WATER:
+            break
+        chosen.append(stored)
+        total -= block_size(stored.size_bytes)
+    return chosen
 
 
 class Store(Protocol):

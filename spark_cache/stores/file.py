@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spark_cache.errors import StoreError
-from spark_cache.stores.base import Address, FolderTotals, added_up
-from spark_cache.stores.bookkeeper import Bookkeeper
-from spark_cache.stores.disk import (
+from spark_cache.stores.atomic import (
     MAX_BYTES,
     discard,
     failure,
@@ -22,18 +20,19 @@ from spark_cache.stores.disk import (
     sync_folder,
     write_temporary,
 )
-from spark_cache.stores.eviction import block_size
-from spark_cache.stores.ground import Ground
-from spark_cache.stores.journal import GONE, UNKNOWN
-from spark_cache.stores.sweeps import Sweeps
-from spark_cache.stores.tree import ENDING, folders, is_there, leads_out, remove_if_empty, scan_folder
-from spark_cache.stores.upkeep import Upkeep
+from spark_cache.stores.base import Address, FolderTotals, added_up, block_size
+from spark_cache.stores.expiry import Sweeps
+from spark_cache.stores.index.journal import GONE, UNKNOWN
+from spark_cache.stores.index.writer import Bookkeeper
+from spark_cache.stores.layout import Ground
+from spark_cache.stores.scan_maintenance import Upkeep
+from spark_cache.stores.walk import ENDING, folders, is_there, leads_out, remove_if_empty, scan_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spark_cache.stores.base import Stored
-    from spark_cache.stores.books import Change
+    from spark_cache.stores.index.transaction import Change
     from spark_cache.types import MissReason
 
 __all__ = ["FileStore"]

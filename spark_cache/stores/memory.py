@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from spark_cache.stores.base import Address, Stored, added_up
-from spark_cache.stores.eviction import block_size, victims
+from spark_cache.stores.base import Address, Stored, added_up, block_size, victims
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spark_cache.lazily import lazily
+from spark_cache._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from spark_cache.testing.standin import ReceivedRequest, StandInProvider
@@ -17,7 +17,7 @@ _HOMES = {
 }
 
 
-__getattr__ = lazily(__name__, _HOMES)
+__getattr__ = lazy_exports(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache import CacheConfig, CacheManager
 from spark_cache.archive import export_entries, import_entries, inspect
-from spark_cache.directory import open_directory
+from spark_cache.core.directory import open_directory
 from spark_cache.entries.keyring import KeyRing
 from spark_cache.events import StructlogSink
 from spark_cache.stores import FileStore

@@ -12,8 +12,8 @@ import tracemalloc
 import pytest
 from archive_world import NOW, Cache, packed, unpacked
 
-from spark_cache.archive.tape import END, GREETING
-from spark_cache.archive.tape import packed as member_bytes
+from spark_cache.archive.tar_format import END, GREETING
+from spark_cache.archive.tar_format import packed as member_bytes
 from spark_cache.errors import StoreError
 
 

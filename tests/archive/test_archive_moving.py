@@ -100,8 +100,8 @@ def test_damaged_files_are_left_out_and_counted(cache, archive):
 
 def test_encrypted_entries_stay_encrypted(tmp_path, other, archive):
     """They move as they are, also where nobody has the key, and answer whoever has it."""
-    sealed = Cache(tmp_path / "sealed", keys=(KEY,), encryption="all")
-    key = sealed.fill("The password is swordfish.")
+    encrypted = Cache(tmp_path / "sealed", keys=(KEY,), encryption="all")
+    key = encrypted.fill("The password is swordfish.")
     other.root = tmp_path / "there"
     without_key = Cache(tmp_path / "sealed")
 
@@ -109,7 +109,7 @@ def test_encrypted_entries_stay_encrypted(tmp_path, other, archive):
     Cache(other.root).take_in(archive)
 
     assert b"swordfish" not in b"".join(data for _, data in unpacked(archive))
-    assert Cache(other.root).files() == sealed.files()
+    assert Cache(other.root).files() == encrypted.files()
     assert (
         Cache(other.root, keys=(KEY,)).manager.get(key)["content"] == "Answer to The password is swordfish."
     )
@@ -117,11 +117,11 @@ def test_encrypted_entries_stay_encrypted(tmp_path, other, archive):
 
 def test_a_tampered_entry_under_a_known_key_is_refused(tmp_path, archive):
     """Whoever has the key finds out before anything is written."""
-    sealed = Cache(tmp_path / "sealed", keys=(KEY,), encryption="all")
-    sealed.fill("Hello")
-    (path,) = sealed.root.glob("openai/*/*.json")
+    encrypted = Cache(tmp_path / "sealed", keys=(KEY,), encryption="all")
+    encrypted.fill("Hello")
+    (path,) = encrypted.root.glob("openai/*/*.json")
     path.write_text(path.read_text().replace('"ttl": 86400', '"ttl": 96400'))
-    Cache(sealed.root).export(archive)
+    Cache(encrypted.root).export(archive)
 
     with pytest.raises(
         StoreError, match="no entry that could answer from there: wrong_key; nothing was imported"
@@ -226,7 +226,7 @@ def test_an_export_that_fails_leaves_the_old_archive(cache, archive, monkeypatch
     """The file is replaced when the new one is whole, and nothing else is left behind."""
     cache.fill("Hello")
     archive.write_text("precious")
-    monkeypatch.setattr("spark_cache.archive.pack.sound", lambda *_: 1 / 0)
+    monkeypatch.setattr("spark_cache.archive.pack.check_entry", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         cache.export(archive)

@@ -19,9 +19,9 @@ from cryptography.fernet import Fernet
 
 from spark_cache.cli import main
 from spark_cache.cli.output import table
+from spark_cache.config.context import shipped_profiles
 from spark_cache.config.reference import dotenv_example
 from spark_cache.config.secret import key_id
-from spark_cache.config.surroundings import shipped_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

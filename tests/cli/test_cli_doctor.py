@@ -16,10 +16,11 @@ from cryptography.fernet import Fernet
 
 from spark_cache import CacheConfig
 from spark_cache.config.secret import key_id
-from spark_cache.doctor import Level, examine
-from spark_cache.doctor.contents import hidden_folder
-from spark_cache.doctor.place import access, disk_space, file_system
-from spark_cache.events import Ledger, StructlogSink
+from spark_cache.events import StructlogSink
+from spark_cache.maintenance.doctor import Level, examine
+from spark_cache.maintenance.doctor.contents import hidden_folder
+from spark_cache.maintenance.doctor.place import access, disk_space, file_system
+from spark_cache.savings import Ledger
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 _NOBODY = 65534
@@ -442,7 +443,7 @@ def test_entries_from_the_future_are_a_problem(doctor, store, ahead, level):
 
 def test_the_clock_is_compared_with_some_entries(doctor, store, monkeypatch):
     """A million need not be looked at for it."""
-    monkeypatch.setattr("spark_cache.doctor.contents._DATED", 2)
+    monkeypatch.setattr("spark_cache.maintenance.doctor.contents._DATED", 2)
     for content in ("Paris.", "Rome.", "Bern."):
         store(content, age=-3600)
     assert doctor()[1]["clock"]["found"].startswith("2 of 2 entries")

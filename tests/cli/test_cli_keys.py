@@ -11,20 +11,20 @@ from cryptography.fernet import Fernet
 
 from spark_cache.cli.wording import size_text
 from spark_cache.config.secret import key_id, read_key_file
-from spark_cache.rotation import alone
+from spark_cache.maintenance.rotation import alone
 
 OLD, NEW, OTHER = (Fernet.generate_key().decode() for _ in range(3))
 BOTH = f"{NEW},{OLD}"
 
 
 @pytest.fixture
-def sealed(store):
+def encrypted(store):
     """Store encrypted answers as the program would have, each under a key."""
 
-    def sealed(key, *contents):
+    def encrypted(key, *contents):
         return [store(content, encryption="all", encryption_keys=key) for content in contents]
 
-    return sealed
+    return encrypted
 
 
 def ids_in(folder):
@@ -101,9 +101,9 @@ def test_generate_says_what_is_wrong(command, arguments):
 # -- list -------------------------------------------------------------------------------------------
 
 
-def test_list_counts_the_entries_under_each_key(command, store, sealed):
+def test_list_counts_the_entries_under_each_key(command, store, encrypted):
     """Newest first, with the keys that are not at hand and the plain entries."""
-    sizes = [path.stat().st_size for path in (*sealed(OLD, "a", "b"), *sealed(OTHER, "c"), store("d"))]
+    sizes = [path.stat().st_size for path in (*encrypted(OLD, "a", "b"), *encrypted(OTHER, "c"), store("d"))]
     listed = json.loads(command("keys", "list", "--json", SPARK_CACHE_ENCRYPTION_KEY=BOTH).stdout)
     assert listed == {
         "keys": [
@@ -116,9 +116,9 @@ def test_list_counts_the_entries_under_each_key(command, store, sealed):
     }
 
 
-def test_list_for_people(command, sealed, development):
+def test_list_for_people(command, encrypted, development):
     """A table, and a word on files that are no entries."""
-    (path,) = sealed(OLD, "a")
+    (path,) = encrypted(OLD, "a")
     path.with_name("ab.json").write_text("broken")
     result = command("keys", "list", SPARK_CACHE_ENCRYPTION_KEY=OLD)
     assert [line.split() for line in result.stdout.splitlines()] == [
@@ -132,17 +132,17 @@ def test_list_for_people(command, sealed, development):
 # -- rotate -----------------------------------------------------------------------------------------
 
 
-def test_rotate_brings_everything_under_the_first_key(command, sealed, development):
+def test_rotate_brings_everything_under_the_first_key(command, encrypted, development):
     """Afterwards the second key is needed for nothing."""
-    sealed(OLD, "a", "b")
+    encrypted(OLD, "a", "b")
     result = command("keys", "rotate", SPARK_CACHE_ENCRYPTION_KEY=BOTH)
     assert (result.exit_code, result.output) == (0, f"encrypted with the key {key_id(NEW)}: 2 entries\n")
     assert ids_in(development) == [key_id(NEW)] * 2
 
 
-def test_rotate_tells_what_it_cannot_open(command, sealed, development):
+def test_rotate_tells_what_it_cannot_open(command, encrypted, development):
     """Entries of a lost key are a problem, and stay."""
-    sealed(OTHER, "a")
+    encrypted(OTHER, "a")
     result = command("keys", "rotate", SPARK_CACHE_ENCRYPTION_KEY=BOTH)
     assert result.exit_code == 1
     assert "left 1 entry alone: undecryptable" in result.stderr
@@ -158,9 +158,9 @@ def test_rotate_needs_a_key(command, development):
     assert "spark-cache keys generate" in result.stderr
 
 
-def test_rotate_says_when_another_is_at_work(command, sealed, development):
+def test_rotate_says_when_another_is_at_work(command, encrypted, development):
     """Two of them at once would be in each other's way."""
-    sealed(OLD, "a")
+    encrypted(OLD, "a")
     with alone(str(development)):
         result = command("keys", "rotate", SPARK_CACHE_ENCRYPTION_KEY=BOTH)
     assert result.exit_code == 2
@@ -180,9 +180,9 @@ def test_rotate_evicts_nothing(command, store, development):
 # -- retire -----------------------------------------------------------------------------------------
 
 
-def test_retire_refuses_while_entries_need_the_key(command, sealed, development):
+def test_retire_refuses_while_entries_need_the_key(command, encrypted, development):
     """It says how many, and what to do."""
-    sealed(OLD, "a", "b")
+    encrypted(OLD, "a", "b")
     result = command("keys", "retire", key_id(OLD), SPARK_CACHE_ENCRYPTION_KEY=BOTH)
     assert (result.exit_code, result.stdout) == (1, "")
     assert f"2 entries need the key {key_id(OLD)}" in result.stderr
@@ -190,10 +190,10 @@ def test_retire_refuses_while_entries_need_the_key(command, sealed, development)
     assert ids_in(development) == [key_id(OLD)] * 2
 
 
-def test_retire_with_purge_removes_what_needs_the_key(command, sealed, development):
+def test_retire_with_purge_removes_what_needs_the_key(command, encrypted, development):
     """The entries of other keys stay."""
-    sealed(OLD, "a")
-    sealed(NEW, "b")
+    encrypted(OLD, "a")
+    encrypted(NEW, "b")
     result = command("keys", "retire", key_id(OLD), "--purge", SPARK_CACHE_ENCRYPTION_KEY=BOTH)
     assert result.exit_code == 0
     assert result.stdout.startswith("removed 1 entry\n")
@@ -273,9 +273,9 @@ def test_retire_refuses_the_key_that_entries_are_written_with(command, developme
     assert "put another key first" in result.stderr
 
 
-def test_retire_purges_the_entries_of_a_lost_key(command, sealed, development):
+def test_retire_purges_the_entries_of_a_lost_key(command, encrypted, development):
     """Its id is enough, with or without another key at hand."""
-    sealed(OTHER, "a")
+    encrypted(OTHER, "a")
     result = command("keys", "retire", key_id(OTHER), "--purge")
     assert (result.exit_code, ids_in(development)) == (0, [])
     assert "it was not among the keys" in result.stdout

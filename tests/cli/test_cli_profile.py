@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from spark_cache.cli import main
 from spark_cache.config import load_config
-from spark_cache.config.surroundings import shipped_profiles
+from spark_cache.config.context import shipped_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from spark_cache import CacheConfig, CacheManager
+from spark_cache.maintenance.verify import move_aside, verify
 from spark_cache.stores import FileStore
-from spark_cache.verify import move_aside, verify
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_what_took_a_bad_entry_s_place_meanwhile_stays(development, entries):
 
 
 @pytest.fixture
-def sealed(development):
+def encrypted(development):
     """Two encrypted entries, and the key."""
     key = Fernet.generate_key().decode()
     manager = CacheManager(
@@ -131,9 +131,9 @@ def sealed(development):
     return sorted(development.glob("openai/gpt-4o/*.json")), key
 
 
-def test_encrypted_entries_are_opened_with_the_key(command, sealed):
+def test_encrypted_entries_are_opened_with_the_key(command, encrypted):
     """With the key at hand an encrypted entry is checked to its inside: swapped files are bad."""
-    (first, second), key = sealed
+    (first, second), key = encrypted
     assert command("verify", SPARK_CACHE_ENCRYPTION_KEY=key).stdout == "2 entries sound, 0 bad\n"
     one, other = first.read_bytes(), second.read_bytes()
     first.write_bytes(other)
@@ -145,9 +145,9 @@ def test_encrypted_entries_are_opened_with_the_key(command, sealed):
     assert result.stdout.count("wrong_key") == 2
 
 
-def test_a_tampered_entry_is_bad(command, sealed):
+def test_a_tampered_entry_is_bad(command, encrypted):
     """A token that its own key does not open was tampered with."""
-    (first, _), key = sealed
+    (first, _), key = encrypted
     data = first.read_bytes()
     at = data.index(b'"token": "') + 60
     first.write_bytes(data[:at] + (b"A" if data[at : at + 1] != b"A" else b"B") + data[at + 1 :])
@@ -158,9 +158,9 @@ def test_a_tampered_entry_is_bad(command, sealed):
     assert not first.exists()
 
 
-def test_without_the_key_nothing_is_said_of_it(command, sealed):
+def test_without_the_key_nothing_is_said_of_it(command, encrypted):
     """An encrypted entry whose key is not at hand is neither sound nor bad, and no repair touches it."""
-    (first, second), _ = sealed
+    (first, second), _ = encrypted
 
     result = command("verify", "--repair")
 
@@ -172,9 +172,9 @@ def test_without_the_key_nothing_is_said_of_it(command, sealed):
     assert second.exists()
 
 
-def test_an_encrypted_entry_in_a_wrong_folder_is_bad_without_its_key(command, sealed):
+def test_an_encrypted_entry_in_a_wrong_folder_is_bad_without_its_key(command, encrypted):
     """Where it belongs stands in the open: no key is needed to see that it answers nothing where it is."""
-    (first, _), _ = sealed
+    (first, _), _ = encrypted
     _other_model(first)
 
     result = command("verify")

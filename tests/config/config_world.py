@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spark_cache.config.context import ConfigContext
 from spark_cache.config.load import asked_profile, usable
 from spark_cache.config.resolve import Resolution, resolve
-from spark_cache.config.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,9 +62,9 @@ class World:
         """Write a shipped profile."""
         return self.write(self.shipped / f"{name}.toml", text)
 
-    def around(self, cwd: Path | None = None) -> Surroundings:
+    def around(self, cwd: Path | None = None) -> ConfigContext:
         """What a resolution sees of this world."""
-        return Surroundings(self.environ, cwd or self.project, self.shipped)
+        return ConfigContext(self.environ, cwd or self.project, self.shipped)
 
     def resolve(self, profile: str | None = None, *, cwd: Path | None = None, **overrides: Any) -> Resolution:
         """Resolve the layers, problems or not."""

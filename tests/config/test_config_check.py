@@ -9,8 +9,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from spark_cache.config.check import check
+from spark_cache.config.context import shipped_profiles
 from spark_cache.config.load import asked_profile
-from spark_cache.config.surroundings import shipped_profiles
 
 if TYPE_CHECKING:
     from config_world import World

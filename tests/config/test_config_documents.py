@@ -12,14 +12,14 @@ from config_mistakes import PROFILES
 from cryptography.fernet import Fernet
 
 from spark_cache.config import CacheConfig, load_config
+from spark_cache.config.context import ConfigContext, shipped_profiles
 from spark_cache.config.export import export_toml
 from spark_cache.config.fields import FIELDS, VARIABLES
+from spark_cache.config.format import formatted
 from spark_cache.config.guard import CONDITIONS
 from spark_cache.config.reference import dotenv_example, variables
-from spark_cache.config.report import formatted
 from spark_cache.config.resolve import resolve
 from spark_cache.config.schema import profile_schema
-from spark_cache.config.surroundings import Surroundings, shipped_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,7 +207,7 @@ def test_surroundings_without_a_variable_forget_it(world: World) -> None:
     world.environ["SPARK_CACHE_TTL"] = "1"
     world.dotenv("SPARK_CACHE_TTL=2\n")
     around = world.around().without(["SPARK_CACHE_TTL"])
-    assert isinstance(around, Surroundings)
+    assert isinstance(around, ConfigContext)
     resolution = resolve(None, {}, around)
     assert resolution.config is not None
     assert resolution.config.ttl_seconds == 86400

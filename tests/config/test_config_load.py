@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 import spark_cache.config
-from spark_cache.config import CacheConfig, compare, load_config, notices, reload_config
+from spark_cache.config import CacheConfig, compare, load_config, reload_config, warn
 from spark_cache.config.sources import VariableSource
 from spark_cache.errors import ConfigError
 
@@ -47,7 +47,7 @@ def test_a_misspelt_variable_warns_once_with_the_nearest_name(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody reads it, so somebody should know."""
-    monkeypatch.setattr(notices, "_given", set())
+    monkeypatch.setattr(warn, "_given", set())
     path = world.dotenv("# x\nSPARK_CACHE_DIRR=y\n")
     world.environ["SPARK_CACHE_TLL"] = "90s"
     with caplog.at_level(logging.WARNING, logger="spark_cache"):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from spark_cache.config.context import ConfigContext, shipped_profiles
 from spark_cache.config.resolve import resolve
-from spark_cache.config.surroundings import Surroundings, shipped_profiles
 from spark_cache.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def test_the_default_directory_follows_xdg(world: World) -> None:
 def test_the_shipped_folder_is_no_project(world: World) -> None:
     """In a checkout of the library the same file is not two layers."""
     path = world.profile("mine", '[cache]\nnamespace = "once"\n')
-    around = Surroundings(world.environ, world.project, world.project_profiles)
+    around = ConfigContext(world.environ, world.project, world.project_profiles)
     origin = resolve(None, {}, around).profiles.layers("mine")
     assert [(layer.kind, layer.path) for layer in origin] == [("shipped profile", path)]
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_cache.config import CacheConfig, Rule
-from spark_cache.config.policy import policy_of
 from spark_cache.config.rules import effective_rules
 from spark_cache.errors import ConfigError
 from spark_cache.types import Mode
@@ -199,4 +198,4 @@ def test_leaving_out_what_is_decided_changes_no_policy(rules: list[Rule], provid
     key = Fernet.generate_key().decode()
     whole = CacheConfig(rules=rules, encryption_keys=key)
     short = CacheConfig(rules=[rule for _, rule in effective_rules(rules)], encryption_keys=key)
-    assert policy_of(whole, provider, "m1") == policy_of(short, provider, "m1")
+    assert whole.policy(provider, "m1") == short.policy(provider, "m1")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache import CacheConfig, CacheManager, Model, ModelResponse
 from spark_cache.entries.keyring import KeyRing
-from spark_cache.rotation import encrypt, rotate
+from spark_cache.maintenance.rotation import encrypt, rotate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spark_cache.rotation import Conversion
+    from spark_cache.maintenance.rotation import Conversion
     from spark_cache.stores import FileStore
     from spark_cache.types import Request
 

@@ -11,7 +11,7 @@ RULE = {"model": "*-internal", "sensitive": True}
 
 
 @pytest.mark.parametrize(
-    ("values", "sensitive", "sealed"),
+    ("values", "sensitive", "encrypted"),
     [
         ({"encryption": "all"}, None, True),
         ({"encryption": "all"}, False, True),
@@ -24,11 +24,11 @@ RULE = {"model": "*-internal", "sensitive": True}
         ({"encryption": "off"}, None, False),
     ],
 )
-def test_rules_and_requests_only_raise_the_level(cache_dir, values, sensitive, sealed):
+def test_rules_and_requests_only_raise_the_level(cache_dir, values, sensitive, encrypted):
     """The configured level, a matching rule and the request each can demand encryption, and none can waive it."""
     cache = manager_of(cache_dir, NEW, **values)
     put(cache, "one", sensitive=sensitive)
-    assert key_ids(cache_dir) == {id_of(NEW) if sealed else None}
+    assert key_ids(cache_dir) == {id_of(NEW) if encrypted else None}
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,11 @@ def test_entries_of_equal_text_keys_are_kept_apart_by_model(cache_dir):
     assert len(entry_files(cache_dir)) == 2
 
 
-@pytest.mark.parametrize("sealed", [True, False])
-def test_the_namespace_of_a_rule_is_that_of_its_entries(cache_dir, sealed):
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_the_namespace_of_a_rule_is_that_of_its_entries(cache_dir, encrypted):
     """An entry stored under a rule's namespace is found again, by any kind of key and whole."""
     rules = [{"model": "gpt-*", "namespace": "team"}]
-    cache = manager_of(cache_dir, *[NEW] * sealed, rules=rules, namespace="house")
+    cache = manager_of(cache_dir, *[NEW] * encrypted, rules=rules, namespace="house")
     key = put(cache, "one")
     found = [
         cache.get(key),
@@ -138,10 +138,10 @@ def test_the_namespace_of_a_rule_is_that_of_its_entries(cache_dir, sealed):
     assert cache.has_entry(str(key))
 
 
-@pytest.mark.parametrize("sealed", [True, False])
-def test_a_text_key_does_not_reach_into_another_namespace(cache_dir, sealed):
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_text_key_does_not_reach_into_another_namespace(cache_dir, encrypted):
     """An entry of the same text, stored in another namespace, is no answer."""
-    keys = [NEW] * sealed
+    keys = [NEW] * encrypted
     manager_of(cache_dir, *keys, namespace="a").set("key", "openai", "gpt-4o", {}, answer("of a"))
     assert manager_of(cache_dir, *keys, namespace="b").get("key") is None
     assert manager_of(cache_dir, *keys, namespace="a").get("key") == answer("of a")

@@ -24,10 +24,10 @@ from encryption_world import (
     turn,
 )
 
-from spark_cache.entries import decode, unseal
+from spark_cache.entries import decode, decrypt_entry
 from spark_cache.entries.keyring import KeyRing
 from spark_cache.errors import StoreError
-from spark_cache.rotation import Census, alone, count, decrypt, purge
+from spark_cache.maintenance.rotation import Census, alone, count, decrypt, purge
 
 
 def nothing() -> None:
@@ -59,10 +59,10 @@ def test_rotation_keeps_what_is_inside_byte_for_byte(cache_dir, clock):
     """The time of storing, the lifetime and everything else are those of before."""
     put(manager_of(cache_dir, OLD, clock=clock, store_requests=True), "one", ttl_seconds=1234)
     ring = KeyRing([NEW, OLD])
-    _, before = unseal(entry_files(cache_dir)[0].read_bytes(), ring)
+    _, before = decrypt_entry(entry_files(cache_dir)[0].read_bytes(), ring)
     turn(manager_of(cache_dir, NEW, OLD, clock=clock), NEW, OLD)
     (path,) = entry_files(cache_dir)
-    entry, after = unseal(path.read_bytes(), ring)
+    entry, after = decrypt_entry(path.read_bytes(), ring)
     assert before == after
     assert (entry.timestamp, entry.ttl, entry.request) == (clock.now, 1234, {"messages": "one"})
 
@@ -300,7 +300,7 @@ def test_encrypted_entries_are_written_in_the_open(cache_dir):
     """The plain file is the one that would have been written without encryption, byte for byte."""
     cache = manager_of(cache_dir, NEW)
     key = put(cache, "one")
-    entry, plain = unseal(entry_files(cache_dir)[0].read_bytes(), KeyRing([NEW]))
+    entry, plain = decrypt_entry(entry_files(cache_dir)[0].read_bytes(), KeyRing([NEW]))
     done = decrypt(store_of(cache), KeyRing([NEW]), may_be_plain=lambda _entry: True, step=nothing)
     assert done.moved == 1
     assert (cache_dir / "openai" / "gpt-4o" / f"{key}.json").read_bytes() == plain

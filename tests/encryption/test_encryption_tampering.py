@@ -9,7 +9,7 @@ import orjson
 import pytest
 from encryption_world import NEW, OLD, answer, ask, entry_files, id_of, manager_of, put
 
-from spark_cache.entries import CacheEntry, encode, seal
+from spark_cache.entries import CacheEntry, encode, encrypt_entry
 from spark_cache.entries.keyring import KeyRing
 
 
@@ -103,7 +103,7 @@ def test_an_entry_sealed_with_another_key_is_a_miss(cache_dir, sink):
     key = put(cache, "one", "right")
     (path,) = entry_files(cache_dir)
     forged = CacheEntry(key, "openai", "gpt-4o", answer("forged"), 1.7e9, None)
-    path.write_bytes(seal(forged, KeyRing([OLD])).replace(id_of(OLD).encode(), id_of(NEW).encode()))
+    path.write_bytes(encrypt_entry(forged, KeyRing([OLD])).replace(id_of(OLD).encode(), id_of(NEW).encode()))
     assert cache.get(key) is None
     assert sink.reasons() == ["undecryptable"]
 

@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 from explain_world import asked
 
 from spark_cache import CacheMissError
-from spark_cache.plan import Miss
+from spark_cache.core.plan import Miss
 from spark_cache.types import MissReason
 
 HELLO = asked("Hello")

@@ -12,7 +12,7 @@ from models_anthropic_world import SCHEMA, events_of, server_sent
 from models_world import QUESTION, WEATHER, answer_next, ask, entry_files, only_entry, run_python
 
 from spark_cache.models.anthropic import AnthropicModel
-from spark_cache.models.response import Usage
+from spark_cache.providers.response import Usage
 
 MESSAGE = {
     "id": "msg_1",
@@ -299,12 +299,12 @@ async def test_error_in_a_stream(make, provider, cache_dir):
     answer_next(provider, server_sent([{"type": "message_start", "message": MESSAGE}, overloaded]))
     heard = []
 
-    async def hear():
+    async def on_event():
         async for event in make().stream_text(QUESTION):
             heard.append(event.type)  # noqa: PERF401 - what came before the error is kept
 
     with pytest.raises(anthropic.APIStatusError) as raised:
-        await hear()
+        await on_event()
     assert (heard, raised.value.body) == (["other"], overloaded)
     assert entry_files(cache_dir) == []
 

@@ -15,8 +15,8 @@ from models_anthropic_world import SCHEMA, events_of
 from models_world import QUESTION, WEATHER, answer_next, entry_files, run_python
 
 from spark_cache.models.bedrock import BedrockModel
-from spark_cache.models.bedrock_embeddings import vectors_of
-from spark_cache.models.response import Usage
+from spark_cache.providers.bedrock.embeddings import vectors_of
+from spark_cache.providers.response import Usage
 from spark_cache.testing.standin.bedrock import event_frame
 from spark_cache.testing.standin.transport import Stream
 
@@ -380,13 +380,13 @@ async def test_error_in_a_stream(make, provider, session, address, cache_dir):
     frames = [STARTED, event_frame("throttlingException", {"message": "Slow down."}, is_error=True)]
     heard = []
 
-    async def hear():
+    async def on_event():
         async for event in make().stream_text(QUESTION):
             heard.append(event.type)  # noqa: PERF401 - what came before the error is kept
 
     answer_next(provider, stream_of(*frames))
     with pytest.raises(EventStreamError) as raised:
-        await hear()
+        await on_event()
     answer_next(provider, stream_of(*frames))
     plain = session.client("bedrock-runtime", endpoint_url=address)
     said = [{"role": "user", "content": [{"text": "x"}]}]
@@ -549,7 +549,7 @@ sys.modules["boto3"] = sys.modules["botocore"] = None
 import socket
 socket.socket.connect = None
 from spark_cache.models.bedrock import BedrockModel
-from spark_cache.models.bedrock_embeddings import vectors_of
+from spark_cache.providers.bedrock.embeddings import vectors_of
 async def main():
     model = BedrockModel("us.amazon.nova-lite-v1:0", endpoint_url=sys.argv[2], enable_cache=True, cache_dir=sys.argv[1])
     question = [{"role": "user", "content": "What is Python?"}]

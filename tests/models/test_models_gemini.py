@@ -404,12 +404,12 @@ async def test_gemini_error_in_a_stream(make, provider, cache_dir):
     answer_next(provider, streamed(['{"candidates": [{"index": 0}]}', failed]))
     heard = []
 
-    async def hear():
+    async def on_event():
         async for event in make().stream_text(QUESTION):
             heard.append(event.type)  # noqa: PERF401 - what came before the error is kept
 
     with pytest.raises(errors.ServerError, match="Overloaded"):
-        await hear()
+        await on_event()
     assert (heard, entry_files(cache_dir)) == (["other"], [])
 
 

@@ -94,9 +94,9 @@ async def test_cancelled_calls_harm_nobody(tmp_path):
     assert ends.total() == _CALLS
     assert ends.keys() == {"answered", "failed", "cancelled"}
     directory = model.cache._entries.directory
-    assert directory.leases is not None
-    assert not directory.leases._held
-    assert not directory.flights._flights
+    assert directory.key_locks is not None
+    assert not directory.key_locks._held
+    assert not directory.single_flight._calls
     # Fewer is as well: what other tests of this process left behind may have ended meanwhile.
     after = await _settled(model, idle)
     assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)

@@ -52,8 +52,8 @@ asyncio.run(main())
 class _Asker:
     """A process that asks when it is told to."""
 
-    def __init__(self, cache_dir: Path, base_url: str, *, patience: float, tasks: int) -> None:
-        arguments = [str(cache_dir), base_url, str(patience), str(tasks)]
+    def __init__(self, cache_dir: Path, base_url: str, *, timeout: float, tasks: int) -> None:
+        arguments = [str(cache_dir), base_url, str(timeout), str(tasks)]
         self.process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(_ASK), *arguments],
             stdin=subprocess.PIPE,
@@ -82,9 +82,9 @@ def start(tmp_path) -> Iterator[Callable[..., list[_Asker]]]:
     """Starts processes that are ready to ask; what still runs at the end is killed."""
     with ExitStack() as stack:
 
-        def start(base_url: str, *, count: int, patience: float = 60.0, tasks: int = 1) -> list[_Asker]:
+        def start(base_url: str, *, count: int, timeout: float = 60.0, tasks: int = 1) -> list[_Asker]:
             askers = [
-                _Asker(tmp_path / "cache", base_url, patience=patience, tasks=tasks) for _ in range(count)
+                _Asker(tmp_path / "cache", base_url, timeout=timeout, tasks=tasks) for _ in range(count)
             ]
             for asker in askers:
                 stack.enter_context(asker.process)
@@ -146,7 +146,7 @@ def test_the_lease_of_a_killed_process_is_free(start):
 def test_a_stopped_process_is_waited_for_no_longer_than_the_lock_timeout(start):
     """The process that asks hangs: all tasks of the one that waits have their answer, by one call, after the timeout."""
     with StandInProvider(latency_seconds=0.5) as provider:
-        first, second = start(provider.base_url, count=2, patience=1.0, tasks=10)
+        first, second = start(provider.base_url, count=2, timeout=1.0, tasks=10)
         first.ask()
         _until(lambda: provider.calls == 1)
         os.kill(first.process.pid, signal.SIGSTOP)

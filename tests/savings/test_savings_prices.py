@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from spark_cache.models import Usage
-from spark_cache.pricing import price
+from spark_cache.savings.prices import price
 
 _THEN = datetime(2025, 11, 3, 12, tzinfo=UTC)
 

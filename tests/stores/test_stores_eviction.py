@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_cache.stores import Address, MemoryStore, Stored, block_size
-from spark_cache.stores.eviction import LOW_WATER, victims
+from spark_cache.stores.base import LOW_WATER, victims
 
 _BLOCK = 4096
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from spark_cache.errors import StoreError
-from spark_cache.stores import address, disk
+from spark_cache.stores import address, atomic
 from spark_cache.types import MissReason
 
 _AT = address("openai", "gpt-4o", "ab" * 32)
@@ -68,7 +68,7 @@ def test_a_failed_write_leaves_the_old_entry_and_nothing_else(
     store.write(_AT, b"old")
     before = files(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(disk, "os", _FailingOs(function, code))
+        patched.setattr(atomic, "os", _FailingOs(function, code))
         with pytest.raises(StoreError) as failed:
             store.write(_AT, b"new")
     assert failed.value.operation == "write"
@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_synced_is_a_fault_too(open_store, tmp_path, fil
     store.write(_AT, b"old")
     before = files(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(disk, "os", _FailingOs("fsync", errno.EIO, after=1))
+        patched.setattr(atomic, "os", _FailingOs("fsync", errno.EIO, after=1))
         with pytest.raises(StoreError, match="EIO"):
             store.write(_AT, b"new")
     assert files(tmp_path) == before
@@ -98,7 +98,7 @@ def test_an_interrupted_write_leaves_nothing_behind(open_store, tmp_path, files,
     store.write(_AT, b"old")
     before = files(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(disk, "os", _HaltingOs())
+        patched.setattr(atomic, "os", _HaltingOs())
         patched.setattr(_HaltingOs, "write", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             store.write(_AT, b"new")
@@ -113,7 +113,7 @@ def test_a_machine_that_writes_little_at_a_time_is_patient_work(open_store, monk
     """A write that takes only some of the bytes is gone on with."""
     store = open_store()
     with monkeypatch.context() as patched:
-        patched.setattr(disk, "os", _HaltingOs())
+        patched.setattr(atomic, "os", _HaltingOs())
         store.write(_AT, bytes(range(256)))
     assert store.read(_AT, note_use=True) == bytes(range(256))
 
@@ -123,7 +123,7 @@ def test_a_failed_read_names_its_cause_without_the_path(open_store, tmp_path, mo
     """A disk that cannot be read is an error with the machine's own word for it, and no private path."""
     store = open_store()
     store.write(_AT, b"data")
-    monkeypatch.setattr(disk, "os", _FailingOs(function, errno.EIO))
+    monkeypatch.setattr(atomic, "os", _FailingOs(function, errno.EIO))
     with pytest.raises(StoreError) as failed:
         store.read(_AT, note_use=True)
     assert str(failed.value) == "cannot read: EIO (Input/output error)"
@@ -139,7 +139,7 @@ def test_no_file_is_left_open(open_store, monkeypatch):
     before = _open_files()
     for function in ("write", "fsync", "replace", "fstat", "read"):
         with monkeypatch.context() as patched:
-            patched.setattr(disk, "os", _FailingOs(function, errno.EIO))
+            patched.setattr(atomic, "os", _FailingOs(function, errno.EIO))
             for verb in (lambda: store.write(_AT, b"new"), lambda: store.read(_AT, note_use=True)):
                 try:
                     verb()
@@ -164,7 +164,7 @@ def test_a_gitignore_is_whole_or_not_there(open_store, tmp_path, monkeypatch):
     """A disk that is full when the cache is made does not leave half a ``.gitignore``, and a later write makes it."""
     store = open_store()
     with monkeypatch.context() as patched:
-        patched.setattr(disk, "os", _FailingOs("write", errno.ENOSPC))
+        patched.setattr(atomic, "os", _FailingOs("write", errno.ENOSPC))
         with pytest.raises(StoreError, match="ENOSPC"):
             store.write(_AT, b"data")
     assert not (tmp_path / "cache" / ".gitignore").exists()

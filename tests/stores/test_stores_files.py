@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from spark_cache.errors import StoreError
-from spark_cache.stores import HIDDEN, Address, MemoryStore, address, disk
+from spark_cache.stores import HIDDEN, Address, MemoryStore, address, atomic
 from spark_cache.types import MissReason
 
 _AT = address("openai", "gpt-4o", "ab" * 32)
@@ -139,13 +139,13 @@ def test_an_oversized_file_is_not_read(open_store, root):
     """A file larger than any entry is a miss, and costs no memory."""
     store = open_store()
     store.write(_AT, b"data")
-    os.truncate(root / _PLACE, disk.MAX_BYTES + 1)
+    os.truncate(root / _PLACE, atomic.MAX_BYTES + 1)
     assert store.read(_AT, note_use=True) is MissReason.TOO_LARGE
 
 
 def test_an_oversized_entry_is_not_written(open_store, root):
     """What could not be read is not written either."""
-    assert open_store().write(_AT, bytes(disk.MAX_BYTES + 1)) is False
+    assert open_store().write(_AT, bytes(atomic.MAX_BYTES + 1)) is False
     assert not root.exists()
 
 

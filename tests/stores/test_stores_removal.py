@@ -7,7 +7,8 @@ import os
 import pytest
 
 from spark_cache.errors import StoreError
-from spark_cache.stores import Address, added_up, block_size, file, passing, removal
+from spark_cache.stores import Address, added_up, block_size, file
+from spark_cache.stores.index import maintenance, removal
 
 _BLOCK = 4096
 _NEVER = float("inf")
@@ -87,7 +88,7 @@ def test_an_entry_that_was_replaced_lives_as_long_as_the_last_one(open_store, cl
 
 def test_what_was_evicted_is_not_ended_by_what_is_filed_of_it(open_store, clock, monkeypatch):
     """An entry that was filed twice, evicted by the one and written anew, lives as long as it says."""
-    monkeypatch.setattr(passing, "_FOLDED_AT_ONCE", 1)
+    monkeypatch.setattr(maintenance, "_FOLDED_AT_ONCE", 1)
     store = open_store(cap_bytes=4.0 * _BLOCK)
 
     def write(number: int, life: float) -> None:

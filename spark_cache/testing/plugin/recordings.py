@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.events.figures import Line, Sums, consumed
-from spark_cache.savings import savings
+from spark_cache.savings.report import savings
+from spark_cache.savings.totals import Line, Sums, consumed
 from spark_cache.stores.names import folder_name, is_entry_name
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spark_cache.events.watch import watching
+from spark_cache.events.listeners import listening
 from spark_cache.manager import CacheManager
 from spark_cache.testing.plugin.choice import choose
 from spark_cache.testing.plugin.completeness import why_incomplete
@@ -56,7 +56,7 @@ class Suite:
         self._folders.add(str(choice.folder))
         with (
             pytest.MonkeyPatch.context() as patch,
-            watching(Looking(self._tally, str(choice.folder))),
+            listening(Looking(self._tally, str(choice.folder))),
             noted_misses() as misses,
         ):
             for name, value in choice.variables.items():

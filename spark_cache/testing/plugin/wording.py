@@ -26,7 +26,7 @@ def summary_line(tally: Tally, saved: Mapping[str, Any]) -> str:
 
     Args:
         tally: What was counted.
-        saved: What the hits spared, as :func:`spark_cache.savings.savings` adds it up.
+        saved: What the hits spared, as :func:`spark_cache.savings.report.savings` adds it up.
     """
     hits = tally.hits.total()
     parts = [

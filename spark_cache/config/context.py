@@ -1,0 +1,91 @@
+"""What a configuration is resolved in: an environment, a working directory, and the folders around it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_cache.config.values import home
+from spark_cache.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["ConfigContext", "shipped_profiles"]
+
+_ROOT_MARKS = ("pyproject.toml", ".git")
+
+
+@dataclass(frozen=True)
+class ConfigContext:
+    """What the layers are read from.
+
+    Attributes:
+        environ: The process environment.
+        cwd: The working directory.
+        shipped: The folder of the shipped profiles.
+        unset: Variables that count as unset, in ``.env`` as well.
+    """
+
+    environ: Mapping[str, str] = field(repr=False)  # secrets are kept there
+    cwd: Path
+    shipped: Path
+    unset: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> ConfigContext:
+        """The real ones, where none are given.
+
+        Raises:
+            ConfigError: The working directory no longer exists.
+        """
+        try:
+            folder = Path.cwd() if cwd is None else cwd.absolute()
+        except FileNotFoundError:
+            raise ConfigError("the working directory no longer exists: change to another one") from None
+        return cls(os.environ if environ is None else environ, folder, shipped_profiles())
+
+    def without(self, variables: Iterable[str]) -> ConfigContext:
+        """The same, with some variables unset."""
+        gone = self.unset.union(variables)
+        environ = {name: value for name, value in self.environ.items() if name not in gone}
+        return ConfigContext(environ, self.cwd, self.shipped, gone)
+
+    @cached_property
+    def project(self) -> tuple[Path, ...]:
+        """The working directory and its parents up to the project root; without one, the first alone."""
+        folders = (self.cwd, *self.cwd.parents)
+        for count, folder in enumerate(folders, 1):
+            if any(os.path.lexists(folder / mark) for mark in _ROOT_MARKS):
+                return folders[:count]
+        return folders[:1]
+
+    @property
+    def project_root(self) -> Path:
+        """The project root, else the working directory."""
+        return self.project[-1]
+
+    @cached_property
+    def user_profiles(self) -> Path:
+        """The folder of the user's own profiles."""
+        return self._xdg("XDG_CONFIG_HOME", ".config") / "spark-cache" / "profiles"
+
+    @cached_property
+    def default_cache_dir(self) -> Path:
+        """Where entries go when nothing says otherwise."""
+        return self._xdg("XDG_CACHE_HOME", ".cache") / "spark" / "llm-responses"
+
+    def _xdg(self, variable: str, default: str) -> Path:
+        folder = Path(self.environ.get(variable, ""))
+        return folder if folder.is_absolute() else home(self.environ) / default
+
+
+@cache
+def shipped_profiles() -> Path:
+    """The folder of the shipped profiles: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "_profiles"
+    return inside if inside.is_dir() else package.parent / "profiles"

@@ -1,0 +1,1 @@
+"""The way of a lookup and a write through one cache directory."""

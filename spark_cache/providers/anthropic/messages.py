@@ -1,0 +1,202 @@
+"""Anthropic's messages: what is sent, and what the answer says. Pure: neither the SDK nor a connection."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.keys import normalise_message
+from spark_cache.providers.arguments import arguments_text
+from spark_cache.providers.conversation import function_calls, joined_turns, split_instructions
+from spark_cache.providers.plain_schema import plain_schema
+from spark_cache.providers.response import ModelResponse, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spark_cache.types import Request
+
+__all__ = ["body_of", "read_answer", "turn_of"]
+
+_CHOICES = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
+
+_STOP_REASONS = {"model_context_window_exceeded": "max_tokens"}
+
+_MEDIA_TYPES = {"jpg": "image/jpeg", "pdf": "application/pdf"}
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The body of a request to ``/v1/messages``."""
+    instructions, messages = split_instructions([normalise_message(message) for message in request.messages])
+    turns = joined_turns(
+        messages, _turn, lambda said: _tool_result(said["tool_call_id"], said.get("content"))
+    )
+    # A parameter that is None is keyed as an absent one.
+    given_here = {name: value for name, value in request.parameters.items() if value is not None}
+    body = {**given_here, "model": request.model_id, "messages": turns}
+    given = request.parameters.get("system") if request.system_prompt is None else request.system_prompt
+    system = _system([given, *instructions])
+    if system is not None:
+        body["system"] = system
+    if request.tool_specs is not None:
+        body["tools"] = [_tool(spec) for spec in request.tool_specs]
+    if request.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(request.tool_choice)
+    if request.operation == "json":
+        wanted = {"type": "json_schema", "schema": plain_schema(request.output_schema)}
+        body["output_config"] = {**(body.get("output_config") or {}), "format": wanted}
+    return body
+
+
+def _system(given: Sequence[Any]) -> Any:
+    """Instructions from several places as one value: a text stays one where it is alone."""
+    kept = [content for content in given if content is not None]
+    if len(kept) == 1:
+        return _content(kept[0])
+    return [block for content in kept for block in _blocks(content)] if kept else None
+
+
+def _turn(message: Any) -> Any:
+    if not isinstance(message, dict):
+        return message
+    if message.get("tool_calls"):
+        uses = [
+            {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
+            for call in function_calls(message)
+        ]
+        return {"role": message["role"], "content": [*_blocks(message.get("content") or ()), *uses]}
+    return {**message, "content": _content(message.get("content"))}
+
+
+def _content(content: Any) -> Any:
+    return _blocks(content) if isinstance(content, list | tuple) else content
+
+
+def _blocks(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else [*map(_block, content)]
+
+
+def _block(block: Any) -> Any:
+    if not isinstance(block, dict) or "type" in block:
+        return block
+    match block:
+        case {"text": str()}:
+            return {"type": "text", **block}
+        case {"toolUse": {"toolUseId": call, "name": name, "input": arguments}}:
+            return {"type": "tool_use", "id": call, "name": name, "input": arguments}
+        case {"toolResult": {"toolUseId": call, "content": content, **result}}:
+            return _tool_result(call, content, failed=result.get("status") == "error")
+    return _media(block)
+
+
+def _media(block: dict[str, Any]) -> Any:
+    match block:
+        case {"image": {"format": str(form), "source": {"bytes": bytes(data)}}}:
+            return {"type": "image", "source": _base64(_MEDIA_TYPES.get(form, f"image/{form}"), data)}
+        case {"document": {"source": {"bytes": bytes(data)}, **document}}:
+            return {"type": "document", "source": _document(document.get("format"), data), **_title(document)}
+        case {"document": {"source": {"text": str(text)}, **document}}:
+            return {"type": "document", "source": _text_document(text), **_title(document)}
+    return block
+
+
+def _base64(media_type: str, data: bytes) -> dict[str, Any]:
+    return {"type": "base64", "media_type": media_type, "data": b64encode(data).decode()}
+
+
+def _document(form: Any, data: bytes) -> dict[str, Any]:
+    return _base64(_MEDIA_TYPES["pdf"], data) if form == "pdf" else _text_document(data.decode())
+
+
+def _text_document(text: str) -> dict[str, Any]:
+    return {"type": "text", "media_type": "text/plain", "data": text}
+
+
+def _title(document: Mapping[Any, Any]) -> dict[str, Any]:
+    return {"title": document["name"]} if "name" in document else {}
+
+
+def _tool_result(call: Any, content: Any, *, failed: bool = False) -> dict[str, Any]:
+    result: dict[str, Any] = {"type": "tool_result", "tool_use_id": call}
+    if content is not None:
+        result["content"] = content if isinstance(content, str) else [*map(_result_block, content)]
+    if failed:
+        result["is_error"] = True
+    return result
+
+
+def _result_block(block: Any) -> Any:
+    if isinstance(block, dict) and block.keys() == {"json"}:
+        return {"type": "text", "text": json.dumps(block["json"], ensure_ascii=False)}
+    return _block(block)
+
+
+def _tool(spec: Any) -> Any:
+    match spec:
+        case {"type": "function", "function": dict(function)}:
+            return _tool(function)
+        case {"toolSpec": {"inputSchema": {"json": schema}, **rest}}:
+            return {**rest, "input_schema": schema}
+        case {"name": _} if "type" not in spec and "input_schema" not in spec:
+            named = {name: value for name, value in spec.items() if name != "parameters"}
+            return {**named, "input_schema": spec.get("parameters") or {"type": "object"}}
+    return spec
+
+
+def _tool_choice(choice: Any) -> Any:
+    match choice:
+        case str():
+            kind = _CHOICES.get(choice)
+            return {"type": kind} if kind else {"type": "tool", "name": choice}
+        case {"type": "function", "function": {"name": name}}:
+            return {"type": "tool", "name": name}
+    return choice
+
+
+# -- answers ------------------------------------------------------------------------------------------------------------------------
+
+
+def read_answer(raw: Any) -> ModelResponse:
+    """Understand a message; what a compatible service leaves out stays empty."""
+    message = raw if isinstance(raw, dict) else {}
+    blocks = message.get("content") or ()
+    reason: str | None = message.get("stop_reason")
+    return ModelResponse(
+        content="".join(block["text"] for block in blocks if block.get("type") == "text"),
+        stop_reason=_STOP_REASONS.get(reason or "", reason),
+        usage=_usage(message.get("usage")),
+        tool_calls=tuple(_tool_call(block) for block in blocks if block.get("type") == "tool_use"),
+        raw=raw,
+        provider_stop_reason=reason,
+    )
+
+
+def turn_of(raw: Any) -> list[Any] | None:
+    """The message of an answer, as the interface takes it back: its blocks as they are, thinking with its signature among them."""
+    blocks = raw.get("content") if isinstance(raw, dict) else None
+    if blocks is None:
+        return None
+    return [{"role": "assistant", "content": blocks}] if blocks else []
+
+
+def _usage(usage: Any) -> Usage | None:
+    if not usage:
+        return None
+    cached, kept = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+    # What the provider calls input tokens are those that had no part in its prompt cache.
+    asked = (usage.get("input_tokens") or 0) + (cached or 0) + (kept or 0)
+    answered = usage.get("output_tokens") or 0
+    return Usage(
+        input_tokens=asked,
+        output_tokens=answered,
+        total_tokens=asked + answered,
+        cached_tokens=cached,
+        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+        cache_write_tokens=kept,
+    )
+
+
+def _tool_call(block: Mapping[str, Any]) -> ToolCall:
+    text = arguments_text(block.get("input"))
+    return ToolCall.from_text(block.get("id") or "", block.get("name") or "", text)

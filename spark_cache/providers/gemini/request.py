@@ -1,0 +1,174 @@
+"""Gemini's generateContent: what is sent, and where it leans on the provider. Pure: neither the SDK nor a connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from spark_cache.providers.gemini.content import contents_of, instructions_of, plain, tool_config_of, tools_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from spark_cache.types import Request
+
+__all__ = ["body_of", "kept_by_provider", "model_path"]
+
+_BESIDE = {
+    "cached_content": "cachedContent",
+    "continuation_token": "continuationToken",
+    "labels": "labels",
+    "model_armor_config": "modelArmorConfig",
+    "safety_settings": "safetySettings",
+    "service_tier": "serviceTier",
+    "store": "store",
+    "system_instruction": "systemInstruction",
+    "tool_config": "toolConfig",
+    "tools": "tools",
+}
+"""The parameters that stand beside the generation config, by their names on the wire; all others are a part of it."""
+
+_OTHER_NAMES = {"max_tokens": "maxOutputTokens"}
+"""Parameters that have another name with this provider."""
+
+_AS_THEY_ARE = frozenset(
+    {
+        "generationConfig",
+        "labels",
+        "responseJsonSchema",
+        "responseSchema",
+        "systemInstruction",
+        "tools",
+    }
+)
+"""Parameters that hold names of the caller's, or what may be in the form of the wire already."""
+
+_NOT_SENT = ("extra_body", "extra_headers", "generation_config", "timeout")
+
+_STORES = ("fileSearch", "file_search", "retrieval")
+"""Tools that read what was put into a store at the provider."""
+
+_HUMP = re.compile(r"_([a-z0-9])")
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The JSON of a ``generateContent`` request, as it goes over the wire, but for the extra body that the SDK lays over it."""
+    messages = [plain(message) for message in request.messages]
+    given = {name: _value(name, value) for name, value in request.parameters.items() if value is not None}
+    body: dict[str, Any] = {"contents": contents_of(messages)}
+    body |= {_BESIDE.get(name, name): value for name, value in given.items() if _is_beside(name)}
+    instructions = instructions_of(request.system_prompt, messages)
+    if not instructions and isinstance(body.get("systemInstruction"), str):
+        instructions = [{"text": body["systemInstruction"]}]
+    if instructions:
+        body["systemInstruction"] = {"parts": instructions, "role": "user"}
+    if request.tool_specs is not None:
+        body["tools"] = tools_of(request.tool_specs)
+    if request.tool_choice is not None:
+        body["toolConfig"] = tool_config_of(request.tool_choice)
+    config = {**(given.get("generation_config") or {}), **_generation_config(request.parameters)}
+    if request.operation == "json":
+        config["responseMimeType"] = "application/json"
+        config["responseJsonSchema"] = plain(request.output_schema)
+    if config or "generation_config" in given:
+        body["generationConfig"] = config
+    return body
+
+
+def model_path(model_id: str, *, vertex: bool) -> str:
+    """The path of a model, from its name or its path."""
+    known = ("projects/", "models/", "publishers/") if vertex else ("models/", "tunedModels/")
+    if model_id.startswith(known):
+        return model_id
+    if not vertex:
+        return f"models/{model_id}"
+    publisher, slash, name = model_id.partition("/")
+    return f"publishers/{publisher}/models/{name}" if slash else f"publishers/google/models/{model_id}"
+
+
+def kept_by_provider(request: Request) -> str | None:
+    """Where a request names something that is kept at the provider and may change there; None where it does not.
+
+    That is an uploaded file (once it is deleted, another may get its name), an object in Google's storage, the store of a search tool,
+    and an answer that is to be continued. An address anywhere else on the web is like one in the text of a prompt: it is keyed as it is.
+    """
+    for index, message in enumerate(request.messages):
+        if any(map(_is_kept, _file_uris(_blocks(message)))):
+            return f"messages[{index}]"
+    if request.parameters.get("continuation_token") is not None:
+        return "parameters.continuation_token"
+    for place, tools in (
+        ("tool_specs", request.tool_specs),
+        ("parameters.tools", request.parameters.get("tools")),
+    ):
+        for index, tool in enumerate(tools or ()):
+            for store in _STORES:
+                if _field(tool, store) is not None:
+                    return f"{place}[{index}].{store}"
+    return None
+
+
+def _is_beside(name: str) -> bool:
+    return name in _BESIDE or name in _BESIDE.values()
+
+
+def _generation_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        _config_name(name, value): _value(name, value)
+        for name, value in parameters.items()
+        if value is not None and not _is_beside(name) and name not in _NOT_SENT
+    }
+
+
+def _config_name(name: str, value: Any) -> str:
+    if isinstance(value, type) and name in ("response_schema", "responseSchema"):
+        # A model class has a JSON schema; the other schema is of Gemini's own kind.
+        return "responseJsonSchema"
+    return _OTHER_NAMES.get(name) or _camel(name)
+
+
+def _value(name: str, value: Any) -> Any:
+    """The value of a parameter as JSON, in which the SDK's names of fields become those of the wire."""
+    value = plain(value)
+    return value if _camel(name) in _AS_THEY_ARE else _camelled(value)
+
+
+def _camelled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_camel(name): _camelled(item) for name, item in value.items()}
+    return [_camelled(item) for item in value] if isinstance(value, list) else value
+
+
+def _camel(name: str) -> str:
+    return _HUMP.sub(lambda hump: hump[1].upper(), name)
+
+
+def _blocks(message: Any) -> Sequence[Any]:
+    blocks = _field(message, "parts") or _field(message, "content")
+    return blocks if isinstance(blocks, list | tuple) else ()
+
+
+def _file_uris(blocks: Sequence[Any]) -> Iterator[str]:
+    for block in blocks:
+        file = _field(block, "fileData") or _field(block, "file_data")
+        if file is not None:
+            yield str(_field(file, "fileUri") or _field(file, "file_uri"))
+        answer = _field(block, "functionResponse") or _field(block, "function_response")
+        if answer is not None:
+            yield from _file_uris(_blocks(answer))
+
+
+def _field(value: Any, name: str) -> Any:
+    """A field of a dictionary, or of an object of the SDK."""
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def _is_kept(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        host = parts.hostname or ""
+    except ValueError:
+        return True
+    return parts.scheme not in ("http", "https") or f".{host}".endswith(".googleapis.com")

@@ -1,0 +1,192 @@
+"""OpenAI's chat completions: what is sent, and what the answer says. Pure: neither the SDK nor a connection."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from spark_cache.keys import normalise_message
+from spark_cache.providers.openai.blocks import (
+    ToolUse,
+    data_url,
+    file_name,
+    function_of,
+    tool_result,
+    tool_use,
+)
+from spark_cache.providers.openai.schema import format_of
+from spark_cache.providers.response import ModelResponse, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from spark_cache.types import Request
+
+__all__ = ["body_of", "read_answer", "stop_reasons", "text_of", "turn_of"]
+
+_STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "content_filter",
+}
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The arguments of ``chat.completions.create``, for an answer in one piece."""
+    messages = [written for message in request.messages for written in _messages(message)]
+    if request.system_prompt is not None:
+        messages.insert(0, {"role": "system", "content": request.system_prompt})
+    given = {name: value for name, value in request.parameters.items() if name not in _OF_STREAMS}
+    body = {**given, "model": request.model_id, "messages": messages}
+    if request.tool_specs is not None:
+        body["tools"] = [_tool(spec) for spec in request.tool_specs]
+    if request.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(request.tool_choice, body.get("tools") or ())
+    if request.output_schema is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": format_of(request.output_schema)}
+    return body
+
+
+_OF_STREAMS = frozenset({"stream", "stream_options"})
+"""Parameters that say how an answer is streamed; they can be among those of the model, for the calls that are."""
+
+
+def _messages(message: Any) -> Iterator[Any]:
+    """A message as the interface writes it: the results of tools are messages of their own there."""
+    message = normalise_message(message)
+    if not isinstance(message, dict) or not isinstance(message.get("content"), list | tuple):
+        yield message
+        return
+    content, uses = [], []
+    for block in message["content"]:
+        use, result = tool_use(block), tool_result(block)
+        if use is not None:
+            uses.append(_use(use))
+        elif result is not None:
+            said = result.content
+            yield {
+                "role": "tool",
+                "tool_call_id": result.id,
+                "content": said if isinstance(said, str) else [_block(part) for part in said],
+            }
+        else:
+            content.append(_block(block))
+    if uses:
+        yield {**message, "content": content or None, "tool_calls": uses}
+    elif content or not message["content"]:
+        yield {**message, "content": content}
+
+
+def _use(use: ToolUse) -> dict[str, Any]:
+    function = {"name": use.name, "arguments": use.arguments}
+    return {"id": use.id, "type": "function", "function": function}
+
+
+def _block(block: Any) -> Any:
+    if not isinstance(block, dict) or "type" in block:
+        return block
+    return {"type": "text", **block} if isinstance(block.get("text"), str) else _media(block)
+
+
+def _media(block: dict[str, Any]) -> Any:
+    match block:
+        case {"image": {"source": {"bytes": bytes()}} as image}:
+            return {"type": "image_url", "image_url": {"url": data_url("image", image)}}
+        case {"audio": {"format": form, "source": {"bytes": bytes(data)}}}:
+            return {"type": "input_audio", "input_audio": {"data": b64encode(data).decode(), "format": form}}
+        case {"document": {"source": {"text": str(text)}}}:
+            return {"type": "text", "text": text}
+        case {"document": {"source": {"bytes": bytes()}} as document}:
+            named = {"filename": file_name(document)}
+            return {"type": "file", "file": {**named, "file_data": data_url("application", document)}}
+    return block
+
+
+def _tool(spec: Any) -> Any:
+    function = function_of(spec)
+    return spec if function is None else {"type": "function", "function": function}
+
+
+def _tool_choice(choice: Any, tools: Sequence[Any]) -> Any:
+    if choice == "any":
+        return "required"
+    if not isinstance(choice, str) or choice in ("auto", "none", "required"):
+        return choice
+    for tool in tools:
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        named = tool.get(kind) if kind is not None else None
+        if isinstance(named, dict) and named.get("name") == choice:
+            return {"type": kind, kind: {"name": choice}}
+    return choice
+
+
+def read_answer(raw: Any) -> ModelResponse:
+    """Understand a chat completion; what a compatible service leaves out stays empty."""
+    choice = next(iter(_choices(raw)), {})
+    message = choice.get("message") or {}
+    return ModelResponse(
+        content=text_of(message.get("content")),
+        stop_reason=_stop_reason(choice),
+        usage=_usage(raw.get("usage") if isinstance(raw, dict) else None),
+        tool_calls=tuple(_tool_call(call) for call in message.get("tool_calls") or ()),
+        raw=raw,
+        provider_stop_reason=choice.get("finish_reason"),
+    )
+
+
+def turn_of(raw: Any) -> list[Any] | None:
+    """The message of the first choice, as the interface takes it back: without what is there to say that there is nothing."""
+    message = next(iter(_choices(raw)), {}).get("message")
+    if not message:
+        return None
+    said = {name: value for name, value in message.items() if value not in (None, [])}
+    return [{"content": None, **said}] if said.keys() - {"role"} else []
+
+
+def stop_reasons(raw: Any) -> Sequence[str | None]:
+    """Why the model stopped, for each of the choices that were asked for."""
+    return [_stop_reason(choice) for choice in _choices(raw)]
+
+
+def _choices(raw: Any) -> Sequence[Mapping[str, Any]]:
+    return (raw.get("choices") or ()) if isinstance(raw, dict) else ()
+
+
+def _stop_reason(choice: Mapping[str, Any]) -> str | None:
+    if (choice.get("message") or {}).get("refusal"):
+        return "refusal"
+    reason = choice.get("finish_reason")
+    return _STOP_REASONS.get(reason, reason) if reason is not None else None
+
+
+def text_of(content: Any) -> str:
+    """The text of an answer; some compatible services give it in parts, of which others hold the reasoning."""
+    if isinstance(content, list):
+        return "".join(
+            part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+        )
+    return content if isinstance(content, str) else ""
+
+
+def _usage(usage: Any) -> Usage | None:
+    if not usage:
+        return None
+    return Usage(
+        input_tokens=usage.get("prompt_tokens") or 0,
+        output_tokens=usage.get("completion_tokens") or 0,
+        total_tokens=usage.get("total_tokens") or 0,
+        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
+        reasoning_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
+    )
+
+
+def _tool_call(call: Mapping[str, Any]) -> ToolCall:
+    custom = call.get("custom")
+    named = custom or call.get("function") or {}
+    written = named.get("input" if custom else "arguments")
+    text = written if isinstance(written, str) else orjson.dumps(written or {}).decode()
+    return ToolCall.from_text(call.get("id") or "", named.get("name") or "", text)

@@ -1,0 +1,248 @@
+"""OpenAI's Responses interface: what is sent, and what the answer says. Pure: neither the SDK nor a connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.keys import normalise_message
+from spark_cache.providers.openai.blocks import data_url, file_name, function_of, tool_result, tool_use
+from spark_cache.providers.openai.schema import format_of
+from spark_cache.providers.response import ModelResponse, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from spark_cache.types import Request
+
+__all__ = ["body_of", "read_answer", "state_of", "stop_reasons", "turn_of"]
+
+_NOT_SENT = frozenset({"api", "stream", "stream_options"})
+"""Parameters of ours, and those that say how an answer is streamed."""
+
+_WHOLE = frozenset({"completed", "complete"})
+
+_CUT = {"max_output_tokens": "max_tokens", "content_filter": "content_filter"}
+"""Why an answer is incomplete."""
+
+_FOR_THE_CALLER = frozenset(
+    {
+        "apply_patch_call",
+        "computer_call",
+        "custom_tool_call",
+        "function_call",
+        "local_shell_call",
+        "mcp_approval_request",
+        "shell_call",
+    }
+)
+"""Items that ask the caller to do something before the conversation can go on."""
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The arguments of ``responses.create``, for an answer in one piece."""
+    given = {name: value for name, value in request.parameters.items() if name not in _NOT_SENT}
+    items = [item for message in request.messages for item in _items(message)]
+    body = {**given, "model": request.model_id, "input": items}
+    if request.system_prompt is not None:
+        body["instructions"] = request.system_prompt
+    if request.tool_specs is not None:
+        body["tools"] = [_tool(spec) for spec in request.tool_specs]
+    if request.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(request.tool_choice, body.get("tools") or ())
+    if request.output_schema is not None:
+        wanted = {"type": "json_schema", **format_of(request.output_schema)}
+        body["text"] = {**(body.get("text") or {}), "format": wanted}
+    return body
+
+
+def _items(message: Any) -> Iterator[Any]:
+    """A message as the interface writes it: calls of tools and their results are items of their own there."""
+    message = normalise_message(message)
+    if not isinstance(message, dict) or "type" in message or "role" not in message:
+        yield message
+        return
+    role, content = message["role"], message.get("content")
+    if "tool_call_id" in message:
+        yield _output(message["tool_call_id"], content)
+        return
+    if not isinstance(content, list | tuple):
+        if content is not None or not message.get("tool_calls"):
+            yield {name: value for name, value in message.items() if name != "tool_calls"}
+    else:
+        yield from _items_of_blocks(message, role, content)
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        yield _call(call["id"], function["name"], function["arguments"])
+
+
+def _items_of_blocks(message: Mapping[str, Any], role: str, content: Sequence[Any]) -> Iterator[Any]:
+    said, calls = [], []
+    for block in content:
+        use, result = tool_use(block), tool_result(block)
+        if use is not None:
+            calls.append(_call(use.id, use.name, use.arguments))
+        elif result is not None:
+            yield _output(result.id, result.content)
+        else:
+            said.append(_block(block, role))
+    if said or not content:
+        yield {
+            **{name: value for name, value in message.items() if name != "tool_calls"},
+            "content": said,
+        }
+    yield from calls
+
+
+def _call(call: str, name: str, arguments: str) -> dict[str, Any]:
+    return {"type": "function_call", "call_id": call, "name": name, "arguments": arguments}
+
+
+def _output(call: str, content: Any) -> dict[str, Any]:
+    said = [_block(block, "user") for block in content] if isinstance(content, list | tuple) else content
+    return {"type": "function_call_output", "call_id": call, "output": said}
+
+
+def _block(block: Any, role: str) -> Any:
+    """A block in our form or that of chat completions, as the interface writes it."""
+    match block:
+        case {"text": str(text), **rest} if rest.keys() <= {"type"} and rest.get("type", "text") == "text":
+            return {"type": "output_text" if role == "assistant" else "input_text", "text": text}
+        case {"type": "image_url", "image_url": {"url": url, **rest}}:
+            return {"type": "input_image", "image_url": url, **rest}
+        case {"type": "file", "file": dict(file)}:
+            return {"type": "input_file", **file}
+    return _media(block)
+
+
+def _media(block: Any) -> Any:
+    match block:
+        case {"image": {"source": {"bytes": bytes()}} as image}:
+            return {"type": "input_image", "image_url": data_url("image", image)}
+        case {"document": {"source": {"text": str(text)}}}:
+            return {"type": "input_text", "text": text}
+        case {"document": {"source": {"bytes": bytes()}} as document}:
+            return {
+                "type": "input_file",
+                "filename": file_name(document),
+                "file_data": data_url("application", document),
+            }
+    return block
+
+
+def _tool(spec: Any) -> Any:
+    function = function_of(spec)
+    # The interface takes a function that does not say for a strict one, whose parameters are all required.
+    return spec if function is None else {"type": "function", "strict": False, **function}
+
+
+def _tool_choice(choice: Any, tools: Sequence[Any]) -> Any:
+    match choice:
+        case "any":
+            return "required"
+        case {"type": "function", "function": {"name": name}}:
+            return {"type": "function", "name": name}
+        case str() if choice not in ("auto", "none", "required"):
+            kinds = (
+                tool.get("type") for tool in tools if isinstance(tool, dict) and tool.get("name") == choice
+            )
+            kind = next(kinds, None)
+            return {"type": choice} if kind is None else {"type": kind, "name": choice}
+    return choice
+
+
+# -- state --------------------------------------------------------------------------------------------------------------------------
+
+
+def state_of(request: Request) -> str | None:
+    """Where a request names something that the service keeps and that may change: the same request then has other answers.
+
+    What never changes under its name (a file, an item of reasoning) is not meant: a request that names it is cached.
+    """
+    for at, item in enumerate(request.messages):
+        if isinstance(item, dict) and item.get("type") == "item_reference":
+            return f"messages[{at}]"
+    tools = request.tool_specs if request.tool_specs is not None else request.parameters.get("tools")
+    for at, tool in enumerate(tools or ()):
+        if isinstance(tool, dict):
+            named = _state_of_tool(tool)
+            if named is not None:
+                return f"tool_specs[{at}].{named}"
+    return None
+
+
+def _state_of_tool(tool: Mapping[str, Any]) -> str | None:
+    if tool.get("vector_store_ids"):
+        return "vector_store_ids"
+    if isinstance(tool.get("container"), str):
+        return "container"
+    environment = tool.get("environment")
+    if isinstance(environment, dict) and "container_id" in environment:
+        return "environment.container_id"
+    return None
+
+
+# -- answers ------------------------------------------------------------------------------------------------------------------------
+
+
+def read_answer(raw: Any) -> ModelResponse:
+    """Understand a response; what a compatible service leaves out stays empty."""
+    answer = raw if isinstance(raw, dict) else {}
+    output = [item for item in answer.get("output") or () if isinstance(item, dict)]
+    parts = [part for item in output if item.get("type") == "message" for part in item.get("content") or ()]
+    return ModelResponse(
+        content="".join(part.get("text") or "" for part in parts if part.get("type") == "output_text"),
+        stop_reason=_stop_reason(answer, output, parts),
+        usage=_usage(answer.get("usage")),
+        tool_calls=tuple(
+            _tool_call(item) for item in output if item.get("type") in ("function_call", "custom_tool_call")
+        ),
+        raw=raw,
+        provider_stop_reason=_cut_by(answer) or answer.get("status"),
+    )
+
+
+def turn_of(raw: Any) -> list[Any] | None:
+    """The items of a response, as the interface takes them back: without fields that are null."""
+    output = raw.get("output") if isinstance(raw, dict) else None
+    if output is None:
+        return None
+    return [{name: value for name, value in item.items() if value is not None} for item in output]
+
+
+def stop_reasons(raw: Any) -> Sequence[str | None]:
+    """Why the model stopped; a response holds one answer."""
+    return [read_answer(raw).stop_reason]
+
+
+def _cut_by(answer: Mapping[str, Any]) -> str | None:
+    reason: str | None = (answer.get("incomplete_details") or {}).get("reason")
+    return reason
+
+
+def _stop_reason(
+    answer: Mapping[str, Any], output: Sequence[Mapping[str, Any]], parts: Sequence[Mapping[str, Any]]
+) -> str | None:
+    status: str | None = answer.get("status")
+    if status not in _WHOLE:
+        cut_by = _cut_by(answer)
+        return status if cut_by is None else _CUT.get(cut_by, cut_by)
+    if any(part.get("type") == "refusal" for part in parts):
+        return "refusal"
+    return "tool_use" if any(item.get("type") in _FOR_THE_CALLER for item in output) else "end_turn"
+
+
+def _usage(usage: Any) -> Usage | None:
+    if not usage:
+        return None
+    return Usage(
+        input_tokens=usage.get("input_tokens") or 0,
+        output_tokens=usage.get("output_tokens") or 0,
+        total_tokens=usage.get("total_tokens") or 0,
+        cached_tokens=(usage.get("input_tokens_details") or {}).get("cached_tokens"),
+        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
+    )
+
+
+def _tool_call(item: Mapping[str, Any]) -> ToolCall:
+    written = item.get("input") if item.get("type") == "custom_tool_call" else item.get("arguments")
+    return ToolCall.from_text(item.get("call_id") or "", item.get("name") or "", written or "")

@@ -1,0 +1,106 @@
+"""OpenAI's Responses interface as streams: what an event says, and what all of them add up to. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.providers.openai import responses
+from spark_cache.providers.stream import StreamEvent, ToolCallPiece
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from spark_cache.types import Request
+
+__all__ = ["body_of", "event_of", "events_of", "gather"]
+
+_ENDS = frozenset({"response.completed", "response.failed", "response.incomplete"})
+"""The last event of a stream, which holds the whole response."""
+
+_REASONING = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
+
+_ARGUMENTS = frozenset({"response.custom_tool_call_input.delta", "response.function_call_arguments.delta"})
+
+_CALLS = frozenset({"custom_tool_call", "function_call"})
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The arguments of ``responses.create`` for a stream."""
+    options = request.parameters.get("stream_options")
+    body = responses.body_of(request)
+    return body if options is None else {**body, "stream_options": options}
+
+
+def event_of(raw_event: Any) -> StreamEvent:
+    """What an event adds to the answer."""
+    kind = raw_event.get("type")
+    if kind == "response.output_text.delta":
+        return StreamEvent("text", raw_event["delta"], raw_event)
+    if kind in _REASONING:
+        return StreamEvent("reasoning", raw=raw_event, reasoning=raw_event["delta"])
+    if kind in _ARGUMENTS:
+        piece = ToolCallPiece(raw_event["output_index"], arguments_text=raw_event["delta"])
+        return StreamEvent("tool_call", raw=raw_event, tool_calls=(piece,))
+    if kind == "response.output_item.added" and raw_event["item"].get("type") in _CALLS:
+        item = raw_event["item"]
+        piece = ToolCallPiece(raw_event["output_index"], item.get("call_id") or "", item.get("name") or "")
+        return StreamEvent("tool_call", raw=raw_event, tool_calls=(piece,))
+    return StreamEvent("stop" if kind in _ENDS else "other", raw=raw_event)
+
+
+def gather(events: Sequence[Any]) -> Any | None:
+    """The response that the last event holds; None when none of them ends the stream."""
+    return next((event.get("response") for event in reversed(events) if event.get("type") in _ENDS), None)
+
+
+def events_of(raw: Any) -> list[dict[str, Any]]:
+    """Events that stand for a response: each of its items begun, told and done, and the whole at the end."""
+    begun = {**raw, "status": "in_progress", "output": [], "usage": None}
+    events = [{"type": "response.created", "response": begun}]
+    for at, item in enumerate(raw.get("output") or ()):
+        events += _events_of_item(item, at)
+    status = "incomplete" if raw.get("status") == "incomplete" else "completed"
+    events.append({"type": f"response.{status}", "response": raw})
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
+def _events_of_item(item: Mapping[str, Any], at: int) -> Iterator[dict[str, Any]]:
+    place = {"item_id": item.get("id"), "output_index": at}
+    kind = item.get("type")
+    begun = {**item, **_EMPTY.get(str(kind), {})}
+    yield {"type": "response.output_item.added", "output_index": at, "item": begun}
+    for index, part in enumerate(item.get("content") or ()):
+        where = {**place, "content_index": index}
+        if part.get("type") == "output_text":
+            yield {
+                "type": "response.content_part.added",
+                **where,
+                "part": {**part, "text": "", "annotations": []},
+            }
+            yield {"type": "response.output_text.delta", **where, "delta": part["text"], "logprobs": []}
+            yield {"type": "response.output_text.done", **where, "text": part["text"], "logprobs": []}
+            yield {"type": "response.content_part.done", **where, "part": part}
+        elif part.get("type") == "reasoning_text":
+            yield {"type": "response.reasoning_text.delta", **where, "delta": part["text"]}
+            yield {"type": "response.reasoning_text.done", **where, "text": part["text"]}
+    for index, part in enumerate(item.get("summary") or ()):
+        where = {**place, "summary_index": index}
+        yield {"type": "response.reasoning_summary_text.delta", **where, "delta": part["text"]}
+        yield {"type": "response.reasoning_summary_text.done", **where, "text": part["text"]}
+    if kind == "function_call":
+        arguments = item["arguments"]
+        yield {"type": "response.function_call_arguments.delta", **place, "delta": arguments}
+        yield {"type": "response.function_call_arguments.done", **place, "arguments": arguments}
+    elif kind == "custom_tool_call":
+        yield {"type": "response.custom_tool_call_input.delta", **place, "delta": item["input"]}
+        yield {"type": "response.custom_tool_call_input.done", **place, "input": item["input"]}
+    yield {"type": "response.output_item.done", "output_index": at, "item": item}
+
+
+_EMPTY: dict[str, dict[str, Any]] = {
+    "custom_tool_call": {"input": ""},
+    "function_call": {"arguments": ""},
+    "message": {"content": []},
+    "reasoning": {"summary": []},
+}
+"""What an item of a kind says when it begins."""

@@ -1,0 +1,1 @@
+"""The index of a file store: what it holds, without listing its folders."""

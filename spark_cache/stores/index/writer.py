@@ -1,0 +1,279 @@
+"""Whoever changes, counts or cleans up a file store does it through its bookkeeper.
+
+A fault of the books is nobody else's: each verb then says that it did nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import weakref
+from contextlib import suppress
+from functools import partial
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, TypeVar
+
+from spark_cache._lazy import at_fork
+from spark_cache.stores.index.maintenance import Passing
+from spark_cache.stores.index.removal import expire, remove_all
+from spark_cache.stores.index.rescan import look_through
+from spark_cache.stores.index.transaction import Books
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spark_cache.stores.base import Address, Stored
+    from spark_cache.stores.expiry import Sweeps
+    from spark_cache.stores.index.journal import Noted
+    from spark_cache.stores.index.removal import Removed
+    from spark_cache.stores.index.totals import Accounts
+    from spark_cache.stores.index.transaction import Change, Work
+
+__all__ = ["Bookkeeper"]
+
+T = TypeVar("T")
+
+_FAULTS = (OSError, sqlite3.Error, ValueError)
+
+_CLEANED_AT_ONCE = 1024
+"""How many entries are removed at once where somebody asked for it, in some ten milliseconds."""
+
+_TRIES = 3
+"""How often a clean-up looks for more where somebody else changes folders meanwhile."""
+
+_OUT_FOR = 60.0
+"""How long to do without books that the machine failed to keep, in seconds."""
+
+_OUT_WHILE_HELD = 10.0
+"""How long to do without books that somebody else holds and does not let go of, in seconds."""
+
+
+class Bookkeeper:
+    """Keeps the books of a store, and removes by them what is too much or too old. Safe for threads, and in a forked child.
+
+    Args:
+        root: The cache directory.
+        hidden: The folder for the books; it has to be there when something is noted.
+        sweeps: When expired entries are looked for in passing; None is never.
+        clock: The time in seconds since the epoch.
+        end_of: When the life of the entry at an address ends by its own word (``NEVER``), and its length; None when there is none.
+        on_removed: Told of each entry that is removed in passing: where it stood, its length, and ``evict`` or ``expire``.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        hidden: str,
+        sweeps: Sweeps | None,
+        clock: Callable[[], float],
+        end_of: Callable[[Address], tuple[float, int] | None],
+        on_removed: Callable[[Address, int, str], None],
+    ) -> None:
+        self._root = root
+        self._books = Books(root, hidden)
+        self._clock = clock
+        self._end_of = end_of
+        self._passing = Passing(
+            root, self._books, sweeps=sweeps, clock=clock, end_of=end_of, on_removed=on_removed
+        )
+        self._out_until = 0.0
+        self._held = False
+        weakref.finalize(self, self._books.close)
+        # Nobody forks in the middle of a change: a copy of it in the child would undo the parent's.
+        at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self._forget)
+
+    @property
+    def working(self) -> bool:
+        """Whether the books are kept; else others have to see to what they are for."""
+        return monotonic() >= self._out_until
+
+    def begin(self, at: Address, *, create: bool) -> Change | None:
+        """Announce a change of what stands at an address; :meth:`end` or :meth:`cancel` follows, and soon.
+
+        Args:
+            at: The place.
+            create: Whether books may be begun where there are none.
+
+        Returns:
+            The change; None when it will not be noted, and nothing need follow.
+        """
+        if self._out_until and not self.working:
+            return None
+        try:
+            return self._books.begin(at, create=create)
+        except _FAULTS as fault:
+            self._suffer(fault)
+            return None
+
+    def end(
+        self, at: Address, change: Change, size: int, *, expires_at: float, used_at: float
+    ) -> Noted | None:
+        """Note a change that was made.
+
+        Args:
+            at: Its place.
+            change: What :meth:`begin` said.
+            size: The length of the file that is there now; ``GONE``.
+            expires_at: When its life ends.
+            used_at: The time that it was given.
+        """
+        try:
+            return self._books.end(at, change, size, expires_at=expires_at, used_at=used_at)
+        except _FAULTS as fault:
+            self._suffer(fault)
+            return None
+
+    def miss(self) -> None:
+        """Say that a change was made which was not announced, or not to be noted."""
+        with suppress(*_FAULTS):
+            self._books.doubt()
+
+    def cancel(self) -> None:
+        """Take back what was announced: nothing was changed."""
+        self._tried(self._books.cancel)
+
+    def make_room(self, size_bytes: int, cap_bytes: float) -> None:
+        """Make room for what is to be written; arguments as for :meth:`Passing.make_room`."""
+        self._tried(partial(self._passing.make_room, size_bytes, cap_bytes))
+
+    def tend(self, noted: Noted, size_bytes: int, cap_bytes: float | None, now: float) -> None:
+        """Do a slice of the upkeep that is due after a write; arguments as for :meth:`Passing.tend`."""
+        try:
+            self._passing.tend(noted, size_bytes, cap_bytes, now)
+        except _FAULTS as fault:
+            self._suffer(fault)
+
+    def accounts(self, *, write: bool) -> Accounts | None:
+        """What the folders hold; None when there are no books.
+
+        Args:
+            write: Whether folders that somebody else changed may be looked through now; else they stay in doubt.
+        """
+        if not self.working:
+            return None
+        if write:
+            self._tried(self._look_through_all)
+        return self._tried(self._books.view)
+
+    def expire_all(self, provider_folder: str | None) -> tuple[int, bool]:
+        """Remove every entry whose life is over.
+
+        Args:
+            provider_folder: Whose entries; None is everybody's.
+
+        Returns:
+            How many there were, and whether it is done: else others have to go on.
+
+        Raises:
+            OSError: One could not be removed.
+        """
+        if not self.working:
+            return 0, False
+        now, count = self._clock(), 0
+
+        def step(work: Work) -> tuple[bool, int, OSError | None]:
+            more, removed, error = expire(
+                self._root, work, now, _CLEANED_AT_ONCE, provider_folder, self._end_of
+            )
+            return more, _number(removed), error
+
+        for _ in range(_TRIES):
+            more = True
+            while more:
+                if (done := self._worked(step, around=True)) is None:
+                    return count, False
+                more, removed, error = done
+                count += removed
+                if error is not None:
+                    raise error
+            if not self._books.doubted:
+                return count, True
+            # What somebody else brought is not filed yet.
+            self._tried(self._look_through_all)
+        return count, False
+
+    def remove_all(self, listed: list[Stored]) -> tuple[int, bool]:
+        """Remove these entries; how many were there, and whether it is done: else others have to go on.
+
+        Raises:
+            OSError: One could not be removed.
+        """
+        count = 0
+        for start in range(0, len(listed), _CLEANED_AT_ONCE):
+            step = partial(_remove_all, self._root, listed[start : start + _CLEANED_AT_ONCE])
+            if (done := self._worked(step)) is None:
+                return count, False
+            removed, error = done
+            count += removed
+            if error is not None:
+                raise error
+        return count, True
+
+    # -- at once ----------------------------------------------------------------------------------
+
+    def _look_through_all(self) -> None:
+        try:
+            accounts = self._books.view()
+        except ValueError:
+            accounts = self._begun_anew()
+        for folder, account in accounts.folders.items():
+            if account.doubt:
+                for _ in look_through(self._root, self._books, folder, at_once=True):
+                    # Threads that write meanwhile have a turn.
+                    sleep(0)
+
+    def _begun_anew(self) -> Accounts:
+        """The accounts of books that are damaged: who opens them gives them up, and who opens them next begins them."""
+        with suppress(ValueError), self._books.open():
+            pass
+        with self._books.open(around=True) as work:
+            return work.accounts
+
+    def _worked(self, step: Callable[[Work], T], *, around: bool = False) -> T | None:
+        """Do a step with the books, with a look around or not; None when it could not be done."""
+
+        def work() -> T:
+            with self._books.open(around=around) as opened:
+                return step(opened)
+
+        # Threads that write meanwhile have a turn.
+        sleep(0)
+        return self._tried(work)
+
+    def _tried(self, verb: Callable[[], T]) -> T | None:
+        """Do something with the books; None when it could not be done."""
+        try:
+            return verb()
+        except _FAULTS as fault:
+            self._suffer(fault)
+            return None
+
+    def _suffer(self, fault: Exception) -> None:
+        """Do without the books for a while, where it was not a passing fault."""
+        if isinstance(fault, BlockingIOError):
+            self._out_until = monotonic() + _OUT_WHILE_HELD
+        # Not begun; damaged, and begun anew by the next: these pass at once.
+        elif not isinstance(fault, FileNotFoundError | ValueError):
+            self._out_until = monotonic() + _OUT_FOR
+
+    # -- at a fork --------------------------------------------------------------------------------
+
+    def _hold(self) -> None:
+        self._held = self._books.lock.acquire(timeout=1.0)
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._books.lock.release()
+
+    def _forget(self) -> None:
+        self._passing.forget()
+        self._books.forget()
+
+
+def _remove_all(root: str, listed: list[Stored], work: Work) -> tuple[int, OSError | None]:
+    removed, error = remove_all(root, work, listed)
+    return _number(removed), error
+
+
+def _number(removed: Removed) -> int:
+    return sum(map(len, removed.values()))

@@ -1,0 +1,176 @@
+"""Many calls at once: tasks, threads, and one event loop after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import openai
+import pytest
+from models_world import QUESTION, ask, entry_files
+
+from spark_cache import OpenAIModel
+from spark_cache.core.plan import Miss
+from spark_cache.testing import StandInProvider
+from spark_cache.types import MissReason
+
+
+@pytest.fixture
+def provider():
+    """A provider that takes long enough for calls to meet."""
+    with StandInProvider(latency_seconds=0.1) as running:
+        yield running
+
+
+async def test_equal_and_different_calls(make_model, provider, cache_dir):
+    """Of 100 equal calls one goes out, of 100 different ones each; every caller gets the answer to its question."""
+    model = make_model()
+    questions = [ask("Equal?")] * 100 + [ask(f"Different {number}?") for number in range(100)]
+    responses = await asyncio.gather(*(model.get_text(question) for question in questions))
+    assert provider.calls == 101
+    asked = [request.body["messages"][0]["content"] for request in provider.requests]
+    assert asked.count("Equal?") == 1
+    for question, response in zip(questions, responses, strict=True):
+        assert f"You asked: {question[0]['content']} (" in response.content
+    assert len(entry_files(cache_dir)) == 101
+
+
+async def test_shared_answers_say_so(make_model):
+    """One of several equal calls asked; the others know that they shared its answer."""
+    model = make_model()
+    responses = await asyncio.gather(*(model.get_text(QUESTION) for _ in range(5)))
+    assert sorted(response.shared for response in responses) == [False, True, True, True, True]
+    assert not any(response.cached for response in responses)
+    assert len({response.content for response in responses}) == 1
+
+
+async def test_models_share_a_call(make_model, provider):
+    """Equal calls of different models of one configuration make one call."""
+    await asyncio.gather(*(make_model().get_text(QUESTION) for _ in range(10)))
+    assert provider.calls == 1
+
+
+@pytest.mark.parametrize("mode", ["bypass", "default"])
+async def test_without_a_cache_every_call_goes_out(make_model, provider, mode):
+    """Calls that the cache has no part in are not shared."""
+    model = make_model(enable_cache=mode == "bypass")
+    await asyncio.gather(*(model.get_text(QUESTION, cache=mode) for _ in range(5)))
+    assert provider.calls == 5
+
+
+async def test_error_of_a_shared_call(make_model, provider, cache_dir):
+    """The callers of one model share its error, nothing is stored, and the next call asks again."""
+    model = make_model()
+    provider.fail_next(429)
+    results = await asyncio.gather(*(model.get_text(QUESTION) for _ in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [openai.RateLimitError] * 5
+    assert provider.calls == 1
+    assert entry_files(cache_dir) == []
+    assert not (await model.get_text(QUESTION)).cached
+
+
+async def test_cancelled_caller_leaves_the_others(make_model, provider):
+    """That one caller is cancelled does not take the answer from the others."""
+    model = make_model()
+    calls = [asyncio.create_task(model.get_text(QUESTION)) for _ in range(3)]
+    await asyncio.sleep(0.02)
+    calls[0].cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert results[1] == results[2]
+    assert provider.calls == 1
+
+
+async def test_answer_that_came_between(make_model, provider, monkeypatch):
+    """An answer that another thread stored just after the look-up is taken; no second call goes out."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    monkeypatch.setattr(model.cache, "lookup", lambda *_, **__: Miss(MissReason.ABSENT))
+    assert (await model.get_text(QUESTION)).cached
+    assert provider.calls == 1
+
+
+def test_threads(provider, client_args, cache_dir):
+    """Equal calls of threads, each with its own event loop, make one call."""
+    model = OpenAIModel("gpt-4o", enable_cache=True, cache_dir=cache_dir, client_args=client_args)
+    start = threading.Barrier(8)
+    contents = []
+
+    async def one_call():
+        async with model:
+            contents.append((await model.get_text(QUESTION)).content)
+
+    def run():
+        start.wait()
+        asyncio.run(one_call())
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(contents) == 8
+    assert len(set(contents)) == 1
+    assert provider.calls == 1
+
+
+def test_one_loop_after_the_other(provider, client_args, cache_dir):
+    """A model works in one event loop after another."""
+    model = OpenAIModel("gpt-4o", enable_cache=True, cache_dir=cache_dir, client_args=client_args)
+
+    async def run(question):
+        async with model:
+            return [await model.get_text(ask(question)), await model.get_text(QUESTION)]
+
+    responses = [asyncio.run(run(f"Question {number}")) for number in range(3)]
+    assert [[response.cached for response in pair] for pair in responses] == [
+        [False, i > 0] for i in range(3)
+    ]
+    assert provider.calls == 4
+
+
+def test_clients_of_closed_loops_are_let_go(client_args):
+    """A model keeps no client of an event loop that is closed."""
+    model = OpenAIModel("gpt-4o", client_args=client_args)
+
+    async def touch():
+        model._client.client()
+
+    for _ in range(3):
+        asyncio.run(touch())
+    assert len(model._client._clients._clients) == 1
+
+
+async def test_model_can_be_used_after_closing(make_model, provider):
+    """A closed model opens its connections anew when it is asked again."""
+    model = make_model()
+    for number in range(2):
+        async with model:
+            await model.get_text(ask(f"Question {number}"))
+    assert provider.calls == 2
+
+
+async def test_messages_that_go_on_meanwhile(make_model, provider, cache_dir, monkeypatch):
+    """A caller that goes on with its messages changes neither the request that was keyed nor what is stored of it."""
+    monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
+    model = make_model()
+    messages = [{"role": "user", "content": [{"text": "One?"}, {"text": "Two?"}]}]
+    asked = [{"role": "user", "content": [{"text": "One?"}, {"text": "Two?"}]}]
+    call = asyncio.create_task(model.get_text(messages))
+    await asyncio.sleep(0)
+    messages[0]["content"].append({"text": "Three?"})
+    messages += ask("Four?")
+    answer = await call
+    (request,) = provider.requests
+    assert [block["text"] for block in request.body["messages"][0]["content"]] == ["One?", "Two?"]
+    assert len(request.body["messages"]) == 1
+    assert "Three?" not in entry_files(cache_dir)[0].read_text()
+    assert await model.get_text(asked) == answer
+
+
+async def test_answers_of_one_call_are_each_caller_s_own(make_model):
+    """What one caller does to its answer is not seen by the others that share the call."""
+    model = make_model()
+    one, other = await asyncio.gather(*(model.get_text(QUESTION) for _ in range(2)))
+    one.raw["choices"].clear()
+    assert len(other.raw["choices"]) == 1

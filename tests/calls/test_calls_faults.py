@@ -1,0 +1,348 @@
+"""A broken cache never breaks a call: the caller has the answer, one warning names the cause, and nothing else is harmed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from models_world import QUESTION, ask, entry_files, run_python
+
+OTHER = ask("Another question")
+
+# Works as another user where it is started as root: permissions mean nothing to root. All that is loaded late is loaded
+# before, since the interpreter's own files may be root's.
+AS_ANOTHER_USER = """
+import asyncio, json, logging, os, sys, tempfile
+from spark_cache import Model, ModelResponse
+
+class Echo(Model):
+    provider = "echo"
+    def _endpoint(self): return None
+    async def _call(self, request): return {"said": "Hello"}
+    def _read(self, raw): return ModelResponse(raw["said"], "end_turn", raw=raw)
+
+class Kept(logging.Handler):
+    def emit(self, record):
+        if record.levelno >= logging.WARNING:
+            warnings.append(record.getMessage())
+
+warnings = []
+logging.getLogger("spark_cache").addHandler(Kept())
+logging.getLogger("spark_cache").setLevel("INFO")
+
+async def ask(cache_dir, times):
+    async with Echo("echo-1", enable_cache=True, cache_dir=cache_dir) as model:
+        responses = [await model.get_text([{"role": "user", "content": "Hi"}]) for _ in range(times)]
+    assert all(response.content == "Hello" for response in responses)
+    return [response.cached for response in responses]
+
+with tempfile.TemporaryDirectory() as elsewhere:
+    asyncio.run(ask(elsewhere, 2))
+warnings.clear()
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+print(json.dumps([asyncio.run(ask(sys.argv[1], 3)), warnings]))
+"""
+
+is_root = os.geteuid() == 0
+
+
+@pytest.fixture
+def open_place():
+    """A folder that another user can get to."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture
+def ask_as_another_user():
+    """Asks the same three times as a user without privileges: which answers were cached, and the warnings."""
+
+    def run(cache_dir):
+        done = run_python(AS_ANOTHER_USER, cache_dir)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def give_away(path: Path) -> None:
+    """Make the unprivileged user of the child the owner of a path."""
+    if is_root:
+        os.chown(path, 65534, 65534)
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o000], ids=["read-only", "closed"])
+def test_directory_that_cannot_be_written(open_place, ask_as_another_user, mode):
+    """A directory that the system keeps shut is told of once, whatever the number of calls."""
+    cache_dir = open_place / "cache"
+    cache_dir.mkdir(mode=mode)
+    cache_dir.chmod(mode)
+    give_away(cache_dir)
+    cached, warnings = ask_as_another_user(cache_dir)
+    assert cached == [False] * 3
+    (warning,) = warnings
+    assert "EACCES" in warning
+    assert str(cache_dir) in warning
+
+
+def test_directory_that_cannot_be_made(open_place, ask_as_another_user):
+    """A directory that cannot be made is told of once."""
+    if not is_root:
+        open_place.chmod(0o555)
+    cached, warnings = ask_as_another_user(open_place / "cache")
+    assert cached == [False] * 3
+    (warning,) = warnings
+    assert "EACCES" in warning
+
+
+@pytest.mark.skipif(not is_root, reason="only root can make another user's directory")
+def test_directory_of_another_user(open_place, ask_as_another_user):
+    """A directory of another user is not written to, even where the system would let us."""
+    cache_dir = open_place / "cache"
+    cache_dir.mkdir()
+    cache_dir.chmod(0o777)
+    cached, warnings = ask_as_another_user(cache_dir)
+    assert cached == [False] * 3
+    assert list(cache_dir.iterdir()) == []
+    (warning,) = warnings
+    assert "belongs to another user" in warning
+
+
+def test_entry_that_cannot_be_read(open_place, ask_as_another_user):
+    """An entry that cannot be read is told of once and replaced."""
+    cache_dir = open_place / "cache"
+    cache_dir.mkdir()
+    give_away(cache_dir)
+    assert ask_as_another_user(cache_dir)[0] == [False, True, True]
+    (path,) = entry_files(cache_dir)
+    path.chmod(0o000)
+    cached, warnings = ask_as_another_user(cache_dir)
+    assert cached == [False, True, True]
+    (warning,) = warnings
+    assert "EACCES" in warning
+
+
+async def test_directory_is_a_file(make_model, provider, cache_dir, warned):
+    """A file in the directory's place is told of once and left alone."""
+    cache_dir.write_text("not a cache")
+    model = make_model()
+    for _ in range(3):
+        assert not (await model.get_text(QUESTION)).cached
+    assert provider.calls == 3
+    assert cache_dir.read_text() == "not a cache"
+    (warning,) = warned()
+    assert "ENOTDIR" in warning
+
+
+async def test_hidden_folder_is_a_file(make_model, cache_dir, warned):
+    """A file in the place of the hidden folder is told of once."""
+    cache_dir.mkdir(mode=0o700)
+    (cache_dir / ".spark-cache").write_text("not a folder")
+    model = make_model()
+    for _ in range(3):
+        assert not (await model.get_text(QUESTION)).cached
+    (warning,) = warned()
+    assert "operation=write" in warning
+
+
+async def test_directory_deleted_while_running(make_model, provider, cache_dir, warned):
+    """A directory that is deleted under a running program is made anew, without a warning."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    shutil.rmtree(cache_dir)
+    assert not (await model.get_text(QUESTION)).cached
+    assert (await model.get_text(QUESTION)).cached
+    assert provider.calls == 2
+    assert warned() == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 128 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = shutil.which("mount") is not None and is_root
+    if mounted:
+        command = ["mount", "-t", "tmpfs", "-o", "size=128k,mode=0700", "tmpfs", str(place)]
+        mounted = subprocess.run(command, check=False, capture_output=True).returncode == 0
+    if not mounted:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+async def test_disk_full(make_model, small_disk, warned):
+    """A full disk is told of once, harms no entry, and when there is room again, answers are stored again."""
+    model = make_model(cache_dir=small_disk / "cache")
+    await model.get_text(OTHER)
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 1024):
+            pass
+    for _ in range(3):
+        assert not (await model.get_text(QUESTION)).cached
+    (warning,) = warned()
+    assert "ENOSPC" in warning
+    assert (await model.get_text(OTHER)).cached
+    assert list(small_disk.rglob("tmp/*")) == []
+    filler.unlink()
+    await model.get_text(QUESTION)
+    assert (await model.get_text(QUESTION)).cached
+
+
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def link(path: Path) -> None:
+    elsewhere = Path("elsewhere.json")
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere.absolute())
+
+
+def listener(path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as server:
+        # A socket's path is short.
+        server.bind("s")
+    Path("s").rename(path)
+
+
+def swapped(path: Path) -> None:
+    (other,) = (found for found in path.parent.iterdir() if found != path)
+    path.write_bytes(other.read_bytes())
+
+
+def edited(**changes):
+    return lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+BROKEN = {
+    "empty": (lambda path: path.write_bytes(b""), "corrupt"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:200]), "corrupt"),
+    "not JSON": (lambda path: path.write_bytes(b"\xff\xfe<html>"), "corrupt"),
+    "a list": (lambda path: path.write_text("[]"), "corrupt"),
+    "another object": (lambda path: path.write_text('{"content": "x"}'), "corrupt"),
+    "content is a number": (edited(content=5), "corrupt"),
+    "usage is a list": (edited(usage=[1]), "corrupt"),
+    "usage has other names": (edited(usage={"tokens": 1}), "corrupt"),
+    "tool calls are a text": (edited(tool_calls="none"), "corrupt"),
+    "no date": (edited(timestamp=None), "corrupt"),
+    "the future": (edited(timestamp=9e9), "future"),
+    "another key": (edited(key="0" * 64), "wrong_key"),
+    "swapped": (swapped, "wrong_key"),
+    "FIFO": (fifo, "not_a_file"),
+    "link": (link, "not_a_file"),
+    "socket": (listener, "not_a_file"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_broken_entry(make_model, provider, cache_dir, warned, name):
+    """A broken entry is a miss with one warning; it is replaced, and its neighbour is still answered."""
+    breaking, reason = BROKEN[name]
+    model = make_model()
+    await model.get_text(QUESTION)
+    (path,) = entry_files(cache_dir)
+    await model.get_text(OTHER)
+    breaking(path)
+    assert not (await model.get_text(QUESTION)).cached
+    (warning,) = warned()
+    assert warning.startswith("cache.corrupt ")
+    assert f"reason={reason}" in warning
+    assert (await model.get_text(QUESTION)).cached
+    assert (await model.get_text(OTHER)).cached
+    assert provider.calls == 3
+    assert model.cache.get_stats()["misses_by_reason"] == {"absent": 2, reason: 1}
+    assert len(warned()) == 1
+
+
+async def test_link_is_not_followed(make_model, cache_dir):
+    """What a link in an entry's place points to is neither read nor written."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    (path,) = entry_files(cache_dir)
+    link(path)
+    target = path.resolve()
+    before = target.read_bytes()
+    await model.get_text(QUESTION)
+    assert target.read_bytes() == before
+    assert not path.is_symlink()
+
+
+async def test_broken_entry_is_told_once_where_nothing_is_written(make_model, cache_dir, warned):
+    """A broken entry that stays as it is, because nothing may be written, is told of once."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    (path,) = entry_files(cache_dir)
+    path.write_text("{")
+    for _ in range(3):
+        assert not (await model.get_text(QUESTION, cache="read-only")).cached
+    assert len(warned()) == 1
+    assert path.read_text() == "{"
+
+
+async def test_entry_that_breaks_again(make_model, cache_dir, warned):
+    """An entry that was whole in between is told of again."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    for _ in range(2):
+        entry_files(cache_dir)[0].write_text("{")
+        await model.get_text(QUESTION)
+    assert len(warned()) == 2
+
+
+async def test_answer_larger_than_the_cache(make_model, monkeypatch, cache_dir, warned):
+    """An answer that is larger than the whole cache may be is given, not stored, and told of once."""
+    monkeypatch.setenv("SPARK_CACHE_MAX_SIZE", "0.01")
+    monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
+    model = make_model()
+    for text in ("small", "x" * 20_000, "small too", "y" * 20_000):
+        await model.get_text(ask(text))
+    (warning,) = warned()
+    assert "larger than the cache may be" in warning
+    assert all(path.stat().st_size < 10_000 for path in entry_files(cache_dir))
+
+
+async def test_no_more_threads(make_model, monkeypatch):
+    """A machine that gives no more threads costs figures, and no answer."""
+
+    class NoTimer:
+        def __init__(self, *_: object) -> None:
+            self.daemon = False
+
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+        def cancel(self) -> None:
+            raise AssertionError("it was never started")
+
+    monkeypatch.setattr("spark_cache.savings.ledger.Timer", NoTimer)
+    model = make_model()
+    await model.get_text(QUESTION)
+    assert (await model.get_text(QUESTION)).cached
+
+
+async def test_usage_that_cannot_be(make_model, cache_dir):
+    """Figures that no call can have made are answered as they stand, and not added up."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    (path,) = entry_files(cache_dir)
+    edited(usage={"total_tokens": 2**63}, latency_seconds=-1e300)(path)
+    hit = await model.get_text(QUESTION)
+    assert (hit.cached, hit.usage.total_tokens) == (True, 2**63)
+    figures = model.cache.get_stats()["lifetime"]
+    assert (figures["hits"], figures["tokens_saved"], figures["seconds_saved"]) == (1, 0, 0.0)

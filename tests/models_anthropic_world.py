@@ -1,0 +1,51 @@
+"""What the tests of Anthropic's and Bedrock's models share."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.testing.standin.transport import Stream
+from spark_cache.types import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from spark_cache import Model
+    from spark_cache.providers.stream import StreamEvent
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "people": {"type": "integer", "minimum": 1}},
+    "required": ["city", "people"],
+}
+
+CLOSED_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "people": {"type": "integer", "description": "minimum: 1"},
+    },
+    "required": ["city", "people"],
+    "additionalProperties": False,
+}
+
+
+def request_of(provider: str, messages: Any, **parts: Any) -> Request:
+    """A request as a model makes it."""
+    return Request(provider=provider, model_id="m", messages=messages, **parts)
+
+
+async def events_of(model: Model, *arguments: Any, **parameters: Any) -> list[StreamEvent]:
+    """All events of a stream."""
+    return [event async for event in model.stream_text(*arguments, **parameters)]
+
+
+def server_sent(events: Iterable[dict[str, Any]]) -> Stream:
+    """Events in the framing of Anthropic's streams, an error among them as an error."""
+
+    def framed() -> Iterator[bytes]:
+        for event in events:
+            yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+
+    return Stream("text/event-stream", framed())
