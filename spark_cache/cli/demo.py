@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from spark_cache.cli.demo_run import ProfileRun, Service
+    from spark_cache.cli.demo_run import DemoService, ProfileRun
 
 __all__ = ["demo_command", "open_service", "run_demo"]
 
@@ -83,7 +83,7 @@ def demo_command(live: bool, directory: Path | None, as_json: bool) -> None:
         print_json({"service": "live" if live else "stand-in", **figures})
 
 
-def run_demo(console: Console, folder: Path, service: Service, answered_by: str) -> dict[str, Any]:
+def run_demo(console: Console, folder: Path, service: DemoService, answered_by: str) -> dict[str, Any]:
     """Run the demo, and tell it as it goes.
 
     Args:
@@ -144,14 +144,14 @@ def _folder(directory: Path | None) -> Path:
 
 
 @contextmanager
-def open_service(sdk: Any, *, live: bool) -> Iterator[tuple[Service, str]]:
+def open_service(sdk: Any, *, live: bool) -> Iterator[tuple[DemoService, str]]:
     """Where calls go, and a sentence that says so.
 
     Args:
         sdk: The module ``openai``.
         live: Whether they go to the real service; else a stand-in runs within the ``with`` block.
     """
-    from spark_cache.cli.demo_run import MODEL, Service  # noqa: PLC0415 - see run_demo
+    from spark_cache.cli.demo_run import MODEL, DemoService  # noqa: PLC0415 - see run_demo
     from spark_cache.testing import StandInProvider  # noqa: PLC0415 - the same
 
     if live:
@@ -162,14 +162,14 @@ def open_service(sdk: Any, *, live: bool) -> Iterator[tuple[Service, str]]:
             departed.append(request)
 
         client = partial(sdk.DefaultAsyncHttpxClient, event_hooks={"request": [note]})
-        yield Service({}, client, lambda: len(departed)), f"OpenAI's {MODEL} answers, and is paid."
+        yield DemoService({}, client, lambda: len(departed)), f"OpenAI's {MODEL} answers, and is paid."
         return
     with StandInProvider(latency_seconds=_LATENCY) as provider:
         args = {"base_url": provider.base_url, "api_key": "stand-in"}
         # Straight to this machine, whatever proxy the environment names, and without loading certificates for plain HTTP.
         no_certificates = SSLContext(PROTOCOL_TLS_CLIENT)
         client = partial(sdk.DefaultAsyncHttpxClient, trust_env=False, verify=no_certificates)
-        yield Service(args, client, lambda: provider.calls), _STAND_IN
+        yield DemoService(args, client, lambda: provider.calls), _STAND_IN
 
 
 def _expected_cost() -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spark_cache.cli.demo_run import CONCURRENCY, MODEL, PROFILES, QUESTIONS
-from spark_cache.cli.wording import seconds_text
+from spark_cache.cli.text import seconds_text
 from spark_cache.config.values import format_duration
 
 if TYPE_CHECKING:

@@ -29,9 +29,9 @@ __all__ = [
     "PROFILES",
     "QUESTIONS",
     "SYSTEM_PROMPT",
+    "DemoService",
     "Pass",
     "ProfileRun",
-    "Service",
     "recorded_events",
     "run_profile",
 ]
@@ -58,7 +58,7 @@ QUESTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class DemoService:
     """Where calls go out to.
 
     Attributes:
@@ -119,7 +119,7 @@ class ProfileRun:
 
 
 async def run_profile(
-    profile: str, folder: Path, service: Service, progress: Callable[[str, int], Any]
+    profile: str, folder: Path, service: DemoService, progress: Callable[[str, int], Any]
 ) -> ProfileRun:
     """Ask the questions twice, configured as a program in ``folder`` would be by ``ENVIRONMENT``.
 
@@ -141,7 +141,7 @@ async def run_profile(
     return ProfileRun(config, CacheManager.shared(config).cache_dir, *passes)
 
 
-async def _ask_all(config: CacheConfig, service: Service, step: Callable[[], None]) -> Pass:
+async def _ask_all(config: CacheConfig, service: DemoService, step: Callable[[], None]) -> Pass:
     gate = asyncio.Semaphore(CONCURRENCY)
     calls_before = service.calls()
 
@@ -168,7 +168,7 @@ async def _ask_all(config: CacheConfig, service: Service, step: Callable[[], Non
 
 
 @asynccontextmanager
-async def _model(config: CacheConfig, service: Service) -> AsyncIterator[OpenAIModel]:
+async def _model(config: CacheConfig, service: DemoService) -> AsyncIterator[OpenAIModel]:
     """A new model, as a new run of a program would make it."""
     async with service.http_client() as client:
         args = {**service.client_args, "http_client": client}

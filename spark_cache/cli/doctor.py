@@ -10,7 +10,7 @@ import click
 
 from spark_cache.cli.output import print_json, table
 from spark_cache.cli.progress import progress
-from spark_cache.cli.wording import counted, harmless
+from spark_cache.cli.text import counted, harmless
 
 if TYPE_CHECKING:
     from spark_cache.maintenance.doctor import Finding

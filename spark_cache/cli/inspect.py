@@ -11,7 +11,7 @@ import click
 from spark_cache.cli.cache import time_left, with_cache
 from spark_cache.cli.output import print_json, table
 from spark_cache.cli.progress import progress
-from spark_cache.cli.wording import (
+from spark_cache.cli.text import (
     counted,
     harmless,
     left_text,

@@ -14,7 +14,7 @@ import click
 from spark_cache.cli.cache import key_ring, with_cache
 from spark_cache.cli.moving import report, required_ring, with_progress
 from spark_cache.cli.output import print_json, table
-from spark_cache.cli.wording import counted, size_text
+from spark_cache.cli.text import counted, size_text
 
 if TYPE_CHECKING:
     from spark_cache.maintenance.rotation import Census

@@ -9,7 +9,7 @@ import click
 from spark_cache.cli.cache import find_entry, with_cache
 from spark_cache.cli.output import print_json
 from spark_cache.cli.progress import progress
-from spark_cache.cli.wording import counted
+from spark_cache.cli.text import counted
 
 if TYPE_CHECKING:
     from spark_cache.manager import CacheManager

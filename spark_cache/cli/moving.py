@@ -10,7 +10,7 @@ import click
 from spark_cache.cli.cache import key_ring
 from spark_cache.cli.output import print_json
 from spark_cache.cli.progress import progress
-from spark_cache.cli.wording import counted
+from spark_cache.cli.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

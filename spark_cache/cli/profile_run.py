@@ -10,7 +10,7 @@ import click
 import tomli_w
 
 from spark_cache.cli.output import print_json, table
-from spark_cache.cli.wording import harmless
+from spark_cache.cli.text import harmless
 from spark_cache.config.check import unreadable_values
 from spark_cache.config.context import ConfigContext
 from spark_cache.config.format import json_origin, json_problem, json_rule, rule_text

@@ -9,7 +9,7 @@ import click
 
 from spark_cache.cli.cache import with_cache
 from spark_cache.cli.output import print_json, table
-from spark_cache.cli.wording import bar_text, counted, dollars_text, harmless, waiting_text
+from spark_cache.cli.text import bar_text, counted, dollars_text, harmless, waiting_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ import click
 
 from spark_cache.cli.cache import NotFoundError, find_entry, key_ring, time_left, with_cache
 from spark_cache.cli.output import print_json
-from spark_cache.cli.wording import harmless, left_text, seconds_text, size_text, span_text
+from spark_cache.cli.text import harmless, left_text, seconds_text, size_text, span_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

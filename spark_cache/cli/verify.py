@@ -9,7 +9,7 @@ import click
 from spark_cache.cli.cache import key_ring, with_cache
 from spark_cache.cli.moving import with_progress
 from spark_cache.cli.output import print_json, table
-from spark_cache.cli.wording import counted, harmless
+from spark_cache.cli.text import counted, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import click
 from spark_cache.cli.cache import with_cache
 from spark_cache.cli.output import print_json
 from spark_cache.cli.progress import progress
-from spark_cache.cli.wording import counted, harmless, seconds_text
+from spark_cache.cli.text import counted, harmless, seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

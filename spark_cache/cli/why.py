@@ -12,7 +12,7 @@ import click
 from spark_cache.cli.cache import NotFoundError, find_entry, key_ring, with_cache
 from spark_cache.cli.output import print_json
 from spark_cache.cli.progress import progress
-from spark_cache.cli.wording import harmless
+from spark_cache.cli.text import harmless
 
 if TYPE_CHECKING:
     from spark_cache.core.write import EntryStore

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spark_cache._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from spark_cache.config.diff import Difference, compare
+    from spark_cache.config.diff import FieldDiff, compare
     from spark_cache.config.load import load_config, reload_config, use_profile
     from spark_cache.config.model import CacheConfig
     from spark_cache.config.origins import Origin
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CacheConfig": "spark_cache.config.model",
-    "Difference": "spark_cache.config.diff",
+    "FieldDiff": "spark_cache.config.diff",
     "Origin": "spark_cache.config.origins",
     "Policy": "spark_cache.config.policy",
     "Rule": "spark_cache.config.rules",
@@ -32,7 +32,7 @@ _HOMES = {
 
 __all__ = [
     "CacheConfig",
-    "Difference",
+    "FieldDiff",
     "Origin",
     "Policy",
     "Rule",

@@ -8,11 +8,11 @@ from typing import Any
 from spark_cache.config.model import CacheConfig
 from spark_cache.config.origins import Origin
 
-__all__ = ["Difference", "compare", "compare_guards"]
+__all__ = ["FieldDiff", "compare", "compare_guards"]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FieldDiff:
     """One field that has two values.
 
     Attributes:
@@ -30,13 +30,13 @@ class Difference:
     after_origin: Origin
 
 
-def compare(before: CacheConfig, after: CacheConfig) -> tuple[Difference, ...]:
+def compare(before: CacheConfig, after: CacheConfig) -> tuple[FieldDiff, ...]:
     """Every field whose values differ, in the order of the fields.
 
     A key file counts as changed when the keys in it are others.
     """
     return tuple(
-        Difference(
+        FieldDiff(
             name, getattr(before, name), getattr(after, name), before.origins[name], after.origins[name]
         )
         for name in CacheConfig.model_fields
@@ -45,7 +45,7 @@ def compare(before: CacheConfig, after: CacheConfig) -> tuple[Difference, ...]:
     )
 
 
-def compare_guards(before: CacheConfig, after: CacheConfig) -> tuple[Difference, ...]:
+def compare_guards(before: CacheConfig, after: CacheConfig) -> tuple[FieldDiff, ...]:
     """Every condition that differs, as ``guard.NAME`` with its values as they are written; None where it is absent."""
     sides = [
         {condition.name: condition for condition in config.provenance.guard.conditions}
@@ -54,7 +54,7 @@ def compare_guards(before: CacheConfig, after: CacheConfig) -> tuple[Difference,
     names = sorted(sides[0].keys() | sides[1].keys())
     found = [(name, sides[0].get(name), sides[1].get(name)) for name in names]
     return tuple(
-        Difference(
+        FieldDiff(
             f"guard.{name}",
             one and one.origin.raw,
             other and other.origin.raw,

@@ -6,9 +6,9 @@ anyway: values where requests are stored as plain text, else only which parts di
 
 from spark_cache.explain.changes import Change, changes, difference
 from spark_cache.explain.compare import compare
+from spark_cache.explain.difference import Difference, Explanation, Neighbour
 from spark_cache.explain.explain import explain_call, explain_miss, explain_name
 from spark_cache.explain.nearest import Candidate, nearest
-from spark_cache.explain.values import Difference, Explanation, Neighbour
 
 __all__ = [
     "Candidate",

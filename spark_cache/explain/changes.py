@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from spark_cache.explain.difference import Difference
 from spark_cache.explain.excerpts import ABSENT, blob, changed, is_secret, step, value_text
-from spark_cache.explain.values import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

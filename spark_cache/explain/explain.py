@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spark_cache.core.plan import Hit, Miss, must_encrypt, refusal_of
 from spark_cache.entries import CacheEntry, decode, encode
 from spark_cache.errors import StoreError
+from spark_cache.explain.difference import Explanation
 from spark_cache.explain.messages import age_sentence, miss_sentence, moment, removal_sentence, subject
 from spark_cache.explain.nearest import Candidate
 from spark_cache.explain.search import Question, with_nearest
-from spark_cache.explain.values import Explanation
 from spark_cache.keys import readable_request
 from spark_cache.stores import entry_name
 from spark_cache.types import CacheKey, MissReason, Mode, Request

@@ -10,9 +10,9 @@ from spark_cache.entries import CacheEntry, decode
 from spark_cache.errors import StoreError
 from spark_cache.explain.changes import UNKNOWN, difference
 from spark_cache.explain.compare import compare
+from spark_cache.explain.difference import Neighbour
 from spark_cache.explain.hints import hints
 from spark_cache.explain.nearest import Candidate, nearest
-from spark_cache.explain.values import Neighbour
 from spark_cache.stores import entry_name, folder_name
 from spark_cache.types import MissReason
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from spark_cache.core.write import EntryStore
     from spark_cache.entries.keyring import KeyRing
-    from spark_cache.explain.values import Explanation
+    from spark_cache.explain.difference import Explanation
     from spark_cache.stores import Stored
 
 __all__ = ["Question", "with_nearest"]

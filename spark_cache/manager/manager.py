@@ -14,7 +14,7 @@ from spark_cache.manager.entries import KeyedEntries
 from spark_cache.manager.maintenance import WholeDirectory
 
 if TYPE_CHECKING:
-    from spark_cache.config import CacheConfig, Difference
+    from spark_cache.config import CacheConfig, FieldDiff
 
 
 __all__ = ["CacheManager"]
@@ -78,7 +78,7 @@ class CacheManager(PlannedCalls, KeyedEntries, WholeDirectory):
             with suppress(ConfigError):
                 manager.reload()
 
-    def reload(self, config: CacheConfig | None = None) -> tuple[Difference, ...]:
+    def reload(self, config: CacheConfig | None = None) -> tuple[FieldDiff, ...]:
         """Take on another configuration in one step; calls under way finish with the one they began with.
 
         Args:

@@ -1,7 +1,7 @@
 """The shapes of well-known secrets, each with where the shape is described.
 
 A shape is a prefix that its service gives to every key, or a form that nothing else has. Keys without either, such as 32
-hexadecimal digits, are found by the name that they stand under alone (:mod:`spark_cache.redaction.names`).
+hexadecimal digits, are found by the name that they stand under alone (:mod:`spark_cache.redaction.key_names`).
 
 A package that knows such shapes would be better than a table of our own; those there are read files line by line, bring an HTTP
 client, or are programs in other languages.

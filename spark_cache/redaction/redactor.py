@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from spark_cache.redaction.names import assigned, is_placeholder, is_secret_name, may_name_secrets
+from spark_cache.redaction.key_names import assigned, is_placeholder, is_secret_name, may_name_secrets
 from spark_cache.redaction.patterns import EMAIL, SECRET_PATTERNS, SecretPattern
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spark_cache.stores.base import Stored
-    from spark_cache.stores.index.transaction import Change
+    from spark_cache.stores.index.transaction import IndexChange
     from spark_cache.types import MissReason
 
 __all__ = ["FileStore"]
@@ -345,7 +345,7 @@ def _told(operation: str) -> Iterator[None]:
         raise failure(operation, error) from None
 
 
-def _grown(change: Change, size_bytes: int) -> int:
+def _grown(change: IndexChange, size_bytes: int) -> int:
     """What the store occupies with a file of this length."""
     return change.occupied + block_size(size_bytes) - block_size(max(0, change.old_size))
 

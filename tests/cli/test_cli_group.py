@@ -13,7 +13,7 @@ import pytest
 import spark_cache
 from spark_cache.cli import main
 from spark_cache.cli.progress import progress
-from spark_cache.cli.wording import counted, harmless, left_text, seconds_text, size_text, span_text
+from spark_cache.cli.text import counted, harmless, left_text, seconds_text, size_text, span_text
 
 
 def run(*arguments, code=0):

@@ -9,7 +9,7 @@ import stat
 import pytest
 from cryptography.fernet import Fernet
 
-from spark_cache.cli.wording import size_text
+from spark_cache.cli.text import size_text
 from spark_cache.config.secret import key_id, read_key_file
 from spark_cache.maintenance.rotation import alone
 

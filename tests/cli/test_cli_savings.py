@@ -14,7 +14,7 @@ import pytest
 
 from spark_cache import CacheManager, load_config
 from spark_cache.cli.savings import _GROUPINGS
-from spark_cache.cli.wording import bar_text, dollars_text
+from spark_cache.cli.text import bar_text, dollars_text
 from spark_cache.savings.report import GROUPINGS
 
 _COUNT = {"type": "integer", "minimum": 0}

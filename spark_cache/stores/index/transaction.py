@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from spark_cache.stores.index.journal import Noted
     from spark_cache.stores.index.rows import Folder
 
-__all__ = ["JOURNAL_FILE", "Books", "Change", "Work"]
+__all__ = ["JOURNAL_FILE", "Books", "IndexChange", "Work"]
 
 JOURNAL_FILE = "journal"
 """The name of the journal in the hidden folder."""
@@ -34,7 +34,7 @@ _UNNOTED_FILE = "unnoted"
 """The file that is there when something was changed without the lock, which the folders' times may not tell."""
 
 
-class Change(NamedTuple):
+class IndexChange(NamedTuple):
     """A change under way.
 
     Attributes:
@@ -88,7 +88,7 @@ class Books:
         self._journal.close()
         self._file.close()
 
-    def begin(self, at: Address, *, create: bool) -> Change:
+    def begin(self, at: Address, *, create: bool) -> IndexChange:
         """Take the lock, to change what stands at an address; :meth:`end` or :meth:`cancel` lets go of it.
 
         Args:
@@ -101,12 +101,14 @@ class Books:
                 self._begin_journal()
             folder = f"{self._root}/{at.provider_folder}/{at.model_folder}"
             old_size = size_of(f"{folder}/{at.name}{ENDING}")
-            return Change(self._journal.occupied, GONE if old_size is None else old_size, folder_time(folder))
+            return IndexChange(
+                self._journal.occupied, GONE if old_size is None else old_size, folder_time(folder)
+            )
         except BaseException:
             self._journal.release()
             raise
 
-    def end(self, at: Address, change: Change, size: int, *, expires_at: float, used_at: float) -> Noted:
+    def end(self, at: Address, change: IndexChange, size: int, *, expires_at: float, used_at: float) -> Noted:
         """Note a change that was made.
 
         Args:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spark_cache.stores.index.journal import Noted
     from spark_cache.stores.index.removal import Removed
     from spark_cache.stores.index.totals import Accounts
-    from spark_cache.stores.index.transaction import Change, Work
+    from spark_cache.stores.index.transaction import IndexChange, Work
 
 __all__ = ["Bookkeeper"]
 
@@ -87,7 +87,7 @@ class Bookkeeper:
         """Whether the books are kept; else others have to see to what they are for."""
         return monotonic() >= self._out_until
 
-    def begin(self, at: Address, *, create: bool) -> Change | None:
+    def begin(self, at: Address, *, create: bool) -> IndexChange | None:
         """Announce a change of what stands at an address; :meth:`end` or :meth:`cancel` follows, and soon.
 
         Args:
@@ -106,7 +106,7 @@ class Bookkeeper:
             return None
 
     def end(
-        self, at: Address, change: Change, size: int, *, expires_at: float, used_at: float
+        self, at: Address, change: IndexChange, size: int, *, expires_at: float, used_at: float
     ) -> Noted | None:
         """Note a change that was made.
 

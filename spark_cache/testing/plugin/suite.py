@@ -13,8 +13,8 @@ from spark_cache.testing.plugin.choice import choose
 from spark_cache.testing.plugin.completeness import why_incomplete
 from spark_cache.testing.plugin.misses import Misses, noted_misses
 from spark_cache.testing.plugin.recordings import savings_of, unread
+from spark_cache.testing.plugin.report import pruned_lines, summary_line, unread_lines
 from spark_cache.testing.plugin.tally import Looking, Tally
-from spark_cache.testing.plugin.wording import pruned_lines, summary_line, unread_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from spark_cache.testing.standin.chat import Answer
-    from spark_cache.testing.standin.transport import Request
+    from spark_cache.testing.standin.transport import HttpRequest
 
 __all__ = ["ReceivedRequest", "StandInProvider", "realistic_latency"]
 
@@ -133,7 +133,7 @@ class StandInProvider:
         with self._lock:
             self._failures.extend([Reply(status, body)] * times)
 
-    def _respond(self, request: Request) -> Reply | None:
+    def _respond(self, request: HttpRequest) -> Reply | None:
         with self._lock:
             self._requests.append(ReceivedRequest(request.path, _readable(request.body)))
             failure = self._failures.popleft() if self._failures else None
@@ -147,7 +147,7 @@ class StandInProvider:
             fault = {"message": f"The stand-in failed: {type(error).__name__}: {error}", "type": "stand_in"}
             return Reply(500, {"error": fault}, {"x-should-retry": "false"})
 
-    def _delay(self, request: Request) -> float:
+    def _delay(self, request: HttpRequest) -> float:
         if self._latency_seconds == "realistic":
             return realistic_latency(len(request.body))
         return self._latency_seconds

@@ -29,7 +29,7 @@ from spark_cache.testing.standin.transport import Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from spark_cache.testing.standin.transport import Request, Stream
+    from spark_cache.testing.standin.transport import HttpRequest, Stream
 
 __all__ = ["answer_request"]
 
@@ -73,7 +73,7 @@ _ROUTES = (
 )
 
 
-def answer_request(request: Request, answer: Answer | None) -> Reply:
+def answer_request(request: HttpRequest, answer: Answer | None) -> Reply:
     """Answer a request as the service would.
 
     Args:
@@ -94,7 +94,7 @@ def answer_request(request: Request, answer: Answer | None) -> Reply:
         return Reply(error.status, refusal(error))
 
 
-def _find_route(request: Request) -> tuple[_Route, dict[str, str]]:
+def _find_route(request: HttpRequest) -> tuple[_Route, dict[str, str]]:
     known = [(route, named) for route in _ROUTES if (named := route.match(request.path)) is not None]
     if not known:
         raise ProtocolError(404, f"Invalid URL ({request.method} {request.path})", code="unknown_url")
@@ -104,7 +104,7 @@ def _find_route(request: Request) -> tuple[_Route, dict[str, str]]:
     raise ProtocolError(405, f"Not allowed: {request.method} on {request.path}.", code="method_not_supported")
 
 
-def _credential(request: Request, header: str) -> str:
+def _credential(request: HttpRequest, header: str) -> str:
     return request.headers.get(header, "").removeprefix("Bearer ").strip()
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LoopbackServer", "Reply", "Request", "Respond", "Stream"]
+__all__ = ["HttpRequest", "LoopbackServer", "Reply", "Respond", "Stream"]
 
 _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.02
@@ -24,7 +24,7 @@ _EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """A request as it arrived; the names of its headers are in lower case."""
 
     method: str
@@ -50,7 +50,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Respond = Callable[[Request], "Reply | None"]
+Respond = Callable[[HttpRequest], "Reply | None"]
 """Answers a request; None drops the connection. Called in many threads at once."""
 
 
@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(411)
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, urlsplit(self.path).path, headers, self.rfile.read(int(length)))
+        request = HttpRequest(self.command, urlsplit(self.path).path, headers, self.rfile.read(int(length)))
         reply = self.server.respond(request)
         if reply is None:
             self.close_connection = True
