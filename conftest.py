@@ -1,12 +1,12 @@
-"""Every test starts from the same clean place, and every document's examples are a test.
+"""Run every test in a clean environment, and run the examples of every document as a test.
 
-A document (README.md, a page under docs/) is one test: its examples build on one another, so they run in
-their order, in one process and in a fresh folder. Its OpenAI calls reach a local stand-in.
+The examples of a document (README.md or a page under docs/) form one test. They build on one another, so they run in order, in
+one process and in a new folder. Provider calls reach a local stand-in.
 
 - ``python`` blocks are executed.
-- ``console`` blocks that run ``spark-cache`` or ``pytest`` are executed line by line, and the output is
-  compared. There ``…`` stands for any text within a line, and on a line of its own for any lines. A command
-  shown without output must succeed.
+- ``console`` blocks that run ``spark-cache`` or ``pytest`` are executed line by line, and their output is compared. ``…``
+  matches any text within a line; a line that consists of ``…`` matches any number of lines. A command shown without output must
+  succeed.
 - A ``literalinclude`` with a caption is written to the file that the caption names, as a reader would do.
 """
 
@@ -38,29 +38,33 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).parent
 _DOCS = _ROOT / "docs"
-_OURS = ("SPARK_", "XDG_", "OPENAI_", "ANTHROPIC_", "AWS_", "GEMINI_", "GOOGLE_")
-_SHAPES_OUTPUT = {"ENVIRONMENT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
-# Where these are set, the plugin replays, and pytest and rich write differently.
-_TELLS_OF_CI = {"CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "TF_BUILD"}
+_VARIABLE_PREFIXES = ("SPARK_", "XDG_", "OPENAI_", "ANTHROPIC_", "AWS_", "GEMINI_", "GOOGLE_")
+_OUTPUT_VARIABLES = {"ENVIRONMENT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
+# On CI the plugin replays, and pytest and rich format their output differently.
+_CI_VARIABLES = {"CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "TF_BUILD"}
 _COMMAND_SECONDS = 60
 _RUNS_OUR_CODE = re.compile(r"(?:\w+=\S* )*(?:spark-cache|pytest)(?: |$)")
 _SHOWN_FILE = re.compile(r"^```\{literalinclude\} (\S+)\n(?::\w+:.*\n)*?:caption: (\S+)$", re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
-def _clean_place(tmp_path: Path) -> Iterator[None]:
-    with clean_place(tmp_path):
+def _clean_environment(tmp_path: Path) -> Iterator[None]:
+    with clean_environment(tmp_path):
         yield
 
 
 @contextlib.contextmanager
-def clean_place(home: Path) -> Iterator[None]:
-    """Work in ``home``, without the caller's settings, and leave no trace in this process."""
+def clean_environment(home: Path) -> Iterator[None]:
+    """Use ``home`` as home and working directory without the user's settings, and restore this process afterwards.
+
+    Args:
+        home: The directory to use.
+    """
     logger = logging.getLogger("spark_cache")
     logging_before = logger.level, logger.propagate, list(logger.handlers)
     with patch.dict(os.environ), contextlib.chdir(home):
         for name in list(os.environ):
-            if name.startswith(_OURS) or name in _SHAPES_OUTPUT | _TELLS_OF_CI:
+            if name.startswith(_VARIABLE_PREFIXES) or name in _OUTPUT_VARIABLES | _CI_VARIABLES:
                 del os.environ[name]
         os.environ["HOME"] = str(home)
         yield
@@ -70,7 +74,7 @@ def clean_place(home: Path) -> Iterator[None]:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect the README and the pages of the documentation."""
+    """Collect the README and the documentation pages."""
     is_page = file_path.suffix == ".md" and _DOCS in file_path.parents and "_build" not in file_path.parts
     if is_page or file_path == _ROOT / "README.md":
         return _DocumentFile.from_parent(parent, path=file_path)
@@ -92,10 +96,10 @@ class _Examples(pytest.Item):
     def runtest(self) -> None:
         with (
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
-            clean_place(Path(home)),
+            clean_environment(Path(home)),
             StandInProvider() as provider,
         ):
-            os.environ.update(_reaching(provider.base_url))
+            os.environ.update(_provider_variables(provider.base_url))
             os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
             self.document.namespace["__name__"] = "__main__"
             for example in self.document.examples():
@@ -111,8 +115,8 @@ class _Examples(pytest.Item):
         return self.path, 0, f"examples of {self.path.relative_to(_ROOT)}"
 
 
-def _reaching(address: str) -> dict[str, str]:
-    """The variables by which every provider's SDK finds the stand-in."""
+def _provider_variables(address: str) -> dict[str, str]:
+    """Return the environment variables that point every provider's SDK to the stand-in."""
     host = address.removesuffix("/v1")
     return {
         "OPENAI_BASE_URL": address,
@@ -129,12 +133,12 @@ def _reaching(address: str) -> dict[str, str]:
 
 
 def _run_console(example: Example) -> str | None:
-    """Execute a console block; say what differs, or nothing."""
+    """Execute a console block, and return how its output differs, or None."""
     steps = _steps(example.parsed)
     if not any(_RUNS_OUR_CODE.match(command) for command, _ in steps):
         return None
     for command, expected in steps:
-        done = subprocess.run(  # noqa: S602 - a console block is what a reader would type into a shell
+        done = subprocess.run(  # noqa: S602 - a console block holds what a reader types into a shell
             command,
             shell=True,
             check=False,
@@ -152,15 +156,15 @@ def _run_console(example: Example) -> str | None:
 
 
 def _shown_files(document: Document) -> Iterator[Region]:
-    """The files that a page shows whole."""
+    """Yield the files that a page includes."""
     for match in _SHOWN_FILE.finditer(document.text):
         yield Region(match.start(), match.end(), match.groups(), _write_shown_file)
 
 
 def _write_shown_file(example: Example) -> None:
-    source, place = example.parsed
-    Path(place).parent.mkdir(parents=True, exist_ok=True)
-    Path(place).write_bytes((Path(example.path).parent / source).read_bytes())
+    source, target = example.parsed
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    Path(target).write_bytes((Path(example.path).parent / source).read_bytes())
 
 
 def _steps(block: str) -> list[tuple[str, list[str]]]:
@@ -171,12 +175,17 @@ def _steps(block: str) -> list[tuple[str, list[str]]]:
         elif steps:
             steps[-1][1].append(line)
         else:
-            raise ValueError(f"a console block begins with '$ ', not with {line!r}")
+            raise ValueError(f"a console block must start with '$ ', not with {line!r}")
     return steps
 
 
 def matches(expected: list[str], output: str) -> bool:
-    """Whether a command's output is the expected one, whatever ``…`` stands for and lines end with."""
+    """Return whether the output of a command matches the expected lines, ignoring trailing spaces.
+
+    Args:
+        expected: The expected lines, in which ``…`` matches any text, or any number of lines if it is the whole line.
+        output: The output of the command.
+    """
     pattern = "".join(
         r"(?:.*\n)*" if line.strip() == "…" else re.escape(line.rstrip()).replace("…", ".*") + r"\n"
         for line in expected

@@ -1,1 +1,1 @@
-"""The cache against its peers and against what the machine can do: ``make bench``."""
+"""Compare spark-cache with other caches and with the limit of the machine: ``make bench``."""

@@ -1,6 +1,6 @@
-"""Measure spark-cache against its peers and against what the machine can do; ``make bench`` runs this.
+"""Compare spark-cache with other caches and with the limit of the machine; ``make bench`` runs this.
 
-The caches are kept in the system's temporary directory: set ``TMPDIR`` to measure on another disk.
+The caches are stored in the system's temporary directory. Set ``TMPDIR`` to measure another disk.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _MILLION = 1_000_000
 
 
 def main() -> None:
-    """Measure, print the page, and write it into the documentation unless the run was a quick one."""
+    """Run the benchmarks, print the page, and write it to the documentation unless ``--quick`` is given."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--quick", action="store_true", help="under a minute, to see that everything works; writes nothing"
+        "--quick", action="store_true", help="check in under a minute that everything works; write nothing"
     )
     parser.add_argument(
-        "--million", action="store_true", help="measure spark-cache with 1,000,000 entries too"
+        "--million", action="store_true", help="also measure spark-cache with 1,000,000 entries"
     )
     given = parser.parse_args()
     plan = Plan.quick() if given.quick else Plan()
@@ -66,8 +66,8 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _write(place: str, text: str) -> None:
-    path = os.path.join(_DOCS, place)
+def _write(name: str, text: str) -> None:
+    path = os.path.join(_DOCS, name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)

@@ -1,4 +1,4 @@
-"""Hits and puts of every contender, in turn, round after round."""
+"""Measure hits and puts of every contender, in turns, over several rounds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROWS = {
     "put": "put 600 B",
     "put messages": "put 100 KB",
 }
-"""The rows by their name here; what the tables say of them."""
+"""The names of the rows, and their titles in the tables."""
 
 _TIMED: dict[str, tuple[Any, ...]] = {
     "small": ("time_repeated", "small"),
@@ -43,36 +43,36 @@ _TIMED: dict[str, tuple[Any, ...]] = {
     "put": ("time_puts", "small"),
     "put messages": ("time_puts", "messages"),
 }
-"""The rows that one process times by itself: the method of its session, and its arguments but for the time."""
+"""The rows that one process measures: the session method of each, and its arguments except the duration."""
 
 _PAIRED = ("limit", "spark", "diskcache")
-"""Those that are also asked by two processes at a time."""
+"""The contenders that are also measured with two processes at once."""
 
 _PAIR_TIMES = 4
-"""Two processes start a little apart: they are timed for longer, so that it does not show."""
+"""How many times longer two processes are measured, so that the gap between their starts does not matter."""
 
 _NOT_BY_A_MODEL = ("threads", "put", "put messages")
-"""An event loop belongs to one thread, and what a model stores comes from a provider."""
+"""Rows without a model: an event loop belongs to one thread, and a model stores only what a provider returns."""
 
 
 def measure_calls(plan: Plan, directory: str, results: Results, say: Callable[[str], None]) -> None:
-    """Fill every contender's cache, then time all rows.
+    """Fill the cache of every contender, then measure all rows.
 
     Args:
-        plan: How long to measure.
-        directory: Where the caches are kept.
-        results: What was measured is added to it.
-        say: Told what happens.
+        plan: The plan of the run.
+        directory: The directory of the caches.
+        results: The results to add to.
+        say: Called with progress messages.
     """
     timed: dict[tuple[str, str], list[float]] = {}
     with ExitStack() as stack:
         workers = _filled(plan, directory, results, say, stack)
-        partners = _pairs(workers, plan, directory, stack)
+        partners = _partners(workers, plan, directory, stack)
         for number in range(plan.rounds):
             say(f"calls: round {number + 1} of {plan.rounds}")
             for row in ROWS:
                 for name, worker in workers.items():
-                    if not _is_asked(name, row) or _label(name, row) in results.missing:
+                    if not _is_measured(name, row) or _label(name, row) in results.missing:
                         continue
                     try:
                         value = (
@@ -92,8 +92,8 @@ def measure_calls(plan: Plan, directory: str, results: Results, say: Callable[[s
 def _filled(
     plan: Plan, directory: str, results: Results, say: Callable[[str], None], stack: ExitStack
 ) -> dict[str, Worker]:
-    """A worker for each contender that can be loaded, with its entries stored."""
-    say(f"calls: {plan.entries:,} entries for each cache")
+    """Return a worker for each contender that can be loaded, with its entries stored."""
+    say(f"calls: storing {plan.entries:,} entries in each cache")
     workers = {}
     for name in (*CONTENDERS, UPSERT):
         workers[name] = stack.enter_context(Worker(name, f"{directory}/calls-{name}"))
@@ -107,12 +107,12 @@ def _filled(
         except NotMeasuredError as error:
             results.missing[CONTENDERS.get(name, name)] = str(error)
             del workers[name]
-    os.sync()  # what was stored so far is not written to the disk while something is timed
+    os.sync()  # so that the disk is idle during the measurements
     return workers
 
 
-def _pairs(workers: dict[str, Worker], plan: Plan, directory: str, stack: ExitStack) -> dict[str, Worker]:
-    """A second process for the directory of each of those that are asked by two."""
+def _partners(workers: dict[str, Worker], plan: Plan, directory: str, stack: ExitStack) -> dict[str, Worker]:
+    """Start a second process for each contender that is measured with two."""
     partners = {}
     for name in _PAIRED:
         if name in workers:
@@ -121,7 +121,7 @@ def _pairs(workers: dict[str, Worker], plan: Plan, directory: str, stack: ExitSt
     return partners
 
 
-def _is_asked(name: str, row: str) -> bool:
+def _is_measured(name: str, row: str) -> bool:
     if name == UPSERT:
         return row == "put"
     if row == "processes":
@@ -130,7 +130,7 @@ def _is_asked(name: str, row: str) -> bool:
 
 
 def _time_pair(first: Worker, second: Worker, seconds: float) -> float:
-    """Hits by two processes at once: the time that passes for each, over both."""
+    """Measure hits of two processes at once, and return the elapsed time per hit of both together."""
     for worker in (first, second):
         worker.begin("time_random", seconds)
     return float(1 / sum([1 / worker.result() for worker in (first, second)]))

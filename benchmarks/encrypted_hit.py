@@ -1,16 +1,16 @@
-"""What an encrypted hit costs beyond a plain one, against what Fernet alone adds to it for the same answer.
+"""Compare the extra cost of an encrypted hit with the cost of a Fernet decryption of the same response.
 
     python benchmarks/encrypted_hit.py
 
-The promise: an encrypted hit costs at most the plain hit plus 1.3 times a Fernet decryption of the same size. The decryption is
-measured where it takes place: right after a plain hit. (In a loop of its own it is faster, as the processor then has nothing
-else to keep at hand; that time is shown too.)
+The requirement: an encrypted hit costs at most a plain hit plus 1.3 times a Fernet decryption of the same size. The decryption
+is measured in context, right after a plain hit. In a tight loop it is faster, because it has the processor caches to itself;
+that time is shown as well.
 
-All are measured in turns, round after round, in short batches whose order changes, by the processor time of the thread. What
-counts is the median of the differences within a round: a machine that is busy, or slows down, does so for the whole of a round.
-Every hit is for another request than the one before.
+All operations are measured by the processor time of the thread, in short batches that take turns and whose order rotates. The
+result is the median of the differences within each round, because a busy or slow machine affects a whole round. Consecutive
+hits are for different requests.
 
-Ends with exit code 1 when the promise is broken.
+The exit code is 1 if the requirement is not met.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from spark_cache import CacheKey
 
 SIZES = (200, 1_000, 4_000, 20_000, 100_000)
-"""Lengths of the answer, in characters."""
+"""The lengths of the response, in characters."""
 
 REQUESTS = 16
 ALLOWED = 1.3
@@ -43,71 +43,96 @@ BATCH_SECONDS = 0.001
 
 
 def main() -> int:
-    """Measure, print a table, and return the exit code."""
-    print(f"{'':>9} {'plain':>8} {'encrypted':>10} {'Fernet after':>13} {'alone in':>9} {'extra /':>8}")
-    print(f"{'answer':>9} {'hit':>8} {'hit':>10} {'a plain hit':>13} {'a loop':>9} {'Fernet':>8}")
+    """Measure all sizes, print a table, and return the exit code."""
+    print(f"{'':>9} {'plain':>8} {'encrypted':>10} {'Fernet after':>13} {'Fernet':>9} {'extra /':>8}")
+    print(f"{'response':>9} {'hit':>8} {'hit':>10} {'a plain hit':>13} {'in a loop':>9} {'Fernet':>8}")
     worst = max(measured(size) for size in SIZES)
-    print(f"\nat most {worst:.2f} times a Fernet decryption on top of a plain hit; allowed is {ALLOWED}")
+    print(f"\nat most {worst:.2f} Fernet decryptions on top of a plain hit; the limit is {ALLOWED}")
     return 0 if worst <= ALLOWED else 1
 
 
 def measured(size: int) -> float:
-    """Measure one size, print its row, and return the extra cost of encryption in Fernet decryptions."""
-    key = Fernet.generate_key().decode()
-    with tempfile.TemporaryDirectory() as plain_dir, tempfile.TemporaryDirectory() as sealed_dir:
+    """Measure one size, print its row, and return the extra cost of encryption in Fernet decryptions.
+
+    Args:
+        size: The length of the response, in characters.
+    """
+    encryption_key = Fernet.generate_key().decode()
+    with tempfile.TemporaryDirectory() as plain_dir, tempfile.TemporaryDirectory() as encrypted_dir:
         plain = CacheManager(CacheConfig(enabled=True, cache_dir=plain_dir))
         encrypted = CacheManager(
-            CacheConfig(enabled=True, cache_dir=sealed_dir, encryption="all", encryption_keys=key)
+            CacheConfig(
+                enabled=True, cache_dir=encrypted_dir, encryption="all", encryption_keys=encryption_key
+            )
         )
         keys = cycle([filled(number, size, plain, encrypted) for number in range(REQUESTS)])
-        fernet, token = Fernet(key), token_in(Path(sealed_dir))
+        fernet, token = Fernet(encryption_key), token_in(Path(encrypted_dir))
         rounds = timed_in_turns(
             lambda: plain.get(next(keys)),
             lambda: (plain.get(next(keys)), fernet.decrypt(token)),
             lambda: encrypted.get(next(keys)),
             lambda: fernet.decrypt(token),
         )
-    plain_cost, _, sealed_cost, loop_cost = (median(costs) for costs in zip(*rounds, strict=True))
+    plain_cost, _, encrypted_cost, loop_cost = (median(costs) for costs in zip(*rounds, strict=True))
     fernet_cost = median(both - hit for hit, both, _, _ in rounds)
     extra = median(encrypted - hit for hit, _, encrypted, _ in rounds) / fernet_cost
-    times = [f"{cost * 1e6:.1f} µs" for cost in (plain_cost, sealed_cost, fernet_cost, loop_cost)]
+    times = [f"{cost * 1e6:.1f} µs" for cost in (plain_cost, encrypted_cost, fernet_cost, loop_cost)]
     print(f"{size:>9,} {times[0]:>8} {times[1]:>10} {times[2]:>13} {times[3]:>9} {extra:>8.2f}")
     return extra
 
 
 def filled(number: int, size: int, *caches: CacheManager) -> CacheKey:
-    """Store the answer of a request in each cache; its key."""
+    """Store the response to a request in each cache, and return its key.
+
+    Args:
+        number: The number of the request.
+        size: The length of the response, in characters.
+        caches: The caches.
+    """
     key = caches[0].generate_cache_key("openai", "gpt-4o", [{"role": "user", "content": f"Hello {number}"}])
     usage = {"input_tokens": 15, "output_tokens": 8, "total_tokens": 23}
     response = {"content": "x" * size, "stop_reason": "end_turn", "usage": usage}
     for cache in caches:
         cache.set(key, "openai", "gpt-4o", None, response)
         if cache.get(key) != response:
-            raise RuntimeError("the cache does not answer")
+            raise RuntimeError("the cache did not return the stored response")
     return key
 
 
 def token_in(cache_dir: Path) -> str:
-    """The token of one of the encrypted entries."""
+    """Return the token of one of the encrypted entries.
+
+    Args:
+        cache_dir: The cache directory.
+    """
     token: str = json.loads(next(cache_dir.glob("openai/*/*.json")).read_bytes())["token"]
     return token
 
 
 def timed_in_turns(*calls: Callable[[], object]) -> list[list[float]]:
-    """The processor time of each call in seconds, once for each round; the calls take turns, and another one begins every time."""
+    """Return the processor time of each call, in seconds, for each round; the calls take turns in rotating order.
+
+    Args:
+        calls: The calls to measure.
+    """
     repeats = [max(1, int(BATCH_SECONDS / timed(call, 3))) for call in calls]
     rounds = []
     for number in range(ROUNDS):
         costs = [0.0] * len(calls)
         for turn in range(len(calls)):
-            place = (number + turn) % len(calls)
-            costs[place] = timed(calls[place], repeats[place])
+            index = (number + turn) % len(calls)
+            costs[index] = timed(calls[index], repeats[index])
         rounds.append(costs)
     return rounds
 
 
 def timed(call: Callable[[], object], times: int) -> float:
-    """The mean processor time of a call, in seconds."""
+    """Return the mean processor time of a call, in seconds.
+
+    Args:
+        call: The call to measure.
+        times: How often to make it.
+    """
     started = thread_time()
     for _ in range(times):
         call()

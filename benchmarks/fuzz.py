@@ -1,9 +1,9 @@
-"""Everything that reads a file, fed with damaged ones: no exception escapes, no memory blows up.
+"""Feed damaged files to everything that reads files, and check exceptions and memory use.
 
     python benchmarks/fuzz.py --inputs 300000 --seed 1
 
-Every input is a sound file with a few random changes. The same seed gives the same inputs. Ends with exit code 1, and names the
-input, when a reader raises anything but the error that it promises.
+Every input is a valid file with a few random changes. The same seed gives the same inputs. If a reader raises an exception that
+it does not document, the input is printed and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ KEYS = [base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1
 RING = KeyRing(KEYS)
 CACHE_KEY = "3f2a" * 16
 MEMORY_ALLOWED = 256 * 2**20
-"""By how many bytes the process may grow: more than the largest input needs, less than a blow-up."""
+"""How much the process may grow, in bytes: more than the largest input needs, and less than unbounded growth."""
 
 PIECES = (
     *(
@@ -85,27 +85,27 @@ PIECES = (
 
 
 @dataclass(frozen=True)
-class Finding(Exception):  # noqa: N818 - what was found, not what went wrong here
-    """A reader raised what it does not promise."""
+class Finding(Exception):  # noqa: N818 - a result of the run, not an error of this program
+    """An undocumented exception or excessive memory use of a reader."""
 
     target: str
     data: bytes
     error: BaseException
 
     def __str__(self) -> str:
-        """What raised what, and for which input."""
-        return f"{self.target} raised {self.error!r} for {zlib.compress(self.data).hex()} (compressed by zlib, in hex)"
+        """Return the reader, its exception and the input."""
+        return f"{self.target} raised {self.error!r} for {zlib.compress(self.data).hex()} (zlib-compressed, in hex)"
 
 
 @dataclass(frozen=True)
 class Target:
-    """One reader.
+    """A reader under test.
 
     Attributes:
-        share: How many of a hundred inputs it gets.
-        seeds: Sound files.
-        read: Reads one.
-        promised: The exceptions that it may raise.
+        share: The percentage of the inputs that it gets.
+        seeds: Valid files.
+        read: A function that reads a file.
+        promised: The exceptions that the reader may raise.
     """
 
     share: int
@@ -115,17 +115,17 @@ class Target:
 
 
 def fuzz(inputs: int, seed: int) -> dict[str, int]:
-    """Feed all readers.
+    """Feed damaged files to all readers.
 
     Args:
-        inputs: How many files altogether.
-        seed: What the changes are drawn from.
+        inputs: The total number of files.
+        seed: The seed of the random changes.
 
     Returns:
-        How many each reader got.
+        The number of files that each reader got.
 
     Raises:
-        Finding: A reader raised what it does not promise, or took too much memory.
+        Finding: A reader raised an undocumented exception or used too much memory.
     """
     chance = Random(seed)
     counts = {}
@@ -145,13 +145,18 @@ def fuzz(inputs: int, seed: int) -> dict[str, int]:
                 except Exception as error:
                     raise Finding(name, data, error) from error
                 if _peak() - before > MEMORY_ALLOWED:
-                    raise Finding(name, data, MemoryError("the process grew beyond what is allowed"))
+                    raise Finding(name, data, MemoryError("the process grew beyond the limit"))
     log.removeHandler(silent)
     return counts
 
 
 def changed(data: bytes, chance: Random) -> bytes:
-    """A file with one to four random changes."""
+    """Return a file with one to four random changes.
+
+    Args:
+        data: The file.
+        chance: The source of randomness.
+    """
     for _ in range(chance.randint(1, 4)):
         at = chance.randint(0, len(data))
         to = min(len(data), at + chance.choice((1, 2, 8, 64)))
@@ -172,7 +177,11 @@ def changed(data: bytes, chance: Random) -> bytes:
 
 
 def targets(folder: Path) -> dict[str, Target]:
-    """Every reader of files, working in a folder."""
+    """Return all readers of files.
+
+    Args:
+        folder: The folder that they may use.
+    """
     plain = tuple(encode(entry) for entry in _entries())
     return {
         "plain entry": Target(30, plain, _read_entry),
@@ -187,9 +196,9 @@ def targets(folder: Path) -> dict[str, Target]:
         "profile": Target(3, _profiles(), _config_reader(folder, "profiles/fuzz.toml"), (ConfigError,)),
         ".env": Target(3, _dotenvs(), _config_reader(folder, ".env"), (ConfigError,)),
         "ledger": Target(1, (_ledger(folder),), _ledger_reader(folder)),
-        "journal": Target(1, *_book(folder, "journal")),
-        "index": Target(1, *_book(folder, "index.sqlite3")),
-        "history": Target(1, *_miss_log(folder)),
+        "journal": Target(1, *_index_file(folder, "journal")),
+        "index": Target(1, *_index_file(folder, "index.sqlite3")),
+        "miss log": Target(1, *_miss_log(folder)),
         "archive": Target(2, *_archive(folder), (StoreError,)),
     }
 
@@ -302,15 +311,15 @@ def _store(root: Path) -> FileStore:
 
 
 def _stored(root: Path) -> FileStore:
-    """A store with entries, whose books are kept."""
+    """Return a store that has entries and an index."""
     store = _store(root)
     for number in range(200):
         store.write(address("openai", "gpt-4o", f"{number:064x}"), encode(_entries()[0]), expires_at=2e9)
     return store
 
 
-def _book(folder: Path, name: str) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
-    """A file of the store's books, and the use of a store whose book it is."""
+def _index_file(folder: Path, name: str) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
+    """Return the content of an index file, and a function that uses a store with a given content of that file."""
     root = folder / name.partition(".")[0]
     _stored(root).totals(write=True)
     path = root / HIDDEN / name
@@ -321,7 +330,7 @@ def _book(folder: Path, name: str) -> tuple[tuple[bytes, ...], Callable[[bytes],
         store = _store(root)
         store.write(at, encode(_entries()[0]), expires_at=2e9)
         if sum(totals.entries for totals in store.totals(write=True)) != sum(1 for _ in store.scan()):
-            raise AssertionError("the store counts wrongly")
+            raise AssertionError("the totals of the store do not match its entries")
 
     return (path.read_bytes(),), read
 
@@ -361,23 +370,23 @@ def _archive(folder: Path) -> tuple[tuple[bytes, ...], Callable[[bytes], object]
             step=lambda: None,
         )
 
-    # Most damage ends at the checksum of the packing: what is inside is reached by packing it anew.
+    # gzip's checksum rejects most damaged files, so damaged uncompressed archives are compressed again before reading.
     return (packed, gzip.decompress(packed)), lambda data: read(
         data if data[:2] == packed[:2] else gzip.compress(data, mtime=0)
     )
 
 
 def _peak() -> int:
-    """The most memory that the process had so far, in bytes."""
+    """Return the peak memory of the process, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def main() -> int:
-    """Feed the readers as the command line says, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Feed every reader of files with damaged ones.")
-    parser.add_argument("--inputs", type=int, default=300_000, help="how many files (default: 300000)")
-    parser.add_argument("--seed", type=int, default=1, help="what the damage is drawn from (default: 1)")
+    """Run the program and return the exit code."""
+    parser = argparse.ArgumentParser(description="Feed damaged files to everything that reads files.")
+    parser.add_argument("--inputs", type=int, default=300_000, help="number of files (default: 300000)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random damage (default: 1)")
     arguments = parser.parse_args()
     started = perf_counter()
     try:

@@ -1,4 +1,4 @@
-"""What the cache is meant to reach, and whether it did."""
+"""The performance goals of the cache, and whether they are met."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _MODEL_ROWS = ("small", "messages", "image", "image again", "random")
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One goal and what was measured.
+    """A goal and its measurement.
 
     Attributes:
-        name: What is compared with what.
-        bound: The most that is allowed, or the least.
-        measured: The ratio, or the time in milliseconds; None when one of its sides was not measured.
-        unit: What follows the number.
-        at_least: Whether the bound is the least.
-        note: What else is worth knowing.
+        name: The comparison.
+        bound: The maximum, or the minimum if ``at_least`` is true.
+        measured: The ratio, or the time in milliseconds; None if one of its values was not measured.
+        unit: The unit after the number.
+        at_least: Whether the bound is a minimum.
+        note: Additional information.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Goal:
 
     @property
     def verdict(self) -> str:
-        """``met``, or missed and by how much, judged by the median."""
+        """``met``, or ``missed`` and by how much, according to the median."""
         if self.measured is None:
             return "not measured"
         value = self.measured.median
@@ -57,7 +57,11 @@ class Goal:
 
 
 def goals(results: Results) -> list[Goal]:
-    """All goals, in the order of the page."""
+    """Return all goals, in the order of the page.
+
+    Args:
+        results: The results of the run.
+    """
     return [
         *_hit_goals(results.calls),
         _fastest(results.calls),
@@ -71,28 +75,28 @@ def _hit_goals(calls: dict[str, Figures]) -> Iterator[Goal]:
     def ratio(row: str, mine: str, theirs: str) -> Series | None:
         return _over(calls.get(row, {}), mine, theirs)
 
-    yield Goal("hit, 600 B: to diskcache", 1.2, ratio("small", "spark", "diskcache"))
-    yield Goal("hit, 100 KB: to the limit", 1.4, ratio("messages", "spark", "limit"))
-    yield Goal("hit, 1 MB image, new: to the limit", 1.1, ratio("image", "spark", "limit"))
-    yield Goal("hit, 1 MB image, same object: to the limit", 0.1, ratio("image again", "spark", "limit"))
+    yield Goal("hit, 600 B, vs. diskcache", 1.2, ratio("small", "spark", "diskcache"))
+    yield Goal("hit, 100 KB, vs. the limit", 1.4, ratio("messages", "spark", "limit"))
+    yield Goal("hit, 1 MB image, new, vs. the limit", 1.1, ratio("image", "spark", "limit"))
+    yield Goal("hit, 1 MB image, same object, vs. the limit", 0.1, ratio("image again", "spark", "limit"))
     for row in _MODEL_ROWS:
-        yield Goal(f"`get_text`, {ROWS[row]}: to DSPy's hit", 0.8, ratio(row, "spark-model", "dspy"))
+        yield Goal(f"`get_text`, {ROWS[row]}, vs. a hit of DSPy", 0.8, ratio(row, "spark-model", "dspy"))
 
 
 def _fastest(calls: dict[str, Figures]) -> Goal:
-    """The comparison with a cache for language models in which spark-cache does worst."""
+    """Return the comparison with an LLM cache in which spark-cache does worst."""
     compared = [
-        (ratio, f"worst in {ROWS[row]}, to {CONTENDERS[peer]}")
+        (ratio, f"worst: {ROWS[row]}, vs. {CONTENDERS[peer]}")
         for row, figures in calls.items()
         for peer in LLM_CACHES
         if (ratio := _over(figures, "spark", peer)) is not None
     ]
-    worst, note = max(compared, key=lambda one: one[0].median, default=(None, ""))
-    return Goal("every row: to each cache for language models", 1, worst, note=note)
+    worst, note = max(compared, key=lambda comparison: comparison[0].median, default=(None, ""))
+    return Goal("every row, vs. each LLM cache", 1, worst, note=note)
 
 
 def _put_goal(calls: dict[str, Figures]) -> Goal:
-    return Goal("put, 600 B: to the limit and an upsert", 1, _put_over(calls.get("put", {}), upserts=1))
+    return Goal("put, 600 B, vs. the limit plus one upsert", 1, _put_over(calls.get("put", {}), upserts=1))
 
 
 def _parallel_goals(calls: dict[str, Figures]) -> Iterator[Goal]:
@@ -102,14 +106,14 @@ def _parallel_goals(calls: dict[str, Figures]) -> Iterator[Goal]:
 
     machine = gain("limit")
     yield Goal(
-        "hits a second by 2 processes: to one",
+        "hits per second, 2 processes, vs. 1 process",
         1.7,
         gain("spark"),
         at_least=True,
-        note="" if machine is None else f"the limit gains {machine.median:.2f} {TIMES} here",
+        note="" if machine is None else f"the limit: {machine.median:.2f} {TIMES}",
     )
     yield Goal(
-        f"hits a second by {THREADS} threads: to diskcache's",
+        f"hits per second, {THREADS} threads, vs. diskcache",
         2,
         _over(calls.get("threads", {}), "diskcache", "spark"),
         at_least=True,
@@ -121,19 +125,23 @@ def _growth_goals(entries: int, growth: Growth) -> Iterator[Goal]:
     count = figures.get("count", {}).get("spark")
     cap = growth.caps.get("spark")
     bare = growth.caps.get("limit")
-    yield Goal(f"{at}, hit: to the limit", 2.5, _over(figures.get("hit", {}), "spark", "limit"))
-    yield Goal(f"{at}, put: to the limit and two upserts", 1, _put_over(figures.get("put", {}), upserts=2))
+    yield Goal(f"{at}, hit, vs. the limit", 2.5, _over(figures.get("hit", {}), "spark", "limit"))
+    yield Goal(f"{at}, put, vs. the limit plus two upserts", 1, _put_over(figures.get("put", {}), upserts=2))
     first = growth.first_count.get("spark")
     yield Goal(
         f"{at}, `get_stats()`",
         10,
         None if count is None else count.scaled(1000),
         unit="ms",
-        note="" if first is None else f"first in a process: {first * 1000:.1f} ms",
+        note="" if first is None else f"first call in a process: {first * 1000:.1f} ms",
     )
-    yield Goal(f"{at}, clean-up: to bare unlinks", 1.5, _over(figures.get("clean-up", {}), "spark", "limit"))
+    yield Goal(f"{at}, cleanup, vs. plain unlinks", 1.5, _over(figures.get("clean-up", {}), "spark", "limit"))
     yield Goal(
-        f"{at}, 99.9 % of puts at the cap", 20, _slowest_puts(cap), unit="ms", note=_cap_note(cap, bare)
+        f"{at}, put at the cap, 99.9th percentile",
+        20,
+        _slowest_puts(cap),
+        unit="ms",
+        note=_cap_note(cap, bare),
     )
 
 
@@ -154,7 +162,7 @@ def _slowest_puts(cap: CapRun | None) -> Series | None:
 
 
 def _cap_note(cap: CapRun | None, bare: CapRun | None) -> str:
-    """What else there is to say of puts at the cap: the slowest, and what the limit's puts take, which know no cap."""
+    """Return the time of the slowest put at the cap and the 99.9th percentile of the limit, which has no cap."""
     if cap is None or bare is None:
         return ""
-    return f"slowest {cap.share(1) * 1000:.1f} ms; the limit's {bare.share(0.999) * 1000:.1f} ms"
+    return f"slowest: {cap.share(1) * 1000:.1f} ms; the limit: {bare.share(0.999) * 1000:.1f} ms"

@@ -1,4 +1,4 @@
-"""What a cache costs as it grows: hits, puts, counts, clean-up, and puts at the size cap."""
+"""Measure hits, puts, counts, cleanup and puts at the size cap as a cache grows."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ FIGURES = {
     "hit": "hit, random",
     "put": "put",
     "count": "count all entries",
-    "clean-up": "clean up, per expired entry",
+    "clean-up": "cleanup, per expired entry",
 }
-"""The figures by their name here; what the tables say of them."""
+"""The names of the figures, and their titles in the tables."""
 
 _UNDISTURBED = ("hit", "count", "put")
 _DISTURBING = ("clean-up",)
-"""Removing many files slows the making of others for a while, so that comes when all puts have been timed."""
+"""Measured after all puts, because removing many files slows the creation of others for a while."""
 
-_ASKED = {
+_MEASURED = {
     "limit": ("hit", "put", "count", "clean-up"),
     UPSERT: ("put",),
     "spark": ("hit", "put", "count", "clean-up"),
@@ -42,26 +42,26 @@ _WITHOUT_CAP = "limit"
 
 _PUTS = 200
 _PUT_SHARE = 40
-"""A round puts at most one entry for every forty, so that the cache stays about as large as it is said to be."""
+"""A round puts at most one entry for every forty stored, so that the size of the cache stays about the same."""
 
 
 def measure_growth(plan: Plan, directory: str, results: Results, say: Callable[[str], None]) -> None:
-    """Measure caches of each of the plan's sizes, one size after the other.
+    """Measure the caches at each size of the plan, one size after another.
 
     Args:
-        plan: How long to measure.
-        directory: Where the caches are kept.
-        results: What was measured is added to it.
-        say: Told what happens.
+        plan: The plan of the run.
+        directory: The directory of the caches.
+        results: The results to add to.
+        say: Called with progress messages.
     """
     for entries in sorted({*plan.sizes, *plan.sizes_without_peers}):
-        names = [name for name in _ASKED if name != "diskcache" or entries in plan.sizes]
-        say(f"growth: {entries:,} entries for each cache")
+        names = [name for name in _MEASURED if name != "diskcache" or entries in plan.sizes]
+        say(f"growth: storing {entries:,} entries in each cache")
         _Size(entries, f"{directory}/growth-{entries}", plan, results, say).measure(names)
 
 
 class _Size:
-    """One number of entries. A contender that fails is left out from then on."""
+    """The measurements at one number of entries; a contender that fails is skipped from then on."""
 
     def __init__(
         self, entries: int, directory: str, plan: Plan, results: Results, say: Callable[[str], None]
@@ -94,23 +94,23 @@ class _Size:
         for name in list(workers):
             try:
                 workers[name].result()
-                if "hit" in _ASKED[name]:
+                if "hit" in _MEASURED[name]:
                     workers[name].ask("remember", self._entries)
             except NotMeasuredError as error:
-                self._leave_out(workers, name, error)
-        os.sync()  # what was stored so far is not written to the disk while something is timed
+                self._skip(workers, name, error)
+        os.sync()  # so that the disk is idle during the measurements
 
     def _time(self, workers: dict[str, Worker]) -> None:
         timed: dict[tuple[str, str], list[float]] = {}
         for figures in (_UNDISTURBED, _DISTURBING):
             for number in range(self._plan.rounds):
-                asked = " and ".join(figures)
+                measured = " and ".join(figures)
                 self._say(
-                    f"growth: {self._entries:,} entries, {asked}, round {number + 1} of {self._plan.rounds}"
+                    f"growth: {self._entries:,} entries, {measured}, round {number + 1} of {self._plan.rounds}"
                 )
                 for figure in figures:
-                    for name in [name for name in workers if figure in _ASKED[name]]:
-                        value = self._ask(workers, name, *self._question(figure))
+                    for name in [name for name in workers if figure in _MEASURED[name]]:
+                        value = self._ask(workers, name, *self._method(figure))
                         if value is not None:
                             timed.setdefault((figure, name), []).append(
                                 fmean(value) if figure == "put" else value
@@ -120,7 +120,7 @@ class _Size:
                 self._growth.figures.setdefault(figure, {})[name] = Series(tuple(values))
 
     def _put_at_cap(self, name: str, workers: dict[str, Worker], cap_bytes: int) -> None:
-        """Count a cache that was just opened, and put into it with no room left."""
+        """Count the entries of a newly opened cache, then put entries while it is at its cap."""
         first = self._ask(workers, name, "time_count")
         seconds = self._ask(workers, name, "each_put", self._plan.puts_at_cap)
         size = self._ask(workers, name, "size_bytes")
@@ -130,8 +130,8 @@ class _Size:
                 tuple(seconds), None if name == _WITHOUT_CAP else size / cap_bytes
             )
 
-    def _question(self, figure: str) -> tuple[Any, ...]:
-        """The method of a session that measures a figure, with its arguments."""
+    def _method(self, figure: str) -> tuple[Any, ...]:
+        """Return the session method that measures a figure, and its arguments."""
         if figure == "hit":
             return ("time_random", self._plan.seconds)
         if figure == "put":
@@ -140,16 +140,16 @@ class _Size:
             return ("time_count",)
         return ("time_clean_up", min(self._plan.expired, self._entries // 2))
 
-    def _ask(self, workers: dict[str, Worker], name: str, *question: Any) -> Any:
-        """What a worker answers; None, and it is left out, when it fails or was left out before."""
+    def _ask(self, workers: dict[str, Worker], name: str, *method: Any) -> Any:
+        """Return the result of a worker; None if it was skipped before, or fails and is skipped from now on."""
         if name not in workers:
             return None
         try:
-            return workers[name].ask(*question)
+            return workers[name].ask(*method)
         except NotMeasuredError as error:
-            self._leave_out(workers, name, error)
+            self._skip(workers, name, error)
             return None
 
-    def _leave_out(self, workers: dict[str, Worker], name: str, error: NotMeasuredError) -> None:
+    def _skip(self, workers: dict[str, Worker], name: str, error: NotMeasuredError) -> None:
         self._missing[f"{CONTENDERS.get(name, name)}, {self._entries:,} entries"] = str(error)
         del workers[name]

@@ -1,6 +1,6 @@
-"""What ``import spark_cache`` costs: a new interpreter that does it, against one that does nothing.
+"""Measure the cost of ``import spark_cache``: a new interpreter with the import, compared with one without it.
 
-Both are started in turn, so that a busy machine slows both alike.
+The two are started alternately, so that a busy machine slows both equally.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ SDKS = ("openai", "anthropic", "boto3", "google.genai")
 
 
 def seconds(code: str) -> float:
-    """Time a new interpreter that runs ``code``."""
+    """Return the time that a new interpreter takes to run code, in seconds.
+
+    Args:
+        code: The code to run.
+    """
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
     return time.perf_counter() - started
 
 
 def imported_sdks() -> list[str]:
-    """The providers' SDKs that are loaded once ``spark_cache`` is imported."""
+    """Return the provider SDKs that ``import spark_cache`` imports."""
     code = f"import sys, spark_cache; print(*(name for name in {SDKS!r} if name in sys.modules))"
     return subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
@@ -30,7 +34,7 @@ def imported_sdks() -> list[str]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and print the results."""
     bare, importing = [], []
     for _ in range(RUNS):
         bare.append(seconds("pass"))

@@ -1,4 +1,4 @@
-"""What an import adds to the start of a program."""
+"""Measure what an import adds to the startup time of a program."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ STATEMENTS = (
 
 
 def measure_imports(plan: Plan, results: Results, say: Callable[[str], None]) -> None:
-    """Time a new interpreter for each statement, beside one that does nothing.
+    """Compare the time of a new interpreter with each import to one without it.
 
     Args:
-        plan: How long to measure.
-        results: What was measured is added to it.
-        say: Told what happens.
+        plan: The plan of the run.
+        results: The results to add to.
+        say: Called with progress messages.
     """
     for statement in STATEMENTS:
         say(f"imports: {statement}")
         code = f"import warnings; warnings.simplefilter('ignore'); {statement}"
         try:
             if plan.imports > 1:
-                seconds(code)  # the first run compiles, and reads from the disk
+                seconds(code)  # the first run compiles the modules and reads them from disk
             added = [seconds(code) - seconds("import warnings") for _ in range(plan.imports)]
         except subprocess.CalledProcessError:
             results.missing[statement] = "it cannot be imported"

@@ -1,4 +1,4 @@
-"""What the figures were measured on, and with."""
+"""The machine and the package versions of a run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _PACKAGES = (
 
 
 def machine_facts(directory: str) -> dict[str, str]:
-    """The machine, by what is told of it.
+    """Return a description of the machine.
 
     Args:
-        directory: Where the caches are kept.
+        directory: The directory of the caches.
     """
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
@@ -37,12 +37,12 @@ def machine_facts(directory: str) -> dict[str, str]:
         "file system": _file_system(directory),
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "SQLite": sqlite3.sqlite_version,
-        "load before": f"{os.getloadavg()[0]:.1f}",
+        "load at start": f"{os.getloadavg()[0]:.1f}",
     }
 
 
 def versions() -> dict[str, str]:
-    """The version of each package that is measured, or ``not installed``."""
+    """Return the version of each measured package, or ``not installed``."""
     found = {}
     for package in _PACKAGES:
         try:
@@ -62,15 +62,15 @@ def _processor() -> str:
 
 
 def _file_system(directory: str) -> str:
-    """The kind of the file system that holds ``directory``."""
+    """Return the type of the file system that contains ``directory``."""
     found = ("", "unknown")
     try:
         with open("/proc/mounts", encoding="utf-8") as lines:
             for line in lines:
-                _, place, kind, *_ = line.split(" ")
-                inside = os.path.realpath(directory).startswith(f"{place.rstrip('/')}/")
-                if inside and len(place) >= len(found[0]):
-                    found = (place, kind)
+                _, mount_point, kind, *_ = line.split(" ")
+                inside = os.path.realpath(directory).startswith(f"{mount_point.rstrip('/')}/")
+                if inside and len(mount_point) >= len(found[0]):
+                    found = (mount_point, kind)
     except OSError:
         pass
     return found[1]

@@ -1,4 +1,4 @@
-"""How long a run measures."""
+"""The plan of a benchmark run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ __all__ = ["Plan"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The lengths of a run.
+    """The durations and sizes of a run.
 
     Attributes:
-        rounds: How often everything is measured, all contenders in turn.
-        seconds: How long a contender is timed in a round for one row.
-        entries: How many entries there are when keys are chosen at random.
+        rounds: The number of rounds; in each round all contenders take turns.
+        seconds: The duration of the measurement of one contender and row in a round.
+        entries: The number of entries from which keys are chosen at random.
         sizes: The numbers of entries at which growth is measured.
-        sizes_without_peers: Those at which spark-cache and the limit are measured alone.
-        expired: How many expired entries are cleaned up at a time.
-        puts_at_cap: How many puts are timed one by one at the size cap.
-        imports: How often each import is timed.
+        sizes_without_peers: The numbers of entries at which only spark-cache and the limit are measured.
+        expired: The number of expired entries in one cleanup.
+        puts_at_cap: The number of puts that are timed individually at the size cap.
+        imports: The number of measurements of each import.
     """
 
     rounds: int = 9
@@ -33,7 +33,7 @@ class Plan:
 
     @classmethod
     def quick(cls) -> Plan:
-        """Enough to see that everything works; its figures mean little."""
+        """Return a plan to check that everything works; its figures are not meaningful."""
         return cls(
             rounds=2, seconds=0.01, entries=1_000, sizes=(1_000,), expired=100, puts_at_cap=2_000, imports=1
         )

@@ -1,12 +1,12 @@
-"""What the pytest plugin costs a suite that does not use it.
+"""Measure what the pytest plugin costs a suite that does not use it.
 
     python benchmarks/plugin_startup.py
 
-Measured inside a new interpreter that has pytest already: to import the plugin, to register it, and to add its options. That
-is all that happens before the tests. By the processor time, and the fastest of all runs counts: what else the machine does
-makes a run slower, and none faster. (Whole runs of pytest differ from one another by more than the plugin costs.)
+The measurement runs in a new interpreter that has already imported pytest. It covers importing and registering the plugin and
+adding its options, which is all that happens before the tests. The result is the least processor time of all runs, because other
+load on the machine makes a run slower but never faster. (The time of whole pytest runs varies by more than the plugin costs.)
 
-Ends with exit code 1 when the promise of at most 10 ms is broken.
+The exit code is 1 if the plugin takes more than 10 ms.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ print((time.process_time() - started) * 1000)
 
 
 def milliseconds() -> float:
-    """The processor time of one start of the plugin."""
+    """Return the processor time of one start of the plugin, in milliseconds."""
     done = subprocess.run([sys.executable, "-c", MEASURE], check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
 def main() -> int:
-    """Measure, print, and return the exit code."""
+    """Measure, print the result, and return the exit code."""
     fastest = min(milliseconds() for _ in range(RUNS))
     print(f"the pytest plugin in a suite that does not use it, fastest of {RUNS} starts")
-    print(f"  {fastest:.1f} ms of processor time; allowed are {ALLOWED_MS:.0f} ms")
+    print(f"  {fastest:.1f} ms of processor time; the limit is {ALLOWED_MS:.0f} ms")
     return 0 if fastest <= ALLOWED_MS else 1
 
 

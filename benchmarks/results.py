@@ -1,4 +1,4 @@
-"""What was measured: a value for each round, and why something was not."""
+"""The results of a run: a value for each round, and the reasons why something was not measured."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["CapRun", "Growth", "Results", "Series"]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One figure, measured once a round.
+    """A figure that is measured once in each round.
 
     Attributes:
-        values: In seconds, or a ratio; in the order of the rounds.
+        values: The values in seconds, or ratios, in the order of the rounds.
     """
 
     values: tuple[float, ...]
@@ -29,24 +29,37 @@ class Series:
 
     @property
     def low(self) -> float:
-        """The least of the rounds."""
+        """The minimum of the rounds."""
         return min(self.values)
 
     @property
     def high(self) -> float:
-        """The greatest of the rounds."""
+        """The maximum of the rounds."""
         return max(self.values)
 
     def over(self, other: Series) -> Series:
-        """The ratio to another figure, round by round: what slows the machine for a while slows both."""
+        """Return the ratio to another figure in each round, so that a temporarily slow machine affects both.
+
+        Args:
+            other: The other figure.
+        """
         return self._with(other, lambda mine, theirs: mine / theirs)
 
     def plus(self, other: Series, times: int = 1) -> Series:
-        """The sum with ``times`` another figure, round by round."""
+        """Return the sum with a multiple of another figure in each round.
+
+        Args:
+            other: The other figure.
+            times: The factor of the other figure.
+        """
         return self._with(other, lambda mine, theirs: mine + times * theirs)
 
     def scaled(self, factor: float) -> Series:
-        """The same in another unit."""
+        """Return the figure in another unit.
+
+        Args:
+            factor: The factor of each value.
+        """
         return Series(tuple(value * factor for value in self.values))
 
     def _with(self, other: Series, join: Callable[[float, float], float]) -> Series:
@@ -55,29 +68,33 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class CapRun:
-    """Puts into a cache that is as large as it may be.
+    """Puts into a cache that is at its size cap.
 
     Attributes:
         seconds: The time of every put.
-        size_over_cap: How large the cache was at the end, as a share of its cap; None for one that knows no cap.
+        size_over_cap: The size of the cache at the end as a fraction of its cap; None if it has no cap.
     """
 
     seconds: tuple[float, ...]
     size_over_cap: float | None
 
     def share(self, part: float) -> float:
-        """The time, in seconds, that this part of the puts did not exceed: 0.5 is the median."""
+        """Return a quantile of the times, in seconds.
+
+        Args:
+            part: The fraction of the puts that did not take longer: 0.5 for the median.
+        """
         return sorted(self.seconds)[min(int(part * len(self.seconds)), len(self.seconds) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A cache of so many entries.
+    """The results at one number of entries.
 
     Attributes:
-        figures: By figure, then by contender.
-        first_count: The first count of a process that has just opened the cache, in seconds, by contender.
-        caps: Puts at the cap, by contender.
+        figures: The figures, by name and contender.
+        first_count: The time of the first count after opening the cache in a new process, in seconds, by contender.
+        caps: The puts at the size cap, by contender.
     """
 
     figures: dict[str, dict[str, Series]] = field(default_factory=dict)
@@ -87,14 +104,14 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that a run has measured.
+    """The results of a run.
 
     Attributes:
-        entries: How many entries the caches held that were asked.
-        calls: Seconds for a call, by row, then by contender.
-        growth: By number of entries.
-        imports: Seconds that an import adds to starting Python, by statement.
-        missing: Why something was not measured, by what it is.
+        entries: The number of entries in each cache when calls were measured.
+        calls: The seconds per call, by row and contender.
+        growth: The results by number of entries.
+        imports: The seconds that an import adds to the startup of Python, by statement.
+        missing: The reason why something was not measured, by its label.
     """
 
     entries: int

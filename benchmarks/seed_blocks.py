@@ -2,10 +2,10 @@
 
 usage: seed_blocks.py DOCUMENT.md ...
 
-The blocks of a document run in their order, in one namespace and in a fresh home, against the stand-in provider. A block may
-await at its top level. A block for pytest is run by pytest. What a block only defines is called afterwards. A name that no block
-defines is the reader's own: it is supplied from a table here, and the block is listed with the names that it lacked. The exit code is
-1 when a block fails in any other way.
+The blocks of a document run in order, in one namespace and with a new home directory, against the stand-in provider. A block may
+use ``await`` at its top level. A block for pytest is run by pytest. Code that a block only defines is called afterwards. A name
+that no block defines belongs to the reader's program: it is supplied from a table in this module, and the block is listed with the
+names that it lacked. The exit code is 1 if a block fails in any other way.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _BLOCK = re.compile(r"^(?P<indent> *)```python\n(?P<code>.*?)^ *```", re.DOTALL 
 _OF_SPARK = re.compile(r"\bspark\.(?=[a-z])")
 _SETTINGS = ("SPARK_", "XDG_", "OPENAI_", "GEMINI_", "GOOGLE_", "AWS_")
 
-_UNTIL_CLOSED = 0.1
-"""Seconds that closing connections to this machine may take."""
+_CLOSE_SECONDS = 0.1
+"""The time that closing local connections may take."""
 
 READERS_OWN = {
     "Agent": "from spark_cache.agents import Agent",
@@ -58,7 +58,7 @@ READERS_OWN = {
     "random": "import random",
     "time": "import time",
 }
-"""What a reader has in hand when a block begins: imports of blocks long before, and values of a program around it."""
+"""Names that a block takes for granted, and the code that defines them: imports of earlier blocks and values of a program."""
 
 FOLLOW_UPS = {
     "CacheAwareAgent": """
@@ -81,17 +81,17 @@ FOLLOW_UPS = {
         assert [answer.cached for answer in answers] == [False, False, True]
         """,
 }
-"""What is done with what a block defines, by the name of a class that it defines, and what must have come of it."""
+"""Code that uses and checks what a block defines, by the name of a class in the block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a block.
+    """The result of a block.
 
     Attributes:
-        line: Where it begins in its document.
-        lacked: The reader's own names that it needed.
-        failure: Why it failed; None where it did not.
+        line: The line of the document where the block starts.
+        lacked: The names of the reader's program that it needed.
+        failure: Why it failed, or None.
     """
 
     line: int
@@ -100,14 +100,22 @@ class Outcome:
 
 
 def blocks_of(document: str) -> Iterator[tuple[int, str]]:
-    """The Python blocks of a document, each with the line where its code begins."""
+    """Yield the Python blocks of a document, each with the line where its code starts.
+
+    Args:
+        document: The text of the document.
+    """
     for found in _BLOCK.finditer(document):
         line = document.count("\n", 0, found.start("code")) + 1
         yield line, _OF_SPARK.sub("spark_cache.", textwrap.dedent(found["code"]))
 
 
 async def run_documents(paths: Sequence[Path]) -> int:
-    """Run documents and print what became of their blocks; how many failed."""
+    """Run documents, print the results of their blocks, and return the number of failed blocks.
+
+    Args:
+        paths: The documents.
+    """
     failed = 0
     for path in paths:
         with StandInProvider(answer=answer) as provider, fresh_home(provider):
@@ -116,19 +124,29 @@ async def run_documents(paths: Sequence[Path]) -> int:
 
 
 async def run_document(path: Path) -> list[Outcome]:
-    """Run the blocks of a document, one after another."""
+    """Run the blocks of a document in order, and return their results.
+
+    Args:
+        path: The document.
+    """
     namespace: dict[str, Any] = {"__name__": "__main__"}
     document = await asyncio.to_thread(path.read_text, encoding="utf-8")
     outcomes = [await run_block(code, line, namespace) for line, code in blocks_of(document)]
-    # The blocks close none of their models: the SDK does, on this event loop, when they are let go of.
+    # The blocks do not close their models. The SDK closes them on this event loop when they are garbage-collected.
     namespace.clear()
     gc.collect()
-    await asyncio.sleep(_UNTIL_CLOSED)
+    await asyncio.sleep(_CLOSE_SECONDS)
     return outcomes
 
 
 async def run_block(code: str, line: int, namespace: dict[str, Any]) -> Outcome:
-    """Run a block, again with each name of the reader's own that it lacks, and then what is to be done with what it defines."""
+    """Run a block and its follow-up code, and retry with each name of the reader's program that it lacks.
+
+    Args:
+        code: The code of the block.
+        line: The line of the document where it starts.
+        namespace: The namespace of the document.
+    """
     if "import pytest" in code or "def pytest_" in code:
         return Outcome(line, failure=await asyncio.to_thread(run_by_pytest, code))
     lacked: list[str] = []
@@ -142,14 +160,19 @@ async def run_block(code: str, line: int, namespace: dict[str, Any]) -> Outcome:
                 return Outcome(line, lacked, repr(error))
             lacked.append(error.name)
             await execute(READERS_OWN[error.name], namespace)
-        except Exception:  # noqa: BLE001 - whatever comes is reported
+        except Exception:  # noqa: BLE001 - every exception is reported
             return Outcome(line, lacked, traceback.format_exc(limit=-3))
         else:
             return Outcome(line, lacked)
 
 
 async def execute(code: str, namespace: dict[str, Any]) -> None:
-    """Execute code that may await at its top level; what it prints is not shown."""
+    """Execute code that may use ``await`` at its top level, and discard its output.
+
+    Args:
+        code: The code.
+        namespace: The namespace in which it runs.
+    """
     compiled = compile(code, "<block>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     with contextlib.redirect_stdout(io.StringIO()):
         result = eval(compiled, namespace)
@@ -158,7 +181,11 @@ async def execute(code: str, namespace: dict[str, Any]) -> None:
 
 
 def run_by_pytest(code: str) -> str | None:
-    """Run a block as a test module, or as the conftest.py of one; why it failed."""
+    """Run a block as a test module or as a ``conftest.py``, and return the output if it failed, or None.
+
+    Args:
+        code: The code of the block.
+    """
     with tempfile.TemporaryDirectory() as folder:
         is_module = "def test_" in code
         Path(folder, "test_block.py").write_text(
@@ -178,7 +205,11 @@ def _classes_in(code: str) -> list[str]:
 
 @contextlib.contextmanager
 def fresh_home(provider: StandInProvider) -> Iterator[None]:
-    """A home and a working directory of their own, without anybody's settings, in which OpenAI is the stand-in."""
+    """Use a new home and working directory without the user's settings, with the stand-in in place of OpenAI.
+
+    Args:
+        provider: The stand-in provider.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
     kept.pop("ENVIRONMENT", None)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
@@ -187,7 +218,7 @@ def fresh_home(provider: StandInProvider) -> Iterator[None]:
             "HOME": home,
             "OPENAI_BASE_URL": provider.base_url,
             "OPENAI_API_KEY": "any",
-            # A manager that knows nothing of a client then keys as the models do.
+            # With a fixed endpoint, a manager computes the same keys as the models, without knowing their client.
             "SPARK_CACHE_ENDPOINT": "stand-in",
         }
         with patch.dict(os.environ, environ, clear=True), contextlib.chdir(home):
@@ -196,28 +227,38 @@ def fresh_home(provider: StandInProvider) -> Iterator[None]:
 
 
 def answer(body: dict[str, Any]) -> str:
-    """What the stand-in says: the question again, and the sum that one block asks for."""
+    """Return the stand-in's response: the question, and the sum that one block asks for.
+
+    Args:
+        body: The body of the request.
+    """
     return f"[stand-in] You asked: {body['messages'][-1]['content']} It is 4."
 
 
 def report(name: str, outcomes: Sequence[Outcome], calls: int) -> int:
-    """Print what became of a document's blocks; how many failed."""
+    """Print the results of a document's blocks, and return the number of failed blocks.
+
+    Args:
+        name: The name of the document.
+        outcomes: The results of its blocks.
+        calls: The number of provider calls.
+    """
     failures = [outcome for outcome in outcomes if outcome.failure is not None]
     sketches = [outcome for outcome in outcomes if outcome.lacked and outcome.failure is None]
     as_written = len(outcomes) - len(failures) - len(sketches)
-    print(f"{name}: {len(outcomes)} blocks, {as_written} run as written,")
+    print(f"{name}: {len(outcomes)} blocks: {as_written} ran as written,")
     print(
-        f"  {len(sketches)} once given what is the reader's own, {len(failures)} fail; {calls} calls went out"
+        f"  {len(sketches)} ran with names of the reader's program, {len(failures)} failed; {calls} provider calls"
     )
     for outcome in sketches:
-        print(f"  line {outcome.line}: a sketch, lacks {', '.join(outcome.lacked)}")
+        print(f"  line {outcome.line}: needed {', '.join(outcome.lacked)}")
     for outcome in failures:
         print(f"  line {outcome.line}: FAILED\n{textwrap.indent(outcome.failure or '', '    ')}")
     return len(failures)
 
 
 def main() -> int:
-    """Run the documents; the exit code."""
+    """Run the documents, and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("documents", nargs="+", type=Path)
     paths = [path.resolve() for path in parser.parse_args().documents]

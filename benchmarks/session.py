@@ -1,4 +1,4 @@
-"""What is timed inside a contender's process."""
+"""The operations that are timed inside the process of a contender."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.contenders import make
 from benchmarks.contenders.base import Keeper, MissError
-from benchmarks.workload import SECRET_PATTERNS, answer, numbered, shaped
+from benchmarks.workload import SHAPES, answer, numbered, shaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _CHUNKS = {"small": 50, "messages": 10, "image": 4}
-"""How many calls are timed together; requests are made ready between chunks, off the clock."""
+"""How many calls are timed together; requests are prepared between chunks and not timed."""
 
 _PER_THREAD = 50
 _FIRST_NEW = 10**8
 _LAST_NEW = 10**12
-"""Between these a session begins to number the requests that nobody has stored yet, each session somewhere else."""
+"""The range from which a session draws the first number of its new requests, so that sessions do not collide."""
 
 
 class Session:
-    """A contender with its directory, and the requests it has stored.
+    """A contender with its directory and its stored requests.
 
     Args:
-        name: The contender's name.
-        directory: Where it keeps its entries.
-        cap_bytes: How large it may grow; None is without limit.
+        name: The name of the contender.
+        directory: The directory of its entries.
+        cap_bytes: The size cap, in bytes; None for no cap.
     """
 
     def __init__(self, name: str, directory: str, cap_bytes: int | None) -> None:
@@ -41,23 +41,31 @@ class Session:
         self._random = random.Random(1)
         self._new = count(random.SystemRandom().randrange(_FIRST_NEW, _LAST_NEW))
         self._stored: list[Any] = []
-        self._shaped = {shape: self._contender.prepare(shaped(shape)) for shape in SECRET_PATTERNS}
+        self._shaped = {shape: self._contender.prepare(shaped(shape)) for shape in SHAPES}
 
     # -- entries ----------------------------------------------------------------------------------
 
     def fill(self, entries: int) -> None:
-        """Store that many numbered requests."""
+        """Store numbered requests.
+
+        Args:
+            entries: How many.
+        """
         self._contender.fill(map(numbered, range(entries)))
 
     def remember(self, entries: int) -> None:
-        """Make ready a sample of the numbered requests that are stored, and check that they are answered."""
+        """Prepare a sample of the stored requests, and check that they are hits.
+
+        Args:
+            entries: The number of stored requests.
+        """
         chosen = self._random.sample(range(entries), min(entries, 20_000))
         self._stored = [self._contender.prepare(numbered(number)) for number in chosen]
         for prepared in self._stored[:100]:
             self._check(prepared)
 
     def store_shapes(self) -> None:
-        """Store one request of each shape, and check that it is answered."""
+        """Store one request of each shape, and check that it is a hit."""
         for prepared in self._shaped.values():
             self._contender.put(prepared)
             self._check(prepared)
@@ -65,26 +73,45 @@ class Session:
     def _check(self, prepared: Any) -> None:
         found = self._contender.get(prepared)
         if found is None or self._contender.text(found) != answer()["content"]:
-            raise MissError("it does not answer what was stored")
+            raise MissError("it does not return what was stored")
 
-    # -- one call after another: seconds for each -------------------------------------------------
+    # -- sequential calls: seconds per call -------------------------------------------------------
 
     def time_repeated(self, shape: str, seconds: float) -> float:
-        """Hits of the same request, given as the same objects."""
+        """Measure hits of the same request, passed as the same objects.
+
+        Args:
+            shape: The shape of the request.
+            seconds: The duration of the measurement.
+        """
         prepared = self._shaped[shape]
         return self._time_gets(lambda: [prepared] * _CHUNKS[shape], seconds)
 
     def time_fresh(self, shape: str, seconds: float) -> float:
-        """Hits of an equal request, given as new objects each time."""
+        """Measure hits of an equal request, passed as new objects each time.
+
+        Args:
+            shape: The shape of the request.
+            seconds: The duration of the measurement.
+        """
         prepare = self._contender.prepare
         return self._time_gets(lambda: [prepare(shaped(shape)) for _ in range(_CHUNKS[shape])], seconds)
 
     def time_random(self, seconds: float) -> float:
-        """Hits of stored requests at random."""
+        """Measure hits of random stored requests.
+
+        Args:
+            seconds: The duration of the measurement.
+        """
         return self._time_gets(lambda: self._random.choices(self._stored, k=_CHUNKS["small"]), seconds)
 
     def time_puts(self, shape: str, seconds: float) -> float:
-        """Stores of requests that were not stored before."""
+        """Measure puts of new requests.
+
+        Args:
+            shape: The shape of the requests.
+            seconds: The duration of the measurement.
+        """
         spent, calls = 0.0, 0
         while spent < seconds:
             chunk = [self._new_request(shape) for _ in range(_CHUNKS[shape])]
@@ -112,23 +139,28 @@ class Session:
     # -- many threads -----------------------------------------------------------------------------
 
     def time_threads(self, threads: int, seconds: float) -> float:
-        """Hits of stored requests at random by several threads: the time that passes for each, over all of them."""
+        """Measure hits of random stored requests by several threads, and return the elapsed time per hit of all threads.
+
+        Args:
+            threads: The number of threads.
+            seconds: The duration of the measurement.
+        """
         calls = [0] * threads
         failures: list[BaseException] = []
         start = Barrier(threads + 1)
 
-        def run(place: int) -> None:
-            chosen = random.Random(place)
+        def run(index: int) -> None:
+            chosen = random.Random(index)
             start.wait()
             deadline = perf_counter() + seconds
             try:
                 while perf_counter() < deadline:
                     self._contender.time_gets(chosen.choices(self._stored, k=_PER_THREAD))
-                    calls[place] += _PER_THREAD
-            except Exception as error:  # noqa: BLE001 - raised again in the thread that asked
+                    calls[index] += _PER_THREAD
+            except Exception as error:  # noqa: BLE001 - raised again in the calling thread
                 failures.append(error)
 
-        running = [Thread(target=run, args=(place,)) for place in range(threads)]
+        running = [Thread(target=run, args=(index,)) for index in range(threads)]
         for thread in running:
             thread.start()
         start.wait()
@@ -143,13 +175,17 @@ class Session:
     # -- as the cache grows -----------------------------------------------------------------------
 
     def time_count(self) -> float:
-        """One count of all entries, in seconds."""
+        """Return the time of one count of all entries, in seconds."""
         started = perf_counter()
         self._keeper.count()
         return perf_counter() - started
 
     def time_clean_up(self, entries: int) -> float:
-        """Removing that many expired entries from among the rest, in seconds for each."""
+        """Return the time of removing expired entries from among the others, in seconds per entry.
+
+        Args:
+            entries: The number of expired entries.
+        """
         for _ in range(entries):
             self._keeper.put_expiring(self._new_request("small"))
         time.sleep(0.02)
@@ -157,11 +193,15 @@ class Session:
         removed = self._keeper.clean_up()
         spent = perf_counter() - started
         if removed != entries:
-            raise RuntimeError(f"it removed {removed} entries, and {entries} had expired")
+            raise RuntimeError(f"it removed {removed} entries, but {entries} had expired")
         return spent / entries
 
     def each_put(self, puts: int) -> list[float]:
-        """The time of every single one of that many puts, in seconds."""
+        """Return the time of each of several puts, in seconds.
+
+        Args:
+            puts: The number of puts.
+        """
         spent = []
         for _ in range(puts):
             prepared = self._new_request("small")
@@ -171,11 +211,11 @@ class Session:
         return spent
 
     def size_bytes(self) -> int:
-        """How large the cache takes itself to be."""
+        """Return the size of the cache by its own account, in bytes."""
         return self._keeper.size_bytes()
 
     @property
     def _keeper(self) -> Keeper:
         if not isinstance(self._contender, Keeper):
-            raise TypeError("it neither counts nor expires")
+            raise TypeError("it does not count or expire entries")
         return self._contender

@@ -1,4 +1,4 @@
-"""A process for each contender: what it imports and leaves behind touches no other."""
+"""A separate process for each contender, so that its imports and leftovers do not affect the others."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _STOP_SECONDS = 10
 
 
 class NotMeasuredError(Exception):
-    """A contender could not be asked; the message says why."""
+    """A contender could not be measured; the message says why."""
 
 
 class Worker:
-    """A contender in a process of its own, which runs one method of a :class:`Session` at a time.
+    """A contender in a separate process, which runs one method of a :class:`Session` at a time.
 
     Args:
-        name: The contender's name.
-        directory: Where it keeps its entries; made if it does not exist.
-        cap_bytes: How large it may grow; None is without limit.
+        name: The name of the contender.
+        directory: The directory of its entries; created if it does not exist.
+        cap_bytes: The size cap, in bytes; None for no cap.
     """
 
     def __init__(self, name: str, directory: str, cap_bytes: int | None = None) -> None:
         os.makedirs(directory, exist_ok=True)
         self.name = name
-        # Spawned, not forked: nothing of this process is in the measured one.
+        # The process is spawned, not forked, so that it inherits nothing from this one.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, name, directory, cap_bytes), daemon=True)
@@ -50,26 +50,38 @@ class Worker:
         self.close()
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """Run a method of the session and wait for what it returns.
+        """Run a method of the session and wait for its result.
+
+        Args:
+            method: The name of the method.
+            arguments: The arguments of the method.
 
         Raises:
-            NotMeasuredError: The contender cannot be loaded, or raised.
+            NotMeasuredError: The contender could not be loaded, or raised an exception.
         """
         self.begin(method, *arguments)
         return self.result()
 
     def begin(self, method: str, *arguments: Any) -> None:
-        """Start a method of the session, to be waited for with :meth:`result`."""
+        """Start a method of the session; :meth:`result` waits for its result.
+
+        Args:
+            method: The name of the method.
+            arguments: The arguments of the method.
+
+        Raises:
+            NotMeasuredError: The process of the contender has ended.
+        """
         try:
             self._pipe.send((method, arguments))
         except OSError:
             raise NotMeasuredError("its process ended") from None
 
     def result(self) -> Any:
-        """What the method that was begun returns.
+        """Wait for the method that was started, and return its result.
 
         Raises:
-            NotMeasuredError: The contender cannot be loaded, or raised.
+            NotMeasuredError: The contender could not be loaded, or raised an exception.
         """
         try:
             reason, value = self._pipe.recv()
@@ -89,7 +101,11 @@ class Worker:
 
 
 def quiet_environment(home: str) -> dict[str, str]:
-    """Variables under which no library reads its user's settings, writes to its user's home or asks the network."""
+    """Return environment variables that keep libraries from using the user's settings, the user's home or the network.
+
+    Args:
+        home: The directory to use as home.
+    """
     return {
         "HOME": home,
         "XDG_CACHE_HOME": f"{home}/cache",
@@ -112,9 +128,9 @@ def _serve(pipe: Connection, name: str, directory: str, cap_bytes: int | None) -
                 session = Session(name, directory, cap_bytes)
                 warnings.simplefilter(
                     "ignore"
-                )  # after the imports: some libraries turn their own warnings on
+                )  # after the imports, because some libraries enable their own warnings
             pipe.send((None, getattr(session, method)(*arguments)))
-        except Exception as error:  # noqa: BLE001 - whatever a library raises is why it is not measured
+        except Exception as error:  # noqa: BLE001 - any exception is the reason why it is not measured
             pipe.send((_reason(error), None))
 
 

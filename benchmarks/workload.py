@@ -1,4 +1,4 @@
-"""What every cache is asked: the same requests, and the same answers to store."""
+"""The requests and the response that all caches are measured with."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import base64
 import random
 from typing import Any
 
-__all__ = ["MODEL", "PARAMETERS", "SECRET_PATTERNS", "Request", "answer", "numbered", "shaped"]
+__all__ = ["MODEL", "PARAMETERS", "SHAPES", "Request", "answer", "numbered", "shaped"]
 
 MODEL = "gpt-4o"
 PARAMETERS: dict[str, Any] = {"temperature": 0.0, "max_tokens": 1024}
 
-SECRET_PATTERNS = ("small", "messages", "image")
-"""600 B of text, 100 KB in 60 messages, and 1 MB of which all but a line is one image."""
+SHAPES = ("small", "messages", "image")
+"""The shapes of requests: 600 B of text, 100 KB in 60 messages, and 1 MB that is one image and one line of text."""
 
 Request = dict[str, Any]
-"""A request as the provider's interface takes it: ``model``, ``messages`` and parameters."""
+"""A request in the format of the provider's API: ``model``, ``messages`` and parameters."""
 
 _PROSE = "the cache answers when an equal request was asked before and its entry is still fresh enough; " * 20
 _MESSAGES = 60
@@ -26,7 +26,11 @@ _ANSWER_CHARACTERS = 800
 
 
 def shaped(shape: str) -> Request:
-    """A request of one of the :data:`SHAPES`; equal every time, but an image is a new object each time."""
+    """Return the request of a shape; it is equal every time, but an image is a new object each time.
+
+    Args:
+        shape: One of :data:`SHAPES`.
+    """
     if shape == "small":
         return numbered(-1)
     if shape == "messages":
@@ -44,7 +48,11 @@ def shaped(shape: str) -> Request:
 
 
 def numbered(number: int) -> Request:
-    """The small request of that number; two numbers make two requests of about 600 B each."""
+    """Return a small request of about 600 B; different numbers give different requests.
+
+    Args:
+        number: The number of the request.
+    """
     return _request(
         [
             {"role": "system", "content": "Answer in one paragraph, in plain words."},
@@ -54,7 +62,7 @@ def numbered(number: int) -> Request:
 
 
 def answer() -> dict[str, Any]:
-    """The answer to everything: about 1 KB of JSON."""
+    """Return the response to every request: about 1 KB of JSON."""
     return {
         "content": _text("answer", _ANSWER_CHARACTERS),
         "stop_reason": "end_turn",
@@ -67,7 +75,7 @@ def _request(messages: list[dict[str, Any]]) -> Request:
 
 
 def _text(topic: str, characters: int) -> str:
-    """Text that tells its topic first, of that length."""
+    """Return text of the given length that starts with its topic."""
     return f"{topic}: {_PROSE}"[:characters]
 
 
@@ -75,7 +83,7 @@ _image_memory: list[bytes] = []
 
 
 def _image() -> str:
-    """A picture's bytes in base64, made once and given as a new object each time."""
+    """Return the bytes of an image in base64; they are created once and returned as a new object each time."""
     if not _image_memory:
         _image_memory.append(base64.b64encode(random.Random(0).randbytes(_IMAGE_BYTES)))
     return _image_memory[0].decode("ascii")

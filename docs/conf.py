@@ -31,7 +31,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(Callable|Literal|Mapping|Sequence)\b.*"),
     (
         r"py:.*",
-        r"(CacheEntry|CostStats|Difference|EntryMeta|EntryOwner|FieldDiff|Kind|Miss|Origin|Policy|Request|Rule|Sink|Tool|ToolCall|Usage)",
+        r"(CacheEntry|CostStats|Difference|EntryMeta|EntryOwner|FieldDiff|Kind|Miss|Origin|Policy|Request|Rule|Sink|Tool|ToolCall|Usage|WarmUpRequest)",
     ),
     (r"py:.*", r"spark_cache\.(agents|config|entries)\.\w+\.\w+"),
 ]

@@ -1,17 +1,17 @@
-"""Every exception this library raises, in one tree.
+"""The exceptions of this library.
 
 ::
 
     SparkCacheError
-    ├── ConfigError (ValueError)              the configuration cannot be used
-    ├── UncacheableRequestError (TypeError)   a request cannot be keyed exactly
-    ├── UncacheableResponseError (TypeError)  a response cannot be given back equal
-    ├── CacheMissError (LookupError)          replay mode, and the answer is not in the cache
-    ├── InvalidAnswerError (ValueError)       a structured answer does not meet its schema
-    ├── StoreError                            a store could not read or write
-    └── TurnLimitError (RuntimeError)         an agent's model goes on calling tools
+    ├── ConfigError (ValueError)              the configuration is not valid
+    ├── UncacheableRequestError (TypeError)   a request cannot be part of a cache key
+    ├── UncacheableResponseError (TypeError)  a response cannot be stored without change
+    ├── CacheMissError (LookupError)          a cache miss in replay mode
+    ├── InvalidAnswerError (ValueError)       a structured response does not match its schema
+    ├── StoreError                            a store cannot read or write
+    └── TurnLimitError (RuntimeError)         an agent reached its turn limit
 
-Each carries what it knows as attributes, and survives pickling. A provider's own errors are never wrapped.
+Every exception has attributes with its details and can be pickled. Errors from a provider's SDK are never wrapped.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ __all__ = [
 
 
 class SparkCacheError(Exception):
-    """The base of every error raised by this library."""
+    """The base class of all exceptions of this library."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a configuration.
+    """A problem in a configuration.
 
     Attributes:
-        message: What is wrong, what would be accepted, and the way out; never a secret's value.
-        source: Where the value came from: a file's path, ``environment``, ``.env`` path, ``constructor``.
+        message: What is wrong, what is accepted, and how to fix it. It never contains the value of a secret.
+        source: The source of the value: the path of a file or of a ``.env`` file, ``environment``, or ``constructor``.
         line: The line in that file, counted from 1.
-        key: The name as it was written there (``SPARK_CACHE_TTL``, ``cache.ttl``).
+        key: The name as written in the source (``SPARK_CACHE_TTL``, ``cache.ttl``).
     """
 
     message: str
@@ -57,16 +57,16 @@ class Problem:
     key: str | None = None
 
     def __str__(self) -> str:
-        """One line: ``source:line: key: message``."""
+        """Return one line: ``source:line: key: message``."""
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         return ": ".join(part for part in (place, self.key, self.message) if part)
 
 
 class ConfigError(SparkCacheError, ValueError):
-    """The configuration cannot be used.
+    """The configuration is not valid.
 
     Attributes:
-        problems: Everything that is wrong, all at once.
+        problems: All problems, not only the first.
     """
 
     def __init__(self, problems: Iterable[Problem] | str) -> None:
@@ -75,18 +75,18 @@ class ConfigError(SparkCacheError, ValueError):
         self.problems: tuple[Problem, ...] = listed
 
     def __str__(self) -> str:
-        """The problem itself, or a numbered-by-lines list of all of them."""
+        """Return the only problem, or a list with one problem on each line."""
         if len(self.problems) == 1:
             return str(self.problems[0])
         return "\n".join([f"{len(self.problems)} problems:", *(f"  {problem}" for problem in self.problems)])
 
 
 class UncacheableRequestError(SparkCacheError, TypeError):
-    """A request holds something that cannot be keyed exactly, so it is not cached.
+    """A request contains a value that cannot be part of a cache key, so the request is not cached.
 
     Attributes:
-        path: Where it stands, such as ``parameters.metadata.fn``.
-        reason: What is wrong with it; never the value itself.
+        path: The path of the value, such as ``parameters.metadata.fn``.
+        reason: What is wrong with the value. It never contains the value.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -95,15 +95,15 @@ class UncacheableRequestError(SparkCacheError, TypeError):
         self.reason = reason
 
     def __str__(self) -> str:
-        """``path: reason``."""
+        """Return ``path: reason``."""
         return f"{self.path}: {self.reason}"
 
 
 class UncacheableResponseError(SparkCacheError, TypeError):
-    """A response cannot be stored so that an equal one comes back.
+    """A response cannot be stored, because reading it back would not give an equal response.
 
     Attributes:
-        reason: What is wrong with it; never the value itself.
+        reason: What is wrong with the response. It never contains the response.
     """
 
     def __init__(self, reason: str) -> None:
@@ -111,31 +111,31 @@ class UncacheableResponseError(SparkCacheError, TypeError):
         self.reason = reason
 
 
-_RECORD = "Record it with SPARK_CACHE_MODE=read-write."
+_RECORD = "Record the response with SPARK_CACHE_MODE=read-write."
 
-_WAYS_OUT = {
-    "bypassed": "Leave out cache='bypass'.",
-    "disabled": "Turn the cache on with SPARK_ENABLE_CACHE=true.",
-    "no_ttl": "Give it a time to live other than 0, with SPARK_CACHE_TTL.",
-    "sensitive": "Turn encryption on, and give a key with SPARK_CACHE_ENCRYPTION_KEY.",
-    "stateful": "Such a request is never recorded.",
-    "uncacheable": "Such a request is never recorded.",
-    "undecryptable": "Give the key that it was recorded with, with SPARK_CACHE_ENCRYPTION_KEY.",
+_REMEDIES = {
+    "bypassed": "Remove cache='bypass'.",
+    "disabled": "Turn on the cache with SPARK_ENABLE_CACHE=true.",
+    "no_ttl": "Set a TTL other than 0 with SPARK_CACHE_TTL.",
+    "sensitive": "Turn on encryption and set an encryption key with SPARK_CACHE_ENCRYPTION_KEY.",
+    "stateful": "Such requests are never recorded.",
+    "uncacheable": "Such requests are never recorded.",
+    "undecryptable": "Set the encryption key of the recording with SPARK_CACHE_ENCRYPTION_KEY.",
 }
-"""What helps against a miss that recording does not help against."""
+"""The advice for misses that recording does not fix."""
 
 
 class CacheMissError(SparkCacheError, LookupError):
-    """Replay mode: the answer would have to come from the provider, and may not.
+    """A cache miss in replay mode, which does not call the provider.
 
     Attributes:
-        reason: Why the cache could not answer (a :class:`spark_cache.MissReason` value).
-        provider: The provider that would have been called.
-        model_id: The model that would have been called.
-        key: The name of the entry that would have answered, where there is one.
-        detail: What else is known, such as the path of the value that cannot be keyed.
-        explanation: What would have answered, and in what it differs: a :class:`spark_cache.explain.Explanation`; None where
-            nobody looked.
+        reason: The reason for the miss, a :class:`spark_cache.MissReason` value.
+        provider: The provider of the request.
+        model_id: The model of the request.
+        key: The name of the missing entry, or None if the request has no key.
+        detail: Further details, such as the path of the value that cannot be part of a cache key.
+        explanation: The closest entries and how they differ, a :class:`spark_cache.explain.Explanation`. None if no search
+            was made.
     """
 
     def __init__(
@@ -156,22 +156,22 @@ class CacheMissError(SparkCacheError, LookupError):
         self.explanation = explanation
 
     def __str__(self) -> str:
-        """What was asked of whom, and why the cache has no answer; the explanation below it."""
+        """Return the model, the reason and a remedy, followed by the explanation."""
         name = "" if self.key is None else f" key {self.key[:12]}…"
         detail = "" if self.detail is None else f" ({self.detail})"
         message = (
-            f"replay mode, and the cache has no answer for {self.provider}/{self.model_id}{name}: "
-            f"{self.reason}{detail}. {_WAYS_OUT.get(self.reason, _RECORD)}"
+            f"cache miss in replay mode for {self.provider}/{self.model_id}{name}: "
+            f"{self.reason}{detail}. {_REMEDIES.get(self.reason, _RECORD)}"
         )
         return message if self.explanation is None else f"{message}\n{self.explanation}"
 
 
 class InvalidAnswerError(SparkCacheError, ValueError):
-    """The model's answer is not what ``get_json`` was asked for; it is not stored.
+    """The response to ``get_json`` does not match the schema. It is not stored.
 
     Attributes:
-        reason: Where the answer departs from the schema, and how; never what it says.
-        response: The whole answer, a :class:`spark_cache.ModelResponse`.
+        reason: Where and how the response departs from the schema. It never quotes the response.
+        response: The full response, a :class:`spark_cache.ModelResponse`.
     """
 
     def __init__(self, reason: str, response: Any) -> None:
@@ -180,16 +180,16 @@ class InvalidAnswerError(SparkCacheError, ValueError):
         self.response = response
 
     def __str__(self) -> str:
-        """What is wrong, and where the answer is."""
-        return f"the answer is not what was asked for: {self.reason}. The whole answer is in .response"
+        """Return what is wrong and where to find the response."""
+        return f"the response does not match the schema: {self.reason}. The full response is in .response"
 
 
 class StoreError(SparkCacheError):
-    """A store could not do what was asked of it; a model call goes on without it.
+    """An operation on a store failed. A model call continues without the store.
 
     Attributes:
-        operation: ``read``, ``write``, ``remove`` or ``list``.
-        cause: The machine's own word for it, such as ``ENOSPC``, or a short sentence.
+        operation: The operation that failed, such as ``read``, ``write``, ``remove`` or ``list``.
+        cause: The name of an I/O error, such as ``ENOSPC``, or a short description.
     """
 
     def __init__(self, operation: str, cause: str) -> None:
@@ -198,16 +198,16 @@ class StoreError(SparkCacheError):
         self.cause = cause
 
     def __str__(self) -> str:
-        """``cannot OPERATION: cause``."""
+        """Return ``cannot OPERATION: cause``."""
         return f"cannot {self.operation}: {self.cause}"
 
 
 class TurnLimitError(SparkCacheError, RuntimeError):
-    """An agent asked its model as often as it may for one question, and the model goes on calling tools.
+    """An agent reached its turn limit while its model was still calling tools.
 
     Attributes:
-        agent: The agent's name.
-        max_turns: How often it asked.
+        agent: The name of the agent.
+        max_turns: The turn limit, which is the number of model calls made.
     """
 
     def __init__(self, agent: str, max_turns: int) -> None:
@@ -216,8 +216,8 @@ class TurnLimitError(SparkCacheError, RuntimeError):
         self.max_turns = max_turns
 
     def __str__(self) -> str:
-        """Who gave up when, and the way out."""
+        """Return the agent, its limit and a remedy."""
         return (
-            f"the agent {self.agent!r} has no answer after {self.max_turns} turns, and its model goes on calling tools. "
-            "Give it more with max_turns, or fewer tools"
+            f"agent {self.agent!r} has no answer after {self.max_turns} turns: its model is still calling tools. "
+            "Raise max_turns, or give the agent fewer tools"
         )

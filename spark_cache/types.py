@@ -1,10 +1,11 @@
-"""The small values that the rooms share."""
+"""Small types used throughout the package."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,27 +14,27 @@ __all__ = ["CacheKey", "EntryMeta", "MissReason", "Mode", "Request"]
 
 
 class Mode(StrEnum):
-    """What a call may do with the cache."""
+    """The cache mode of a call."""
 
     READ_WRITE = "read-write"
-    """Answer from the cache, else call the provider and store its answer."""
+    """Read from the cache. On a miss, call the provider and store the response."""
     READ_ONLY = "read-only"
-    """Answer from the cache, else call the provider; write nothing at all."""
+    """Read from the cache. On a miss, call the provider. Write nothing."""
     REFRESH = "refresh"
-    """Call the provider and store its answer over the old one."""
+    """Call the provider and replace the stored response."""
     REPLAY = "replay"
-    """Answer from the cache whatever its age, else raise ``CacheMissError``; write nothing at all."""
+    """Read from the cache, regardless of age. On a miss, raise ``CacheMissError``. Write nothing."""
     BYPASS = "bypass"
-    """Neither read nor write."""
+    """Neither read from the cache nor write to it."""
 
     @property
     def reads(self) -> bool:
-        """Whether the cache may answer."""
+        """Whether this mode reads from the cache."""
         return self in _READING
 
     @property
     def writes(self) -> bool:
-        """Whether answers are stored."""
+        """Whether this mode stores responses."""
         return self in _WRITING
 
 
@@ -42,62 +43,61 @@ _WRITING = frozenset({Mode.READ_WRITE, Mode.REFRESH})
 
 
 class MissReason(StrEnum):
-    """Why the cache did not answer."""
+    """The reason for a cache miss."""
 
     ABSENT = "absent"
     """No entry has this key."""
     EXPIRED = "expired"
-    """The entry is older than its own lifetime, or than the reader's."""
+    """The entry is older than its own TTL or the reader's TTL."""
     DISABLED = "disabled"
     """The cache is off."""
     BYPASSED = "bypassed"
     """The mode does not read."""
     NO_TTL = "no_ttl"
-    """The time to live is 0: neither read nor stored."""
+    """The TTL is 0, so the cache is neither read nor written."""
     UNCACHEABLE = "uncacheable"
-    """The request holds something that cannot be keyed exactly."""
+    """The request contains a value that cannot be part of a cache key."""
     STATEFUL = "stateful"
-    """The answer depends on state that the provider keeps."""
+    """The response depends on state at the provider."""
     SENSITIVE = "sensitive"
-    """The request is sensitive and no encryption is available for it."""
+    """The request is sensitive and encryption is not available."""
     CORRUPT = "corrupt"
-    """The entry is empty, truncated, not JSON, or JSON of another shape."""
+    """The file is empty, truncated, not JSON, or JSON with a different structure."""
     OTHER_VERSION = "other_version"
-    """The entry was written in a format this release does not know."""
+    """The entry has a format version that this release does not support."""
     WRONG_KEY = "wrong_key"
-    """The entry belongs to another request: it was moved, renamed or edited."""
+    """The entry belongs to a different request: it was moved, renamed or edited."""
     FUTURE = "future"
-    """The entry is dated more than five minutes ahead of the clock."""
+    """The timestamp of the entry is more than five minutes ahead of the clock."""
     NOT_A_FILE = "not_a_file"
-    """Something else than a regular file stands in the entry's place."""
+    """The path of the entry is not a regular file."""
     TOO_LARGE = "too_large"
-    """The file is larger than any entry this release reads."""
+    """The file exceeds the size limit for entries."""
     UNREADABLE = "unreadable"
-    """The store failed to read."""
+    """The store could not read the entry."""
     UNDECRYPTABLE = "undecryptable"
-    """No key at hand opens the entry, or it was tampered with."""
+    """No available encryption key decrypts the entry, or the entry was tampered with."""
     UNSUITABLE = "unsuitable"
-    """The entry is whole and does not serve this call: it was streamed without its usage, or its answer is no longer valid."""
+    """The entry is intact but does not suit this call: it was streamed without usage, or its response is no longer valid."""
     PLAIN_REFUSED = "plain_refused"
-    """The entry is plain text where encryption is required."""
+    """The entry is not encrypted, but encryption is required."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Request:
-    """Everything about a model request that can change its answer.
+class Request(NamedTuple):
+    """A model request: everything that can change the response.
 
     Attributes:
-        provider: The provider it is asked of, such as ``openai``.
-        model_id: The model it is asked of.
-        messages: The conversation, in our own form or the provider's.
-        system_prompt: System instructions beside the messages.
-        tool_specs: The tools the model may call.
-        tool_choice: Which of them it should call.
-        output_schema: The schema that a structured answer has to meet.
+        provider: The provider, such as ``openai``.
+        model_id: The model.
+        messages: The conversation, in the format of this library or of the provider.
+        system_prompt: System instructions in addition to the messages.
+        tool_specs: The tools that the model may call.
+        tool_choice: The tools that the model should call.
+        output_schema: The schema of a structured response.
         operation: ``text``, ``json`` or ``embedding``.
-        endpoint: The provider's address; None is the provider's own.
-        sample: Which of several equal requests this is.
-        parameters: Whatever else goes to the provider.
+        endpoint: The base URL. None means the provider's default.
+        sample: The number of this request among several equal ones.
+        parameters: All other parameters of the request.
     """
 
     provider: str
@@ -110,13 +110,16 @@ class Request:
     operation: str = "text"
     endpoint: str | None = None
     sample: int | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        return f"Request({self.provider}/{self.model_id}, {self.operation})"
 
 
 class CacheKey(str):
-    """A cache key: 64 hex digits that also know which request they stand for.
+    """A cache key: a string of 64 hex digits with the provider, the model and the digests of its request.
 
-    Equal to, and hashed like, the plain ``str`` of its digits. Holds no prompt text in its ``repr`` and none when pickled.
+    It compares and hashes like the plain string. Neither its ``repr`` nor its pickle contains prompt text.
     """
 
     __slots__ = ("_digests", "model_id", "provider")
@@ -132,7 +135,14 @@ class CacheKey(str):
         model_id: str,
         digests: Mapping[str, str] | Callable[[], Mapping[str, str]],
     ) -> Self:
-        """Make a key of its digits, and the digests of its parts or a function that computes them."""
+        """Create a key.
+
+        Args:
+            value: The 64 hex digits.
+            provider: The provider of the request.
+            model_id: The model of the request.
+            digests: The digest of each part of the request, or a function that computes them.
+        """
         self = super().__new__(cls, value)
         self.provider = provider
         self.model_id = model_id
@@ -141,7 +151,7 @@ class CacheKey(str):
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """The digest of each part of the request (``messages``, ``parameters``, …), computed when first asked for."""
+        """The digest of each part of the request (``messages``, ``parameters``, …), computed on first access."""
         if callable(self._digests):
             self._digests = self._digests()
         return self._digests
@@ -152,16 +162,16 @@ class CacheKey(str):
 
 @dataclass(frozen=True, slots=True)
 class EntryMeta:
-    """What a listing shows of an entry.
+    """The metadata of an entry, as shown in listings.
 
     Attributes:
-        name: The entry's file name without its ending.
-        provider: The provider it was asked of.
-        model_id: The model it was asked of.
-        size_bytes: The length of the file.
-        timestamp: When the answer was stored, in seconds since the epoch.
-        ttl: How long it may live, in seconds; None is for ever.
-        encrypted: Whether its content is readable only with a key.
+        name: The file name of the entry without its extension.
+        provider: The provider of the request.
+        model_id: The model of the request.
+        size_bytes: The size of the file in bytes.
+        timestamp: When the response was stored, in seconds since the epoch.
+        ttl: The TTL in seconds. None means that the entry never expires.
+        encrypted: Whether the entry is encrypted.
     """
 
     name: str
@@ -173,5 +183,9 @@ class EntryMeta:
     encrypted: bool
 
     def expired(self, now: float) -> bool:
-        """Whether its own lifetime is over at ``now``, in seconds since the epoch."""
+        """Return whether the entry has expired by its own TTL.
+
+        Args:
+            now: The current time, in seconds since the epoch.
+        """
         return self.ttl is not None and now - self.timestamp >= self.ttl

@@ -44,7 +44,10 @@ async def make_model(client_args, cache_dir):
             model = OpenAIModel(model_id, **options)
             if clock is not None or sink is not None:
                 injected = {"clock": clock} if clock is not None else {}
-                model._manager = CacheManager(model.cache.config, sink=sink, **injected)
+                manager = CacheManager(model.cache.config, sink=sink, **injected)
+                cache_options = ("enable_cache", "cache_dir", "cache_ttl_seconds", "cache_config")
+                own = {name: value for name, value in options.items() if name not in cache_options}
+                model = OpenAIModel(model_id, cache_manager=manager, **own)
             stack.push_async_callback(model.aclose)
             return model
 

@@ -1,4 +1,4 @@
-"""What the models' tests share beside their fixtures."""
+"""Helpers that the tests of calls, models and providers share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from spark_cache import Model, ModelResponse
+from spark_cache.models import Provider
 from spark_cache.testing.standin.transport import Reply, Stream
 
 if TYPE_CHECKING:
@@ -34,49 +35,67 @@ WEATHER = {
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that moves only when it is told to."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
 
     def __call__(self) -> float:
-        """The time, in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         return self.now
 
     def go(self, seconds: float) -> None:
-        """Go on by so many seconds, or back."""
+        """Move the clock by a number of seconds, which may be negative."""
         self.now += seconds
 
 
-class EchoModel(Model):
-    """A model that says what it is asked, and takes whatever parameters there are."""
+class EchoProvider(Provider):
+    """A provider that repeats the question and accepts any parameter."""
 
-    provider = "echo"
-    calls = 0
+    name = "echo"
 
-    def _endpoint(self) -> str | None:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def endpoint(self) -> str | None:
+        """Return None for the provider's own address."""
         return None
 
-    async def _call(self, request: Request) -> Any:
+    async def call(self, request: Request) -> Any:
+        """Count the call and repeat the last message."""
         self.calls += 1
         return {"said": request.messages[-1]["content"]}
 
-    def _read(self, raw: Any) -> ModelResponse:
+    def read(self, raw: Any) -> ModelResponse:
+        """Read a response."""
         return ModelResponse(raw["said"], "end_turn", raw=raw)
 
 
+class EchoModel(Model):
+    """A model of an :class:`EchoProvider`."""
+
+    def __init__(self, model_id: str, **options: Any) -> None:
+        self.echo = EchoProvider()
+        super().__init__(model_id, self.echo, **options)
+
+    @property
+    def calls(self) -> int:
+        """The number of calls so far."""
+        return self.echo.calls
+
+
 class Events:
-    """A sink that keeps what it is given."""
+    """A sink that keeps its events."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
 
     def wants(self, _level: int) -> bool:
-        """Every event is wanted."""
+        """Accept every level."""
         return True
 
     def emit(self, event: Any) -> None:
-        """Keep it."""
+        """Keep the event."""
         self.events.append(event)
 
     @property
@@ -86,24 +105,24 @@ class Events:
 
 
 def answer_next(provider: StandInProvider, content: dict[str, Any] | str) -> None:
-    """Make the provider answer the next request with a body of any form."""
+    """Make the stand-in answer the next request with a given body."""
     provider._failures.append(Reply(200, content))
 
 
 async def events_of(model: Model, *arguments: Any, **options: Any) -> list[StreamEvent]:
-    """All events of a streamed answer."""
+    """Return all events of a streamed response."""
     return [event async for event in model.stream_text(*arguments, **options)]
 
 
 def server_sent(events: Sequence[Any]) -> bytes:
-    """Events as the provider sends them."""
+    """Return events as the provider sends them."""
     return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
 
 
 def send_next(provider: StandInProvider, *pieces: bytes | None) -> threading.Event:
-    """Make the provider answer the next request with a stream in these pieces; None breaks the connection.
+    """Make the stand-in answer the next request with these pieces of a stream; None closes the connection.
 
-    All but the first piece wait for what is returned to be set.
+    The pieces after the first are sent when the returned event is set.
     """
     gate = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Everything that is measured, by name; each is loaded in a process of its own."""
+"""The contenders, by name; each is loaded in a separate process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 __all__ = ["CONTENDERS", "LLM_CACHES", "UPSERT", "make"]
 
 LLM_CACHES = ("dspy", "dspy-disk", "litellm", "langchain", "inspect")
-"""The peers that were made for answers of language models; the others take any function or value."""
+"""The contenders made for LLM responses; the others cache any function or value."""
 
 UPSERT = "upsert"
-"""No cache, but what one row written to a SQLite index costs here."""
+"""A reference, not a cache: the cost of writing one row to a SQLite index."""
 
 _HOMES = {
     "limit": "limit:Limit",
@@ -42,16 +42,16 @@ CONTENDERS = {
     "inspect": "Inspect",
     "joblib": "joblib",
 }
-"""The caches by the name that the tables show."""
+"""The names of the caches, and their titles in the tables."""
 
 
 def make(name: str, directory: str, cap_bytes: int | None = None) -> Contender:
-    """Open a contender's cache in ``directory``, which exists.
+    """Open the cache of a contender.
 
     Args:
-        name: Its name here.
-        directory: Where it may write.
-        cap_bytes: How large it may grow; None is without limit, for those that know one.
+        name: The name of the contender.
+        directory: An existing directory for its entries.
+        cap_bytes: The size cap, in bytes, for contenders that support one; None for no cap.
     """
     module, _, kind = _HOMES[name].partition(":")
     made: Contender = getattr(import_module(f"benchmarks.contenders.{module}"), kind)(directory, cap_bytes)

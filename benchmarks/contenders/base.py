@@ -1,4 +1,4 @@
-"""What a contender has to do, in the terms of its own users."""
+"""The interface of a contender."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["Contender", "Keeper", "MissError"]
 
 
 class MissError(Exception):
-    """A request that was stored was not answered: what was timed is not a hit."""
+    """A stored request missed, so the measurement of hits is invalid."""
 
 
 class Contender(ABC):
-    """A cache in a directory, asked as its users ask it.
+    """A cache in a directory, called as its users call it.
 
     Args:
-        directory: Where it keeps its entries.
-        cap_bytes: How large it may grow; None is without limit.
+        directory: The directory of its entries.
+        cap_bytes: The size cap, in bytes; None for no cap.
     """
 
     def __init__(self, directory: str, cap_bytes: int | None) -> None:
@@ -31,28 +31,55 @@ class Contender(ABC):
         self.cap_bytes = cap_bytes
 
     def prepare(self, request: Request) -> Any:
-        """The request as the library's users hold it before they ask; not timed."""
+        """Convert a request to the form in which users of the library have it; this is not timed.
+
+        Args:
+            request: The request.
+        """
         return request
 
     @abstractmethod
     def get(self, prepared: Any) -> Any:
-        """Make the key and give the stored answer; None when there is none."""
+        """Compute the key and return the stored response, or None.
+
+        Args:
+            prepared: The prepared request.
+        """
 
     @abstractmethod
     def put(self, prepared: Any) -> None:
-        """Make the key and store the answer of the workload."""
+        """Compute the key and store the response of the workload.
+
+        Args:
+            prepared: The prepared request.
+        """
 
     @abstractmethod
     def text(self, found: Any) -> str:
-        """The text of an answer that :meth:`get` gave."""
+        """Return the text of a response.
+
+        Args:
+            found: The result of :meth:`get`.
+        """
 
     def fill(self, requests: Iterable[Request]) -> None:
-        """Store the answer of the workload for each request."""
+        """Store the response of the workload for each request.
+
+        Args:
+            requests: The requests.
+        """
         for request in requests:
             self.put(self.prepare(request))
 
     def time_gets(self, prepared: Sequence[Any]) -> float:
-        """How long it takes to answer all of them, in seconds."""
+        """Return the time of hits of all requests, in seconds.
+
+        Args:
+            prepared: The prepared requests.
+
+        Raises:
+            MissError: A request is not stored.
+        """
         get = self.get
         started = perf_counter()
         for one in prepared:
@@ -62,20 +89,24 @@ class Contender(ABC):
 
 
 class Keeper(Contender):
-    """A cache that also counts, expires and removes."""
+    """A cache that also counts, expires and removes entries."""
 
     @abstractmethod
     def put_expiring(self, prepared: Any) -> None:
-        """Store the answer so that it has expired a few milliseconds later."""
+        """Store the response with a TTL of a few milliseconds at most.
+
+        Args:
+            prepared: The prepared request.
+        """
 
     @abstractmethod
     def clean_up(self) -> int:
-        """Remove what has expired; how many entries that was."""
+        """Remove expired entries, and return their number."""
 
     @abstractmethod
     def count(self) -> int:
-        """How many entries there are, found the way users find it, with their sizes."""
+        """Return the number of entries, in the way that users obtain it together with the size."""
 
     @abstractmethod
     def size_bytes(self) -> int:
-        """How large the cache takes itself to be."""
+        """Return the size of the cache by its own account, in bytes."""

@@ -1,4 +1,4 @@
-"""diskcache with the key that its users write by hand, in its fastest form: SHA-256 of orjson's canonical JSON."""
+"""diskcache with the fastest key that its users write by hand: SHA-256 of orjson's canonical JSON."""
 
 from __future__ import annotations
 
@@ -29,34 +29,50 @@ class DiskCache(Keeper):
         self._answer = answer()
 
     def get(self, prepared: Request) -> Any:
-        """``get``."""
+        """Call ``Cache.get``.
+
+        Args:
+            prepared: The request.
+        """
         return self._cache.get(_key(prepared))
 
     def put(self, prepared: Request) -> None:
-        """``set``."""
+        """Call ``Cache.set``.
+
+        Args:
+            prepared: The request.
+        """
         self._cache.set(_key(prepared), self._answer)
 
     def text(self, found: Any) -> str:
-        """The content."""
+        """Return the content.
+
+        Args:
+            found: The stored response.
+        """
         return str(found["content"])
 
     def put_expiring(self, prepared: Request) -> None:
-        """Store, with its clean-up in passing put off, so that the entry waits for :meth:`clean_up`."""
+        """Store with automatic culling disabled, so that the entry stays until :meth:`clean_up`.
+
+        Args:
+            prepared: The request.
+        """
         usual, self._cache.cull_limit = self._cache.cull_limit, 0
         self._cache.set(_key(prepared), self._answer, expire=0.001)
         self._cache.cull_limit = usual
 
     def clean_up(self) -> int:
-        """``expire``."""
+        """Call ``Cache.expire``."""
         return int(self._cache.expire(now=time.time()))
 
     def count(self) -> int:
-        """``len`` and ``volume``."""
+        """Call ``len`` and ``Cache.volume``."""
         self._cache.volume()
         return len(self._cache)
 
     def size_bytes(self) -> int:
-        """``volume``."""
+        """Call ``Cache.volume``."""
         return int(self._cache.volume())
 
 

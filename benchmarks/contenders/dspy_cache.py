@@ -1,4 +1,4 @@
-"""DSPy's request cache, with the kind of response that it holds in a program."""
+"""DSPy's request cache, with the type of response that it holds in a program."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OWN_SIZE_LIMIT = 30_000_000_000
 
 
 class Dspy(Contender):
-    """As it comes: memory first, then disk. What this process stored is answered from memory."""
+    """The default configuration: memory first, then disk. Responses stored by this process are read from memory."""
 
     in_memory = True
 
@@ -34,26 +34,38 @@ class Dspy(Contender):
         self._response = response()
 
     def get(self, prepared: Request) -> Any:
-        """``Cache.get``."""
+        """Call ``Cache.get``.
+
+        Args:
+            prepared: The request.
+        """
         return self._cache.get(prepared)
 
     def put(self, prepared: Request) -> None:
-        """``Cache.put``."""
+        """Call ``Cache.put``.
+
+        Args:
+            prepared: The request.
+        """
         self._cache.put(prepared, self._response)
 
     def text(self, found: Any) -> str:
-        """The content of the first choice."""
+        """Return the content of the first choice.
+
+        Args:
+            found: The stored response.
+        """
         return str(found.choices[0].message.content)
 
 
 class DspyFromDisk(Dspy):
-    """Without its memory: what every new process finds."""
+    """The cache without its memory, as every new process finds it."""
 
     in_memory = False
 
 
 def response() -> ModelResponse:
-    """The answer of the workload as LiteLLM gives it."""
+    """Return the response of the workload as LiteLLM returns it."""
     given = answer()
     usage = given["usage"]
     return ModelResponse(

@@ -16,7 +16,7 @@ from inspect_ai.model import (
     ModelOutput,
 )
 
-# Its fetch and store have no public name: a model calls them.
+# The functions have no public names; Inspect's models call them.
 from inspect_ai.model._cache import CacheEntry, cache_fetch, cache_store
 
 from benchmarks.contenders.base import Contender
@@ -31,7 +31,7 @@ _KINDS = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": Cha
 
 
 class Inspect(Contender):
-    """``cache_fetch`` and ``cache_store`` with an entry made for every call, as ``Model.generate`` makes it."""
+    """``cache_fetch`` and ``cache_store`` with a new entry for every call, as in ``Model.generate``."""
 
     def __init__(self, directory: str, cap_bytes: int | None) -> None:
         super().__init__(directory, cap_bytes)
@@ -41,22 +41,38 @@ class Inspect(Contender):
         self._output = ModelOutput.from_content(MODEL, answer()["content"])
 
     def prepare(self, request: Request) -> Any:
-        """The messages in Inspect's own classes."""
+        """Convert the messages to Inspect's classes.
+
+        Args:
+            request: The request.
+        """
         return [
             _KINDS[message["role"]](content=_content(message["content"])) for message in request["messages"]
         ]
 
     def get(self, prepared: Any) -> Any:
-        """``cache_fetch``."""
+        """Call ``cache_fetch``.
+
+        Args:
+            prepared: The messages.
+        """
         return cache_fetch(self._entry(prepared))
 
     def put(self, prepared: Any) -> None:
-        """``cache_store``."""
+        """Call ``cache_store``.
+
+        Args:
+            prepared: The messages.
+        """
         if not cache_store(self._entry(prepared), self._output):
-            raise RuntimeError("the answer was not stored")
+            raise RuntimeError("the response was not stored")
 
     def text(self, found: Any) -> str:
-        """The completion."""
+        """Return the completion.
+
+        Args:
+            found: The stored output.
+        """
         return str(found.completion)
 
     def _entry(self, messages: Any) -> CacheEntry:

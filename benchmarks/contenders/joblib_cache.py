@@ -1,4 +1,4 @@
-"""joblib: a function that asks the model, remembered by its arguments."""
+"""joblib, which caches a function that calls the model by its arguments."""
 
 from __future__ import annotations
 
@@ -15,18 +15,25 @@ if TYPE_CHECKING:
 __all__ = ["Joblib"]
 
 _answers: list[dict[str, Any]] = []
-"""What the provider says next; empty while every answer must come from the cache."""
+"""The next response of the provider; empty while every response must come from the cache."""
 
 
-def ask_model(request: Request) -> dict[str, Any]:  # noqa: ARG001 - joblib makes the key of it
-    """Stand for the call that is saved."""
+def ask_model(request: Request) -> dict[str, Any]:  # noqa: ARG001 - joblib computes the key from it
+    """Simulate the provider call.
+
+    Args:
+        request: The request.
+
+    Raises:
+        MissError: The call was made while hits are measured.
+    """
     if not _answers:
         raise MissError
     return _answers[0]
 
 
 class Joblib(Contender):
-    """``Memory.cache`` around the function, called with the request."""
+    """A function wrapped with ``Memory.cache`` and called with the request."""
 
     def __init__(self, directory: str, cap_bytes: int | None) -> None:
         super().__init__(directory, cap_bytes)
@@ -34,11 +41,19 @@ class Joblib(Contender):
         self._answer = answer()
 
     def get(self, prepared: Request) -> Any:
-        """Call the function."""
+        """Call the cached function.
+
+        Args:
+            prepared: The request.
+        """
         return self._ask(prepared)
 
     def put(self, prepared: Request) -> None:
-        """Call the function while the provider answers."""
+        """Call the cached function while the provider returns a response.
+
+        Args:
+            prepared: The request.
+        """
         _answers.append(self._answer)
         try:
             self._ask(prepared)
@@ -46,5 +61,9 @@ class Joblib(Contender):
             _answers.clear()
 
     def text(self, found: Any) -> str:
-        """The content."""
+        """Return the content.
+
+        Args:
+            found: The stored response.
+        """
         return str(found["content"])

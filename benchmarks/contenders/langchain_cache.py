@@ -1,4 +1,4 @@
-"""LangChain's SQLite cache, asked the way its chat models ask it."""
+"""LangChain's SQLite cache, called as its chat models call it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["LangChain"]
 
 _KINDS = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 _MODEL_TEXT = json.dumps({"model_name": MODEL, **PARAMETERS}, sort_keys=True) + "---[('stop', None)]"
-"""What a chat model says of itself; made once here, though a chat model makes it for every call."""
+"""The description of a chat model; computed once here, although a chat model computes it for every call."""
 
 
 class LangChain(Contender):
@@ -37,24 +37,44 @@ class LangChain(Contender):
         ]
 
     def prepare(self, request: Request) -> Any:
-        """The messages in LangChain's own classes."""
+        """Convert the messages to LangChain's classes.
+
+        Args:
+            request: The request.
+        """
         return [_KINDS[message["role"]](content=message["content"]) for message in request["messages"]]
 
     def get(self, prepared: Any) -> Any:
-        """``lookup``."""
+        """Call ``lookup``.
+
+        Args:
+            prepared: The messages.
+        """
         return self._cache.lookup(dumps(prepared), _MODEL_TEXT)
 
     def put(self, prepared: Any) -> None:
-        """``update``."""
+        """Call ``update``.
+
+        Args:
+            prepared: The messages.
+        """
         self._cache.update(dumps(prepared), _MODEL_TEXT, self._generations)
 
     def text(self, found: Any) -> str:
-        """The text of the first generation."""
+        """Return the text of the first generation.
+
+        Args:
+            found: The stored generations.
+        """
         return str(found[0].text)
 
     def fill(self, requests: Iterable[Request]) -> None:
-        """Store all rows at once: one transaction for each takes minutes and leaves the same table behind."""
-        from sqlalchemy.orm import Session  # noqa: PLC0415 - no part of what is measured
+        """Store all rows in one transaction, because one transaction per row takes minutes and gives the same table.
+
+        Args:
+            requests: The requests.
+        """
+        from sqlalchemy.orm import Session  # noqa: PLC0415 - not part of the measurement
 
         stored = dumps(self._generations[0])
         table = self._cache.cache_schema

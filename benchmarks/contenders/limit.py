@@ -1,4 +1,4 @@
-"""The physical limit: the fewest steps that turn a request into its stored answer, with nothing checked on the way."""
+"""The limit of the machine: the fewest steps from a request to its stored response, without any checks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _READ_BYTES = 64 * 1024
 
 
 class Limit(Keeper):
-    """Canonical JSON, SHA-256, one file for each answer: open, read, close, parse."""
+    """Canonical JSON, SHA-256 and one file for each response: open, read, close, parse."""
 
     def __init__(self, directory: str, cap_bytes: int | None) -> None:
         super().__init__(directory, cap_bytes)
@@ -30,7 +30,11 @@ class Limit(Keeper):
         self._expired: list[str] = []
 
     def get(self, prepared: Request) -> Any:
-        """Key, open, read, close, parse."""
+        """Compute the key, then open, read, close and parse the file.
+
+        Args:
+            prepared: The request.
+        """
         descriptor = os.open(self._path(prepared), os.O_RDONLY)
         try:
             content = os.read(descriptor, _READ_BYTES)
@@ -39,27 +43,39 @@ class Limit(Keeper):
         return orjson.loads(content)
 
     def put(self, prepared: Request) -> None:
-        """Key, write beside, rename."""
+        """Compute the key, write a temporary file and rename it.
+
+        Args:
+            prepared: The request.
+        """
         path = self._path(prepared)
-        beside = f"{path}.tmp"
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        temporary = f"{path}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.write(descriptor, orjson.dumps(self._answer))
         finally:
             os.close(descriptor)
-        os.rename(beside, path)
+        os.rename(temporary, path)
 
     def text(self, found: Any) -> str:
-        """The content."""
+        """Return the content.
+
+        Args:
+            found: The stored response.
+        """
         return str(found["content"])
 
     def put_expiring(self, prepared: Request) -> None:
-        """Store, and remember where."""
+        """Store, and remember the path.
+
+        Args:
+            prepared: The request.
+        """
         self.put(prepared)
         self._expired.append(self._path(prepared))
 
     def clean_up(self) -> int:
-        """Unlink the remembered files, and nothing else."""
+        """Unlink the remembered files, without searching for them."""
         for path in self._expired:
             os.unlink(path)
         removed = len(self._expired)
@@ -67,12 +83,12 @@ class Limit(Keeper):
         return removed
 
     def count(self) -> int:
-        """Look at every file."""
+        """Count the files by examining each of them."""
         with os.scandir(self._folder) as found:
             return sum(1 for file in found if file.stat().st_size)
 
     def size_bytes(self) -> int:
-        """Look at every file."""
+        """Add up the sizes of all files."""
         with os.scandir(self._folder) as found:
             return sum(file.stat().st_size for file in found)
 

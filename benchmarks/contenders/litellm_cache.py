@@ -1,4 +1,4 @@
-"""LiteLLM's cache on disk."""
+"""LiteLLM's disk cache."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["LiteLlm"]
 
 
 class LiteLlm(Contender):
-    """``Cache`` of the type ``disk``: ``get_cache`` and ``add_cache`` with the arguments of a completion.
+    """A ``Cache`` of type ``disk``: ``get_cache`` and ``add_cache`` with the arguments of a completion.
 
-    Its limit of four messages is lifted: requests with more are never cached by default.
+    By default, LiteLLM does not cache requests with more than four messages; this limit is lifted.
     """
 
     def __init__(self, directory: str, cap_bytes: int | None) -> None:
@@ -28,13 +28,25 @@ class LiteLlm(Contender):
         self._response = response()
 
     def get(self, prepared: Request) -> Any:
-        """``get_cache``."""
+        """Call ``get_cache``.
+
+        Args:
+            prepared: The request.
+        """
         return self._cache.get_cache(**prepared)
 
     def put(self, prepared: Request) -> None:
-        """``add_cache``."""
+        """Call ``add_cache``.
+
+        Args:
+            prepared: The request.
+        """
         self._cache.add_cache(self._response, **prepared)
 
     def text(self, found: Any) -> str:
-        """The content of the first choice."""
+        """Return the content of the first choice.
+
+        Args:
+            found: The stored response.
+        """
         return str(found["choices"][0]["message"]["content"])

@@ -1,4 +1,4 @@
-"""spark-cache through its manager."""
+"""spark-cache, called through its manager."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _A_DAY = 86_400
 
 
 class Spark(Keeper):
-    """``CacheManager``: ``generate_cache_key``, then ``get`` or ``set``."""
+    """A ``CacheManager``: ``generate_cache_key``, then ``get`` or ``set``."""
 
     def __init__(self, directory: str, cap_bytes: int | None) -> None:
         super().__init__(directory, cap_bytes)
@@ -25,45 +25,70 @@ class Spark(Keeper):
         self._answer = answer()
 
     def prepare(self, request: Request) -> dict[str, Any]:
-        """The request by the names of ``generate_cache_key``."""
+        """Rename the parameters to those of ``generate_cache_key``.
+
+        Args:
+            request: The request.
+        """
         return {"model_id" if name == "model" else name: value for name, value in request.items()}
 
     def get(self, prepared: dict[str, Any]) -> Any:
-        """Key and look up."""
+        """Compute the key and look up the entry.
+
+        Args:
+            prepared: The arguments of ``generate_cache_key``.
+        """
         return self._manager.get(self._manager.generate_cache_key("openai", **prepared))
 
     def put(self, prepared: dict[str, Any]) -> None:
-        """Key and store."""
+        """Compute the key and store the response.
+
+        Args:
+            prepared: The arguments of ``generate_cache_key``.
+        """
         self._put(prepared, None)
 
     def text(self, found: Any) -> str:
-        """The content."""
+        """Return the content.
+
+        Args:
+            found: The stored response.
+        """
         return str(found["content"])
 
     def put_expiring(self, prepared: dict[str, Any]) -> None:
-        """Store for a millisecond."""
+        """Store the response with a TTL of one millisecond.
+
+        Args:
+            prepared: The arguments of ``generate_cache_key``.
+        """
         self._put(prepared, 0.001)
 
     def clean_up(self) -> int:
-        """``cleanup_expired``."""
+        """Call ``cleanup_expired``."""
         return self._manager.cleanup_expired()
 
     def count(self) -> int:
-        """``get_stats``."""
+        """Call ``get_stats``."""
         return int(self._manager.get_stats()["total_entries"])
 
     def size_bytes(self) -> int:
-        """``get_stats``."""
+        """Call ``get_stats``."""
         return int(self._manager.get_stats()["total_size_bytes"])
 
     def _put(self, prepared: dict[str, Any], ttl_seconds: float | None) -> None:
         key = self._manager.generate_cache_key("openai", **prepared)
         if not self._manager.set(key, "openai", prepared["model_id"], prepared, self._answer, ttl_seconds):
-            raise RuntimeError("the answer was not stored")
+            raise RuntimeError("the response was not stored")
 
 
 def configuration(directory: str, cap_bytes: int | None) -> CacheConfig:
-    """The built-in defaults, but that nothing expires or is evicted by itself while something else is timed."""
+    """Return the built-in defaults, but without automatic cleanup or eviction during a measurement.
+
+    Args:
+        directory: The cache directory.
+        cap_bytes: The size cap, in bytes; None for no cap.
+    """
     return CacheConfig(
         enabled=True,
         cache_dir=directory,

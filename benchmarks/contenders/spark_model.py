@@ -22,10 +22,10 @@ __all__ = ["SparkModel"]
 
 
 class SparkModel(Contender):
-    """Hits of a model, whose entries come from one call to a provider on this machine.
+    """A model whose entries come from one call to a local provider.
 
-    The answer to that call is stored again for all other requests, because twenty thousand calls take minutes and leave
-    the same files behind.
+    The response to this call is stored for all other requests as well, because twenty thousand calls take minutes and result in
+    the same files.
     """
 
     def __init__(self, directory: str, cap_bytes: int | None) -> None:
@@ -38,31 +38,51 @@ class SparkModel(Contender):
             first = asyncio.run(self._ask_and_close(shaped("small")))
         entry = self._model.cache.get_entry(str(first.cache_key))
         if entry is None:
-            raise RuntimeError("the answer of the stand-in provider was not stored")
+            raise RuntimeError("the response of the stand-in provider was not stored")
         self._stored = entry.response
 
     def prepare(self, request: Request) -> Any:
-        """The messages, and the rest by name."""
+        """Split the request into its messages and its other parameters.
+
+        Args:
+            request: The request.
+        """
         rest = {name: value for name, value in request.items() if name not in {"model", "messages"}}
         return request["messages"], rest
 
     def get(self, prepared: Any) -> ModelResponse:
-        """One call in an event loop of its own; timed are those of :meth:`time_gets`."""
+        """Make one call in a new event loop; only the calls of :meth:`time_gets` are timed.
+
+        Args:
+            prepared: The messages and the other parameters.
+        """
         return asyncio.run(self._ask(prepared))
 
     def put(self, prepared: Any) -> None:
-        """Store the provider's answer under the key of the call."""
+        """Store the provider's response under the key of the call.
+
+        Args:
+            prepared: The messages and the other parameters.
+        """
         messages, rest = prepared
         key = self._model.cache_key(messages, **rest)
         if not self._model.cache.set(key, "openai", MODEL, None, self._stored):
-            raise RuntimeError("the answer was not stored")
+            raise RuntimeError("the response was not stored")
 
     def text(self, found: ModelResponse) -> str:
-        """The content."""
+        """Return the content.
+
+        Args:
+            found: The response.
+        """
         return found.content
 
     def time_gets(self, prepared: Sequence[Any]) -> float:
-        """How long it takes to answer all of them one after another in one event loop, in seconds."""
+        """Return the time of sequential hits of all requests in one event loop, in seconds.
+
+        Args:
+            prepared: The messages and the other parameters of each request.
+        """
         return asyncio.run(self._time(prepared))
 
     async def _time(self, prepared: Sequence[Any]) -> float:

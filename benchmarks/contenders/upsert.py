@@ -1,4 +1,4 @@
-"""One row written to an index: what a cache pays that keeps one in SQLite and touches it on every put."""
+"""The cost of writing one row to an index, which a cache with a SQLite index pays on every put."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UPSERT = (
 
 
 class Upsert(Contender):
-    """A table with a primary key and no other index, in WAL mode, one transaction for each row."""
+    """A SQLite table with a primary key and no other index, in WAL mode, with one transaction for each row."""
 
     def __init__(self, directory: str, cap_bytes: int | None) -> None:
         super().__init__(directory, cap_bytes)
@@ -37,23 +37,49 @@ class Upsert(Contender):
         )
 
     def prepare(self, request: Request) -> str:
-        """The name of the row: the key is not this contender's work."""
+        """Return the name of the row; computing the key is not part of this measurement.
+
+        Args:
+            request: The request.
+        """
         return sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def put(self, prepared: str) -> None:
-        """Write one row."""
+        """Write one row.
+
+        Args:
+            prepared: The name of the row.
+        """
         self._database.execute(_UPSERT, (prepared, 4096, time.time()))
 
     def fill(self, requests: Iterable[Request]) -> None:
-        """Write all rows at once."""
+        """Write all rows in one transaction.
+
+        Args:
+            requests: The requests.
+        """
         with self._database:
             self._database.execute("BEGIN")
             super().fill(requests)
 
     def get(self, prepared: Any) -> Never:
-        """Not asked: an index holds no answers."""
+        """Raise an error, because an index holds no responses.
+
+        Args:
+            prepared: The name of the row.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError
 
     def text(self, found: Any) -> Never:
-        """Not asked."""
+        """Raise an error, because an index holds no responses.
+
+        Args:
+            found: A stored response.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError

@@ -1,9 +1,9 @@
-"""Prove the cache on recorded traffic: every answer comes back complete, first from a server and then from the cache.
+"""Verify the cache with recorded traffic: every response must be complete, first from a server and then from the cache.
 
-From the outside in::
+The modules, from the outside in::
 
-    __main__     both passes, and the report
-    passes       one pass: every recorded request sent through its model, in a process of its own
-    compare      what differs from the recording
-    anthropic, bedrock, gemini, openai    a provider each: which exchanges are its own, how each is asked, and what its recording says
+    __main__     runs both passes and prints the report
+    passes       one pass: sends every recorded request through its model, in a separate process
+    compare      finds the differences from the recording
+    anthropic, bedrock, gemini, openai    for each provider: its exchanges, their calls, and the content of their recordings
 """

@@ -1,15 +1,15 @@
-"""Prove the cache on recorded traffic: every answer comes back complete, first from a server and then from the cache.
+"""Verify the cache with recorded traffic: every response must be complete, first from a server and then from the cache.
 
 usage: python -m benchmarks.replay EXCHANGES.jsonl REPLAY_SERVER.py
 
-EXCHANGES.jsonl holds one recorded exchange a line: ``path``, ``request``, ``status``, ``response``, ``encoding``, ``stream``.
-REPLAY_SERVER.py, started with that file, prints ``listening on http://HOST:PORT`` and answers each recorded request as
-recorded; ``GET /__stats__`` tells how many requests matched a recorded one.
+EXCHANGES.jsonl contains one recorded exchange per line: ``path``, ``request``, ``status``, ``response``, ``encoding``,
+``stream``. REPLAY_SERVER.py, started with that file, prints ``listening on http://HOST:PORT`` and answers each recorded request
+with its recorded response; ``GET /__stats__`` returns how many requests matched a recorded one.
 
-Every distinct exchange is sent through its provider's model, by ``get_text`` or ``stream_text`` as it was recorded, in a process
-of its own for each pass: the first against the server, the second with the server stopped and another port in the address. The
-second also asks the other way round: what was streamed by ``get_text``, and what was not by ``stream_text``. Recorded errors are
-sent twice while the server is up. The exit code is 1 when anything differs from the recording.
+Every distinct exchange is sent through the model of its provider, with ``get_text`` or ``stream_text`` as recorded. Each pass
+runs in a separate process: the first against the server, the second with the server stopped and another port in the address. The
+second pass also makes the opposite call: ``get_text`` for recorded streams, and ``stream_text`` for the others. Recorded errors
+are requested twice while the server runs. The exit code is 1 if anything differs from the recording.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FIGURES = ("requests", "as recorded", "raised twice", "stored", "second pass: h
 
 @contextmanager
 def _serving(server_path: str, exchanges_path: str) -> Iterator[str]:
-    """Run the replay server; its address without a path."""
+    """Run the replay server, and yield its URL without a path."""
     command = [sys.executable, server_path, exchanges_path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -49,14 +49,14 @@ def _serving(server_path: str, exchanges_path: str) -> Iterator[str]:
 
 
 def _unused_address() -> str:
-    """An address where nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+    """Return a URL that no server listens on."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
 def _entry_count(cache_dir: str) -> int:
-    """How many entries the cache directory holds."""
+    """Return the number of entries in the cache directory."""
     return sum(
         name.endswith(".json")
         for folder, _, names in os.walk(cache_dir)
@@ -66,7 +66,7 @@ def _entry_count(cache_dir: str) -> int:
 
 
 def main() -> int:
-    """Run both passes, print the figures and what deviates; the exit code."""
+    """Run both passes, print the figures and the deviations, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.replay", description=(__doc__ or "").splitlines()[0]
     )
@@ -87,7 +87,7 @@ def main() -> int:
         for exchange, *passes in zip(exchanges, first, second, strict=True)
     }
     lines = [f"{name}: {deviation}" for name, listed in found.items() for deviation in listed]
-    lines += _sums(exchanges, first, served=served, entries=entries)
+    lines += _total_deviations(exchanges, first, served=served, entries=entries)
     deviating = {name for name, listed in found.items() if listed}
     _report(exchanges, first, second, deviating)
     for line in lines:
@@ -95,23 +95,23 @@ def main() -> int:
     return 1 if lines else 0
 
 
-def _sums(
+def _total_deviations(
     exchanges: list[Exchange], first: list[Any], *, served: dict[str, int], entries: int
 ) -> Iterator[str]:
-    """What is wrong with the whole: requests that missed their recording, keys that are shared, entries too many or too few."""
+    """Yield the deviations of the totals: requests without a recording, shared keys, and missing or extra entries."""
     sent = sum(map(len, first))
     if served != {"matched": sent, "unmatched": 0}:
-        yield f"the server was asked {served}, for {sent} requests that were sent"
+        yield f"{sent} requests were sent, but the server counted {served}"
     stored = sum(map(is_stored, exchanges))
     if entries != stored:
-        yield f"{entries} entries were stored, for {stored} answers that may be"
+        yield f"{entries} entries were stored for {stored} responses that may be stored"
     keys = [outcome[0]["key"] for outcome in first if outcome[0].get("key")]
     if len(set(keys)) != len(keys):
-        yield f"{len(keys)} different requests have {len(set(keys))} keys"
+        yield f"{len(keys)} different requests have only {len(set(keys))} keys"
 
 
 def _report(exchanges: list[Exchange], first: list[Any], second: list[Any], deviating: set[str]) -> None:
-    """Print the figures of each endpoint, and what is not stored."""
+    """Print the figures of each endpoint, and the responses that are not stored."""
     rows: dict[str, list[int]] = {}
     for index, exchange in enumerate(exchanges):
         rows.setdefault(str(provider_of(exchange).endpoint(exchange)), []).append(index)

@@ -1,11 +1,11 @@
-"""Anthropic's messages."""
+"""Anthropic Messages."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.replay.provider import Exchange, Said
+from benchmarks.replay.provider import Exchange, RecordedContent
 
 if TYPE_CHECKING:
     from spark_cache import Model
@@ -20,13 +20,22 @@ _NAMED = {
 
 
 def endpoint(exchange: Exchange) -> str | None:
-    """The name of the endpoint that an exchange was recorded from; None where it is not this provider's."""
+    """Return the name of the endpoint of an exchange, or None if it belongs to another provider.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     return "messages" if exchange["path"] == _PATH else None
 
 
 def model(exchange: Exchange, server: str) -> Model:
-    """The model to ask, at a server."""
-    from spark_cache.models import AnthropicModel  # noqa: PLC0415 - the comparing process has no use for it
+    """Return the model of an exchange.
+
+    Args:
+        exchange: The recorded exchange.
+        server: The URL of the server.
+    """
+    from spark_cache.models import AnthropicModel  # noqa: PLC0415 - the comparing process does not need it
 
     return AnthropicModel(
         exchange["request"]["model"], client_args={"base_url": server, "api_key": "x", "max_retries": 0}
@@ -34,25 +43,37 @@ def model(exchange: Exchange, server: str) -> Model:
 
 
 def arguments(exchange: Exchange) -> dict[str, Any]:
-    """The arguments of ``get_text`` that mean the recorded request."""
-    asked = exchange["request"].items()
-    return {_NAMED.get(name, name): value for name, value in asked if name not in ("model", "stream")}
+    """Return the arguments of ``get_text`` for the recorded request.
+
+    Args:
+        exchange: The recorded exchange.
+    """
+    parameters = exchange["request"].items()
+    return {_NAMED.get(name, name): value for name, value in parameters if name not in ("model", "stream")}
 
 
 def status_of(error: Exception) -> int | None:
-    """The HTTP status of an error of the SDK; None for any other error."""
-    from anthropic import APIStatusError  # noqa: PLC0415 - the comparing process has no use for it
+    """Return the HTTP status of an error of the SDK, or None for any other error.
+
+    Args:
+        error: The error.
+    """
+    from anthropic import APIStatusError  # noqa: PLC0415 - the comparing process does not need it
 
     return error.status_code if isinstance(error, APIStatusError) else None
 
 
-def said(exchange: Exchange) -> Said:
-    """What a recorded answer says."""
+def recorded_content(exchange: Exchange) -> RecordedContent:
+    """Return the content of a recorded response.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     blocks, reason, usage = _in_events(events(exchange)) if exchange["stream"] else _whole(exchange)
     read, written = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
     asked, answered = usage["input_tokens"] + (read or 0) + (written or 0), usage["output_tokens"]
     thought = (usage.get("output_tokens_details") or {}).get("thinking_tokens")
-    return Said(
+    return RecordedContent(
         content="".join(block["text"] for block in blocks if block["type"] == "text"),
         tool_calls=[
             [block["id"], block["name"], block["input"]] for block in blocks if block["type"] == "tool_use"
@@ -69,7 +90,7 @@ def _whole(exchange: Exchange) -> tuple[list[dict[str, Any]], str, dict[str, Any
 
 
 def _in_events(recorded: list[Any]) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
-    """The texts and calls of a stream, its reason to stop and its usage."""
+    """Return the content blocks, the stop reason and the usage of a stream."""
     of_type: dict[str, list[Any]] = {}
     for event in recorded:
         of_type.setdefault(event["type"], []).append(event)
@@ -89,17 +110,25 @@ def _in_events(recorded: list[Any]) -> tuple[list[dict[str, Any]], str, dict[str
 
 
 def events(exchange: Exchange) -> list[Any]:
-    """The recorded events of a stream, but for those that only keep the connection alive."""
+    """Return the recorded events of a stream, without those that only keep the connection alive.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     lines = exchange["response"].splitlines()
     found = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
     return [event for event in found if event["type"] != "ping"]
 
 
 def not_stored(exchange: Exchange) -> str | None:
-    """Why an answer must not be stored; None where it may be."""
+    """Return why a response must not be stored, or None if it may be stored.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     if "container" in exchange["request"]:
-        return "it leans on a container at the provider"
-    reason = said(exchange).stop_reason
+        return "it depends on a container at the provider"
+    reason = recorded_content(exchange).stop_reason
     return (
         None
         if reason in ("end_turn", "tool_use", "stop_sequence", "pause_turn")

@@ -1,4 +1,4 @@
-"""Amazon Bedrock's converse and converse-stream."""
+"""Amazon Bedrock Converse and ConverseStream."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from benchmarks.replay.provider import Exchange, Said
+from benchmarks.replay.provider import Exchange, RecordedContent
 
 if TYPE_CHECKING:
     from spark_cache import Model
@@ -18,16 +18,25 @@ _REASONS = {"guardrail_intervened": "content_filter", "content_filtered": "conte
 
 
 def endpoint(exchange: Exchange) -> str | None:
-    """The name of the endpoint that an exchange was recorded from; None where it is not this provider's."""
+    """Return the name of the endpoint of an exchange, or None if it belongs to another provider.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     found = _PATH.fullmatch(exchange["path"])
     return None if found is None else found["endpoint"]
 
 
 def model(exchange: Exchange, server: str) -> Model:
-    """The model to ask, at a server."""
-    from botocore.config import Config  # noqa: PLC0415 - the comparing process has no use for it
+    """Return the model of an exchange.
 
-    from spark_cache.models import BedrockModel  # noqa: PLC0415 - the comparing process has no use for it
+    Args:
+        exchange: The recorded exchange.
+        server: The URL of the server.
+    """
+    from botocore.config import Config  # noqa: PLC0415 - the comparing process does not need it
+
+    from spark_cache.models import BedrockModel  # noqa: PLC0415 - the comparing process does not need it
 
     found = _PATH.fullmatch(exchange["path"])
     if found is None:
@@ -42,15 +51,23 @@ def model(exchange: Exchange, server: str) -> Model:
 
 
 def arguments(exchange: Exchange) -> dict[str, Any]:
-    """The arguments of ``get_text`` that mean the recorded request."""
-    asked = dict(exchange["request"])
-    tools = asked.pop("toolConfig", {})
-    return {**asked, "tool_specs": tools.get("tools"), "tool_choice": tools.get("toolChoice")}
+    """Return the arguments of ``get_text`` for the recorded request.
+
+    Args:
+        exchange: The recorded exchange.
+    """
+    parameters = dict(exchange["request"])
+    tools = parameters.pop("toolConfig", {})
+    return {**parameters, "tool_specs": tools.get("tools"), "tool_choice": tools.get("toolChoice")}
 
 
 def status_of(error: Exception) -> int | None:
-    """The HTTP status of an error of the SDK; None for any other error."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - the comparing process has no use for it
+    """Return the HTTP status of an error of the SDK, or None for any other error.
+
+    Args:
+        error: The error.
+    """
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - the comparing process does not need it
 
     if not isinstance(error, ClientError):
         return None
@@ -58,12 +75,16 @@ def status_of(error: Exception) -> int | None:
     return status
 
 
-def said(exchange: Exchange) -> Said:
-    """What a recorded answer says."""
+def recorded_content(exchange: Exchange) -> RecordedContent:
+    """Return the content of a recorded response.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     blocks, reason, usage = _in_events(events(exchange)) if exchange["stream"] else _whole(exchange)
     read, written = usage.get("cacheReadInputTokens"), usage.get("cacheWriteInputTokens")
     calls = [block["toolUse"] for block in blocks if "toolUse" in block]
-    return Said(
+    return RecordedContent(
         content="".join(block.get("text", "") for block in blocks),
         tool_calls=[
             [call["toolUseId"], call["name"], call["input"]]
@@ -88,8 +109,8 @@ def _whole(exchange: Exchange) -> tuple[list[dict[str, Any]], str, dict[str, Any
 
 
 def _in_events(recorded: list[Any]) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
-    """The texts and calls of a stream, its reason to stop and its usage."""
-    told: dict[str, Any] = {}
+    """Return the content blocks, the stop reason and the usage of a stream."""
+    payloads: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
     for event in recorded:
         ((kind, payload),) = event.items()
@@ -102,16 +123,20 @@ def _in_events(recorded: list[Any]) -> tuple[list[dict[str, Any]], str, dict[str
             block["text"] = block.get("text", "") + delta["text"]
         if "toolUse" in delta:
             block["toolUse"]["input"] += delta["toolUse"]["input"]
-        told[kind] = payload
+        payloads[kind] = payload
     for block in blocks.values():
         if "toolUse" in block:
             block["toolUse"]["input"] = json.loads(block["toolUse"]["input"] or "{}")
-    return [*blocks.values()], told["messageStop"]["stopReason"], told["metadata"]["usage"]
+    return [*blocks.values()], payloads["messageStop"]["stopReason"], payloads["metadata"]["usage"]
 
 
 def events(exchange: Exchange) -> list[Any]:
-    """The recorded events of a stream, each by its type."""
-    from botocore.eventstream import EventStreamBuffer  # noqa: PLC0415 - for streams alone
+    """Return the recorded events of a stream, each under its type.
+
+    Args:
+        exchange: The recorded exchange.
+    """
+    from botocore.eventstream import EventStreamBuffer  # noqa: PLC0415 - only streams need it
 
     frames = EventStreamBuffer()
     frames.add_data(b64decode(exchange["response"]))
@@ -119,6 +144,10 @@ def events(exchange: Exchange) -> list[Any]:
 
 
 def not_stored(exchange: Exchange) -> str | None:
-    """Why an answer must not be stored; None where it may be."""
-    reason = said(exchange).stop_reason
+    """Return why a response must not be stored, or None if it may be stored.
+
+    Args:
+        exchange: The recorded exchange.
+    """
+    reason = recorded_content(exchange).stop_reason
     return None if reason in ("end_turn", "tool_use", "stop_sequence") else f"it ended with {reason}"

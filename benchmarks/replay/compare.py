@@ -1,4 +1,4 @@
-"""What differs between a recorded exchange and what came of it in the two passes."""
+"""Compare a recorded exchange with its results in the two passes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,25 @@ _NOT_COMPARED = {"cached", "seconds", "other_way"}
 
 
 def is_stored(exchange: Exchange) -> bool:
-    """Whether the answer may be stored."""
+    """Return whether the response may be stored.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     return exchange["status"] < FIRST_ERROR and provider_of(exchange).not_stored(exchange) is None
 
 
 def deviations(exchange: Exchange, first: list[Any], second: list[Any]) -> Iterator[str]:
-    """What differs from the recording in either pass."""
+    """Yield the differences from the recording in either pass.
+
+    Args:
+        exchange: The recorded exchange.
+        first: Its results in the first pass.
+        second: Its results in the second pass.
+    """
     if exchange["status"] >= FIRST_ERROR:
         if [outcome.get("status") for outcome in first] != [exchange["status"]] * 2:
-            yield f"recorded {exchange['status']}, sent twice, gave {first}"
+            yield f"the recorded status is {exchange['status']}, but two requests gave {first}"
         return
     fresh, again = first[0], second[0]
     if fresh.get("cached") is not False:
@@ -35,22 +45,22 @@ def deviations(exchange: Exchange, first: list[Any], second: list[Any]) -> Itera
     if is_stored(exchange):
         yield from _from_first(fresh, again)
     elif "error" not in again:
-        yield "second pass: answered, though the first answer must not be stored"
+        yield "second pass: answered, although the first response must not be stored"
 
 
 def _from_recording(exchange: Exchange, fresh: dict[str, Any]) -> Iterator[str]:
     provider = provider_of(exchange)
-    for name, value in provider.said(exchange)._asdict().items():
+    for name, value in provider.recorded_content(exchange)._asdict().items():
         if fresh[name] != value:
-            yield f"first pass: {name} is not as recorded"
+            yield f"first pass: {name} differs from the recording"
     if not exchange["stream"]:
         if fresh["raw"] != json.loads(exchange["response"]):
-            yield "first pass: raw is not as recorded"
+            yield "first pass: raw differs from the recording"
         return
     if fresh["events"] != provider.events(exchange):
-        yield "first pass: the events are not as recorded"
+        yield "first pass: the events differ from the recording"
     if fresh["text_of_events"] != fresh["content"]:
-        yield "first pass: the texts of the events are not the text of the answer"
+        yield "first pass: the text of the events differs from the text of the response"
 
 
 def _from_first(fresh: dict[str, Any], again: dict[str, Any]) -> Iterator[str]:
@@ -59,7 +69,7 @@ def _from_first(fresh: dict[str, Any], again: dict[str, Any]) -> Iterator[str]:
         return
     for name in sorted(fresh.keys() - _NOT_COMPARED):
         if fresh[name] != again[name]:
-            yield f"second pass: {name} is not that of the first"
+            yield f"second pass: {name} differs from the first pass"
     for name, value in again["other_way"].items():
         if value != again[name]:
-            yield f"second pass, the other way round: {name} differs"
+            yield f"second pass, opposite call: {name} differs"

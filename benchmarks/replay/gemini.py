@@ -1,4 +1,4 @@
-"""Gemini's generateContent and streamGenerateContent."""
+"""Gemini generateContent and streamGenerateContent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.replay.provider import Exchange, Said
+from benchmarks.replay.provider import Exchange, RecordedContent
 
 if TYPE_CHECKING:
     from spark_cache import Model
@@ -14,23 +14,32 @@ if TYPE_CHECKING:
 _PATH = re.compile(
     r"/(?P<version>\w+)/models/(?P<model>[^:]+):(?P<endpoint>generateContent|streamGenerateContent)"
 )
-_HUMP = re.compile(r"[A-Z]")
-_KEPT = {
-    '"fileUri": "https://generativelanguage.googleapis.com/': "it names an uploaded file",
+_CAPITAL = re.compile(r"[A-Z]")
+_PROVIDER_STATE = {
+    '"fileUri": "https://generativelanguage.googleapis.com/': "it refers to an uploaded file",
     '"file_search_store_names"': "it searches a store at the provider",
 }
 _REASONS = {"STOP": "end_turn"}
 
 
 def endpoint(exchange: Exchange) -> str | None:
-    """The name of the endpoint that an exchange was recorded from; None where it is not this provider's."""
+    """Return the name of the endpoint of an exchange, or None if it belongs to another provider.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     found = _PATH.fullmatch(exchange["path"])
     return None if found is None else found["endpoint"]
 
 
 def model(exchange: Exchange, server: str) -> Model:
-    """The model to ask, at a server."""
-    from spark_cache.models import GeminiModel  # noqa: PLC0415 - the comparing process has no use for it
+    """Return the model of an exchange.
+
+    Args:
+        exchange: The recorded exchange.
+        server: The URL of the server.
+    """
+    from spark_cache.models import GeminiModel  # noqa: PLC0415 - the comparing process does not need it
 
     found = _PATH.fullmatch(exchange["path"])
     if found is None:
@@ -40,16 +49,22 @@ def model(exchange: Exchange, server: str) -> Model:
 
 
 def arguments(exchange: Exchange) -> dict[str, Any]:
-    """The arguments of ``get_text`` that mean the recorded request: what is text in our form, all else in the provider's own."""
+    """Return the arguments of ``get_text`` for the recorded request: text in the library's format, the rest in Gemini's.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     body = exchange["request"]
-    asked: dict[str, Any] = {"messages": [_message(content) for content in body["contents"]]}
+    parameters: dict[str, Any] = {"messages": [_message(content) for content in body["contents"]]}
     if "systemInstruction" in body:
         (part,) = body["systemInstruction"]["parts"]
-        asked["system_prompt"] = part["text"]
-    asked |= {"tool_specs": body.get("tools"), "tool_choice": body.get("toolConfig")}
+        parameters["system_prompt"] = part["text"]
+    parameters |= {"tool_specs": body.get("tools"), "tool_choice": body.get("toolConfig")}
     config = body["generationConfig"]
-    named = {_HUMP.sub(lambda hump: f"_{hump[0].lower()}", name): value for name, value in config.items()}
-    return asked | (named or {"generation_config": config})
+    named = {
+        _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name): value for name, value in config.items()
+    }
+    return parameters | (named or {"generation_config": config})
 
 
 def _message(content: dict[str, Any]) -> dict[str, Any]:
@@ -59,21 +74,29 @@ def _message(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def status_of(error: Exception) -> int | None:
-    """The HTTP status of an error of the SDK; None for any other error."""
-    from google.genai.errors import APIError  # noqa: PLC0415 - the comparing process has no use for it
+    """Return the HTTP status of an error of the SDK, or None for any other error.
+
+    Args:
+        error: The error.
+    """
+    from google.genai.errors import APIError  # noqa: PLC0415 - the comparing process does not need it
 
     return error.code if isinstance(error, APIError) else None
 
 
-def said(exchange: Exchange) -> Said:
-    """What a recorded answer says."""
+def recorded_content(exchange: Exchange) -> RecordedContent:
+    """Return the content of a recorded response.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     recorded = events(exchange) if exchange["stream"] else [json.loads(exchange["response"])]
     candidates = [event["candidates"][0] for event in recorded]
     parts = [part for candidate in candidates for part in candidate["content"].get("parts", ())]
     calls = [part["functionCall"] for part in parts if "functionCall" in part]
     reason, usage = candidates[-1]["finishReason"], recorded[-1]["usageMetadata"]
     thought = usage.get("thoughtsTokenCount")
-    return Said(
+    return RecordedContent(
         content="".join(part.get("text", "") for part in parts if not part.get("thought")),
         tool_calls=[[call.get("id", call["name"]), call["name"], call["args"]] for call in calls],
         stop_reason="tool_use" if calls else _REASONS.get(reason, reason),
@@ -89,14 +112,22 @@ def said(exchange: Exchange) -> Said:
 
 
 def events(exchange: Exchange) -> list[Any]:
-    """The recorded events of a stream."""
+    """Return the recorded events of a stream.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     lines = exchange["response"].splitlines()
     return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
 def not_stored(exchange: Exchange) -> str | None:
-    """Why an answer must not be stored; None where it may be."""
-    asked = json.dumps([exchange["request"]["contents"], exchange["request"].get("tools")])
-    kept = next((why for mark, why in _KEPT.items() if mark in asked), None)
-    reason = said(exchange).stop_reason
-    return kept or (None if reason in ("end_turn", "tool_use") else f"it ended with {reason}")
+    """Return why a response must not be stored, or None if it may be stored.
+
+    Args:
+        exchange: The recorded exchange.
+    """
+    request = json.dumps([exchange["request"]["contents"], exchange["request"].get("tools")])
+    state = next((why for mark, why in _PROVIDER_STATE.items() if mark in request), None)
+    reason = recorded_content(exchange).stop_reason
+    return state or (None if reason in ("end_turn", "tool_use") else f"it ended with {reason}")

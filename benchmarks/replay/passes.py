@@ -1,4 +1,4 @@
-"""One pass over recorded traffic: every request sent through its model, in a process of its own."""
+"""One pass over recorded traffic: send every request through its model, in a separate process."""
 
 from __future__ import annotations
 
@@ -19,38 +19,47 @@ if TYPE_CHECKING:
 __all__ = ["PROVIDERS", "provider_of", "recordings", "run_pass"]
 
 PROVIDERS: tuple[Provider, ...] = (anthropic, bedrock, gemini, openai)
-"""The providers whose traffic is replayed: a module each."""
+"""The providers whose traffic is replayed; each is a module."""
 
 _VARIABLES = ("SPARK_", "OPENAI_", "ANTHROPIC_", "AWS_", "GEMINI_", "GOOGLE_")
 _TIMES_FOR_ERRORS = 2
 
 
 def recordings(path: str) -> list[Exchange]:
-    """The distinct recorded exchanges of these providers; of two recordings of a request, the last."""
+    """Return the distinct recorded exchanges of these providers; the last recording of a request wins.
+
+    Args:
+        path: The file of the exchanges.
+    """
     found: dict[str, Exchange] = {}
     with open(path, encoding="utf-8") as lines:
         for exchange in map(json.loads, filter(str.strip, lines)):
             if any(provider.endpoint(exchange) for provider in PROVIDERS):
-                asked = {
+                request = {
                     name: value for name, value in exchange["request"].items() if name != "stream" or value
                 }
-                found[exchange["path"] + json.dumps(asked, sort_keys=True)] = exchange
+                found[exchange["path"] + json.dumps(request, sort_keys=True)] = exchange
     return list(found.values())
 
 
 def provider_of(exchange: Exchange) -> Provider:
-    """The provider that an exchange was recorded from."""
+    """Return the provider of a recorded exchange.
+
+    Args:
+        exchange: The recorded exchange.
+    """
     return next(provider for provider in PROVIDERS if provider.endpoint(exchange))
 
 
 def run_pass(exchanges_path: str, server: str, cache_dir: str, *, offline: bool) -> list[Any]:
-    """Run one pass in a new process; what came of each exchange.
+    """Run one pass in a new process, and return the results of each exchange.
 
     Args:
-        exchanges_path: The recorded exchanges.
-        server: The address of the replay server.
-        cache_dir: Where entries are kept.
-        offline: Whether the cache alone can answer: then each is asked both ways, and recorded errors are passed over.
+        exchanges_path: The file of the recorded exchanges.
+        server: The URL of the replay server.
+        cache_dir: The cache directory.
+        offline: Whether the server is stopped. Then each request is sent once, and successful ones are repeated with the
+            opposite call.
     """
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_VARIABLES)}
     environ.pop("ENVIRONMENT", None)
@@ -77,11 +86,11 @@ async def _send_all(exchanges: list[Exchange], server: str, *, offline: bool) ->
 async def _send(exchange: Exchange, server: str, *, offline: bool) -> dict[str, Any]:
     provider = provider_of(exchange)
     async with provider.model(exchange, server) as model:
-        # A request that was recorded both ways has one key: each recording gets an entry of its own.
+        # A request that was recorded streamed and unstreamed has one key, so ``sample`` keeps the two entries apart.
         arguments = {**provider.arguments(exchange), "sample": int(exchange["stream"])}
         try:
             outcome = await (_streamed if exchange["stream"] else _whole)(model, arguments)
-        except Exception as error:  # noqa: BLE001 - whatever comes is looked at
+        except Exception as error:  # noqa: BLE001 - every exception is compared with the recording
             return {"error": type(error).__name__, "status": provider.status_of(error)}
         if offline:
             other = await (_whole if exchange["stream"] else _streamed)(model, arguments)

@@ -1,4 +1,4 @@
-"""What the replay has to know of a provider."""
+"""The interface of a provider in the replay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from spark_cache import Model
 
-__all__ = ["FIRST_ERROR", "Exchange", "Provider", "Said"]
+__all__ = ["FIRST_ERROR", "Exchange", "Provider", "RecordedContent"]
 
 Exchange = dict[str, Any]
 """One recorded exchange: ``id``, ``path``, ``request``, ``status``, ``response``, ``encoding``, ``stream``."""
@@ -15,8 +15,8 @@ Exchange = dict[str, Any]
 FIRST_ERROR = 400
 
 
-class Said(NamedTuple):
-    """What a recorded answer says, worked out from the recording without the models."""
+class RecordedContent(NamedTuple):
+    """The content of a recorded response, extracted without the library's models."""
 
     content: str
     tool_calls: list[list[Any]]
@@ -27,25 +27,54 @@ class Said(NamedTuple):
 
 
 class Provider(Protocol):
-    """A module of this package."""
+    """A provider, implemented as a module of this package."""
 
     def endpoint(self, exchange: Exchange) -> str | None:
-        """The name of the endpoint that an exchange was recorded from; None where it is not this provider's."""
+        """Return the name of the endpoint of an exchange, or None if it belongs to another provider.
+
+        Args:
+            exchange: The recorded exchange.
+        """
 
     def model(self, exchange: Exchange, server: str) -> Model:
-        """The model to ask, at a server."""
+        """Return the model of an exchange.
+
+        Args:
+            exchange: The recorded exchange.
+            server: The URL of the server.
+        """
 
     def arguments(self, exchange: Exchange) -> dict[str, Any]:
-        """The arguments of ``get_text`` that mean the recorded request."""
+        """Return the arguments of ``get_text`` for the recorded request.
+
+        Args:
+            exchange: The recorded exchange.
+        """
 
     def status_of(self, error: Exception) -> int | None:
-        """The HTTP status of an error of the provider's SDK; None for any other error."""
+        """Return the HTTP status of an error of the provider's SDK, or None for any other error.
 
-    def said(self, exchange: Exchange) -> Said:
-        """What a recorded answer says."""
+        Args:
+            error: The error.
+        """
+
+    def recorded_content(self, exchange: Exchange) -> RecordedContent:
+        """Return the content of a recorded response.
+
+        Args:
+            exchange: The recorded exchange.
+        """
 
     def events(self, exchange: Exchange) -> list[Any]:
-        """The recorded events of a stream, as a model passes them on."""
+        """Return the recorded events of a stream, as a model yields them.
+
+        Args:
+            exchange: The recorded exchange.
+        """
 
     def not_stored(self, exchange: Exchange) -> str | None:
-        """Why an answer must not be stored; None where it may be."""
+        """Return why a response must not be stored, or None if it may be stored.
+
+        Args:
+            exchange: The recorded exchange.
+        """

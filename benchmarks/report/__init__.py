@@ -1,1 +1,1 @@
-"""Results as a page and as pictures."""
+"""Write the results as a page and as charts."""

@@ -1,4 +1,4 @@
-"""Two charts: what a call takes by cache, and what it takes as the cache grows. Both axes of time are logarithmic."""
+"""Two charts: the time of a call by cache, and by number of entries. The time axes are logarithmic."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ _GROWTH_PANEL, _GROWTH_GAP, _GROWTH_LEFT, _GROWTH_HEIGHT = 165, 58, 50, 190
 
 
 def calls_chart(results: Results) -> str:
-    """A line for each cache, a panel for each kind of call; a dot is the median, a bar reaches over all rounds."""
+    """Return a chart with a row for each cache and a panel for each call; dots are medians, bars span all rounds.
+
+    Args:
+        results: The results of the run.
+    """
     names = [name for name in CONTENDERS if any(name in results.calls.get(row, {}) for row in _ROWS)]
     height = _TOP + _LINE * len(names) + 24
     drawing = Drawing(
-        _NAMES + len(_ROWS) * (_PANEL + _GAP), height, "The time of a hit and of a put, by cache and request"
+        _NAMES + len(_ROWS) * (_PANEL + _GAP), height, "Time of hits and puts, by cache and request"
     )
     bottom = height - 24
     for line, name in enumerate(names):
@@ -49,12 +53,16 @@ def calls_chart(results: Results) -> str:
 
 
 def growth_chart(results: Results) -> str:
-    """A panel for each figure, a line for each cache, against the number of entries."""
+    """Return a chart with a panel for each figure and a line for each cache, by number of entries.
+
+    Args:
+        results: The results of the run.
+    """
     step = _GROWTH_PANEL + _GROWTH_GAP
     drawing = Drawing(
         _GROWTH_LEFT + len(FIGURES) * step,
         _GROWTH_HEIGHT + 92,
-        "Hits, puts, counts and clean-up as a cache grows",
+        "Hits, puts, counts and cleanup, by number of entries",
     )
     sizes = list(results.growth)
     top, bottom = 44, 44 + _GROWTH_HEIGHT
@@ -84,8 +92,8 @@ def growth_chart(results: Results) -> str:
             drawing.path(points, kind=f"line {_kind(name)}")
             for x, y in points:
                 drawing.dot(x, y, kind=_kind(name))
-    for place, (name, kind) in enumerate(_DRAWN.items()):
-        x = _GROWTH_LEFT + place * 220
+    for position, (name, kind) in enumerate(_DRAWN.items()):
+        x = _GROWTH_LEFT + position * 220
         drawing.dot(x, bottom + 40, kind=kind)
         drawing.text(x + 10, bottom + 44, CONTENDERS[name])
     return str(drawing)

@@ -1,4 +1,4 @@
-"""The page of the documentation that a run writes."""
+"""The documentation page that a run writes."""
 
 from __future__ import annotations
 
@@ -25,52 +25,55 @@ _MILLISECONDS = 1e3
 
 _HEAD = """# Benchmarks
 
-This page is written by `make bench`, which measures everything on it in one run. A figure is the median of the rounds, with
-the least and the greatest in brackets. Times depend on the machine; compare the figures of one run with each other."""
+`make bench` writes this page and measures everything on it in one run. Each figure is the median of the rounds, with the
+minimum and the maximum in parentheses. Times depend on the machine, so compare only figures of the same run. In the
+table of goals, *vs.* stands for the ratio of two times or two rates."""
 
-_BOUNDS = """What bounds those that are missed:
+_BOUNDS = """Why some goals are missed:
 
-- **Hits.** The limit does its few steps in C, one after the other. A hit also asks the file whose it is and when it was last used, reads
-  an entry that people can read too, checks its key, age and shape, and counts itself. Most of the time of a small hit goes into
-  the Python between these steps, and a long conversation is looked through in Python before it is hashed.
-- **Hits by threads.** Around every call to the system a thread hands Python's interpreter lock to another and has to get it back. A hit
-  makes four such calls. The limit makes three, and is bound by the same.
-- **Puts.** A put reads back what it encoded, to be sure that it comes back equal, and makes a digest of each part of the request.
-  It makes sure that no link leads out of the directory. It notes the change under a lock, with the folder's time before and
-  after it: that is what lets the index do without looking at files.
-- **Puts at the cap.** The slowest are those that wait for the file system while it removes files; the limit removes none."""
+- **Hits.** The limit performs a few steps in C, one after another. A hit also asks the file system for the owner of the
+  file and the time of its last use, reads an entry in a human-readable format, checks its key, age and structure, and
+  counts itself. Most of the time of a small hit is spent in the Python code between these steps. For a long
+  conversation, Python code also examines all messages before they are hashed.
+- **Hits by threads.** Around every system call, a thread releases Python's global interpreter lock (GIL) and has to
+  acquire it again. A hit makes four such calls. The limit makes three, and is bounded by the same effect.
+- **Puts.** A put decodes what it encoded to verify that the result is equal, and computes a digest of each part of the
+  request. It verifies that no symbolic link leads out of the directory. It records the change under a lock, with the
+  modification time of the folder before and after it, which allows the index to work without examining files.
+- **Puts at the cap.** The slowest puts wait for the file system while it removes files. The limit removes none."""
 
 _METHOD = """## How it is measured
 
-- Every cache is asked what its user asks: given this request, give me the answer. Making the key is part of it. The requests are
-  600 B of text, 100 KB in 60 messages, and 1 MB that is nearly all one image; the answer is 1 KB. What is new is a new
-  object each time; the rest is given as the same objects. A miss while hits are timed ends the measurement.
-- The hand-written limit makes canonical JSON with orjson, hashes it with SHA-256, opens, reads and closes one file and parses it.
-  It checks nothing. Its put writes a file beside and renames it; its clean-up unlinks files whose names it knows. One
-  upsert is one row written to a SQLite table in WAL mode.
-- Each cache runs in a process of its own with its default settings. The caches take turns in every round, so that whatever slows
-  the machine slows them all, and a ratio is taken within each round. No cache forces its writes to the disk, except where its
-  defaults do.
-- diskcache has no key of its own for a request: it gets the fastest that its users write, SHA-256 of orjson's canonical JSON. DSPy
-  answers from memory what its process has asked before, and from disk what an earlier process asked; both are shown.
-  LiteLLM does not cache requests of more than four messages by default: that limit is lifted. LangChain is asked as its chat
-  models ask it, with the messages serialized for each call. Inspect's cache has no public function: the ones its models call
-  are called. joblib remembers a function that is called with the request.
-- With several threads or processes, the time is that which passes for each answer, over all of them.
-- Puts at the size cap are timed one by one in a cache whose cap is the size that it already has; the limit, which knows no cap,
+- Every cache does what its users need: given a request, it returns the response. The time includes computing the key.
+  The requests are 600 B of text, 100 KB in 60 messages, and 1 MB that is nearly all one image. The response is 1 KB.
+  Requests marked as new are passed as new objects each time, and all others as the same objects. A miss during the
+  measurement of hits aborts the measurement.
+- The hand-written limit serializes the request to canonical JSON with orjson, hashes it with SHA-256, opens, reads and
+  closes one file, and parses it. It checks nothing. Its put writes a temporary file and renames it. Its cleanup unlinks
+  files whose names it already knows. One upsert writes one row to a SQLite table in WAL mode.
+- Each cache runs in a separate process with its default settings. The caches take turns in every round, so that anything
+  that slows the machine slows all of them, and each ratio is computed within a round. No cache forces its writes to disk,
+  except where its defaults do.
+- diskcache does not compute keys for requests. It uses the fastest key that its users write: SHA-256 of orjson's
+  canonical JSON. DSPy answers from memory what its process has requested before, and from disk what an earlier process
+  has requested; both are shown. LiteLLM does not cache requests of more than four messages by default; this limit is
+  lifted. LangChain is called as its chat models call it, with the messages serialized for each call. Inspect's cache has
+  no public functions, so those that its models call are used. joblib caches a function that is called with the request.
+- With several threads or processes, the figure is the elapsed time divided by the number of responses of all of them.
+- Puts at the size cap are timed individually, in a cache whose cap equals its current size. The limit, which has no cap,
   shows what the machine does meanwhile."""
 
 
 def page(
     results: Results, facts: Mapping[str, str], versions: Mapping[str, str], *, charts: str | None = None
 ) -> str:
-    """The whole page, in Markdown.
+    """Return the page, in Markdown.
 
     Args:
-        results: What was measured.
-        facts: The machine.
-        versions: The packages.
-        charts: The folder of the charts, as the page refers to it; None leaves them out.
+        results: The results of the run.
+        facts: The description of the machine.
+        versions: The versions of the packages.
+        charts: The folder of the charts, relative to the page; None for a page without charts.
     """
     return "\n\n".join([*_sections(results, facts, versions, charts), ""]).rstrip("\n") + "\n"
 
@@ -85,21 +88,21 @@ def _sections(
     if results.calls:
         yield "## Hits and puts"
         if charts is not None:
-            yield f"![The time of a hit and of a put, by cache and request]({charts}/{CALLS_CHART})"
+            yield f"![Time of hits and puts, by cache and request]({charts}/{CALLS_CHART})"
         yield from _calls(results)
     if results.growth:
         yield "## As the cache grows"
         if charts is not None:
-            yield f"![Hits, puts, counts and clean-up, by number of entries]({charts}/{GROWTH_CHART})"
+            yield f"![Hits, puts, counts and cleanup, by number of entries]({charts}/{GROWTH_CHART})"
         yield from _growth(results.growth)
     if results.imports:
         yield "## Imports"
-        yield "Milliseconds that an import adds to the start of Python."
+        yield "Milliseconds that each import adds to the startup time of Python."
         rows = [(f"`{code}`", spread(series, _MILLISECONDS)) for code, series in results.imports.items()]
         yield table(("import", "ms"), rows)
     if results.missing:
         yield "## Not measured"
-        yield table(("what", "why"), list(results.missing.items()))
+        yield table(("measurement", "reason"), list(results.missing.items()))
     yield _METHOD
     yield "## Machine and versions"
     yield table(("machine", ""), list(facts.items()))
@@ -123,14 +126,14 @@ def _goals(results: Results) -> str:
 
 
 def _calls(results: Results) -> Iterator[str]:
-    yield f"Microseconds for each call; {results.entries:,} entries in every cache."
+    yield f"Microseconds per call, with {results.entries:,} entries in every cache."
     yield _by_contender(results.calls, ("small", "messages", "image", "image again"), ROWS, _MICROSECONDS)
     yield _by_contender(results.calls, ("random", "threads", "processes"), ROWS, _MICROSECONDS)
     yield _by_contender(results.calls, ("put", "put messages"), ROWS, _MICROSECONDS)
 
 
 def _growth(growth: Mapping[int, Growth]) -> Iterator[str]:
-    yield "Microseconds for each, by number of entries. To count, the limit looks at every file."
+    yield "Microseconds per operation, by number of entries. The limit examines every file to count its entries."
     for figure, title in FIGURES.items():
         by_size = {f"{size:,}": grown.figures.get(figure, {}) for size, grown in growth.items()}
         yield f"**{title[0].upper()}{title[1:]}**"
@@ -139,7 +142,7 @@ def _growth(growth: Mapping[int, Growth]) -> Iterator[str]:
         )
     yield "**Puts at the size cap**, in milliseconds"
     yield table(
-        ("cache", "entries", "median", "99.9 %", "slowest", "in use afterwards"),
+        ("cache", "entries", "median", "99.9 %", "slowest", "cap used at the end"),
         [
             (
                 CONTENDERS[name],
@@ -159,7 +162,7 @@ def _by_contender(
     titles: Mapping[str, str],
     factor: float,
 ) -> str:
-    """A row for each contender that has one of the figures, a column for each of them."""
+    """Return a table with a row for each contender that has any of the figures, and a column for each figure."""
     names = {**CONTENDERS, UPSERT: "one SQLite upsert"}
     found = {name for column in columns for name in figures.get(column, {})}
     return table(

@@ -1,4 +1,4 @@
-"""The little of SVG that the charts need."""
+"""The subset of SVG that the charts need."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _STYLE = """
 
 
 class LogScale:
-    """A logarithmic scale of whole powers of ten.
+    """A logarithmic scale from one power of ten to another.
 
     Args:
-        low: The least value to show.
-        high: The greatest.
-        start: Where the least power of ten stands.
-        end: Where the greatest stands.
+        low: The smallest value to show.
+        high: The largest value to show.
+        start: The coordinate of the lowest power of ten.
+        end: The coordinate of the highest power of ten.
     """
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
@@ -37,22 +37,26 @@ class LogScale:
 
     @property
     def ticks(self) -> list[float]:
-        """The powers of ten."""
+        """The powers of ten on the scale."""
         return [10.0**power for power in range(self._first, self._last + 1)]
 
     def at(self, value: float) -> float:
-        """Where a value stands."""
+        """Return the coordinate of a value.
+
+        Args:
+            value: The value.
+        """
         part = (math.log10(value) - self._first) / (self._last - self._first)
         return self._start + part * (self._end - self._start)
 
 
 class Drawing:
-    """A picture made from the top left.
+    """An SVG drawing with its origin at the top left.
 
     Args:
-        width: In pixels.
-        height: In pixels.
-        title: What it shows, for those who do not see it.
+        width: The width, in pixels.
+        height: The height, in pixels.
+        title: A description for readers who cannot see the drawing.
     """
 
     def __init__(self, width: float, height: float, title: str) -> None:
@@ -63,31 +67,62 @@ class Drawing:
         ]
 
     def text(self, x: float, y: float, text: str, *, kind: str = "", anchor: str = "start") -> None:
-        """Write; ``anchor`` is ``start``, ``middle`` or ``end``."""
+        """Add text.
+
+        Args:
+            x: The horizontal position of the anchor.
+            y: The vertical position of the baseline.
+            text: The text.
+            kind: The CSS classes.
+            anchor: ``start``, ``middle`` or ``end``.
+        """
         self._parts.append(
             f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
         )
 
     def line(self, x1: float, y1: float, x2: float, y2: float, *, kind: str) -> None:
-        """Draw a straight line."""
+        """Add a straight line.
+
+        Args:
+            x1: The horizontal position of the start.
+            y1: The vertical position of the start.
+            x2: The horizontal position of the end.
+            y2: The vertical position of the end.
+            kind: The CSS classes.
+        """
         self._parts.append(f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 
     def path(self, points: list[tuple[float, float]], *, kind: str) -> None:
-        """Draw a line through points."""
+        """Add a line through points.
+
+        Args:
+            points: The points, as pairs of horizontal and vertical position.
+            kind: The CSS classes.
+        """
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         self._parts.append(f'<polyline class="{kind}" points="{joined}"/>')
 
     def dot(self, x: float, y: float, *, kind: str) -> None:
-        """Draw a dot."""
+        """Add a dot.
+
+        Args:
+            x: The horizontal position.
+            y: The vertical position.
+            kind: The CSS classes.
+        """
         self._parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4" stroke="none"/>')
 
     def __str__(self) -> str:
-        """The whole file."""
+        """Return the content of the SVG file."""
         return "\n".join([*self._parts, "</svg>", ""])
 
 
 def time_label(seconds: float) -> str:
-    """A power of ten of seconds as people say it: ``10 µs``."""
+    """Format a time that is a power of ten, such as ``10 µs``.
+
+    Args:
+        seconds: The time, in seconds.
+    """
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= size * 0.999:
             return f"{seconds / size:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""Tables in Markdown that also read well on a terminal."""
+"""Markdown tables that are also readable in a terminal."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 __all__ = ["NONE", "number", "spread", "table"]
 
 NONE = "\N{EN DASH}"
-"""What stands for a figure that there is not."""
+"""The placeholder for a missing figure."""
 
 _TO = "\N{EN DASH}"
 _NUMBERS = tuple(f"0123456789\N{LESS-THAN OR EQUAL TO}\N{GREATER-THAN OR EQUAL TO}{NONE}")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table, aligned: columns of numbers to the right, the others to the left.
+    """Return a table in which columns of numbers are right-aligned and all others left-aligned.
 
     Args:
-        head: The names of the columns.
+        head: The titles of the columns.
         rows: The cells of each row.
     """
     cells = [list(row) for row in rows]
@@ -38,7 +38,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def spread(series: Series | None, factor: float = 1.0) -> str:
-    """The median, and the least and the greatest of the rounds: ``5.12 (4.98-5.61)``; a dash where there is none."""
+    """Format the median, minimum and maximum of the rounds, such as ``5.12 (4.98-5.61)``, or a dash for no figure.
+
+    Args:
+        series: The figure, or None.
+        factor: The factor of each value.
+    """
     if series is None:
         return NONE
     middle, low, high = (number(value * factor) for value in (series.median, series.low, series.high))
@@ -46,7 +51,11 @@ def spread(series: Series | None, factor: float = 1.0) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count, and all that stand before the point."""
+    """Format a number with three significant digits, but with all digits before the decimal point.
+
+    Args:
+        value: The number.
+    """
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2
     return f"{value:,.{digits}f}"

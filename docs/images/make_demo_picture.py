@@ -1,4 +1,4 @@
-"""Make ``demo.svg`` beside this file: the first part of what ``spark-cache demo`` shows, from a real run.
+"""Create ``demo.svg`` next to this file: the first part of the output of ``spark-cache demo``, from a real run.
 
 Run it from the environment of the checkout: ``.venv/bin/python docs/images/make_demo_picture.py``.
 """
@@ -15,26 +15,26 @@ import openai
 from rich.console import Console
 
 from spark_cache.cli.demo import open_service
-from spark_cache.cli.demo_report import tell_opening, tell_profile
+from spark_cache.cli.demo_report import print_opening, print_profile
 from spark_cache.cli.demo_run import PROFILES, run_profile
 from spark_cache.cli.progress import progress
 
 _REMOTE_FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
-"""A picture in a page must not fetch anything."""
+"""Web fonts are removed, because a picture in a page must not fetch anything."""
 
 
-async def _tell(console: Console, folder: Path) -> None:
+async def _run_demo(console: Console, folder: Path) -> None:
     with open_service(openai, live=False) as (service, answered_by):
-        tell_opening(console, answered_by)
+        print_opening(console, answered_by)
         for profile in PROFILES:
-            tell_profile(console, await run_profile(profile, folder, service, progress), folder)
+            print_profile(console, await run_profile(profile, folder, service, progress), folder)
 
 
 def main() -> None:
-    """Run the demo, and draw what it says."""
+    """Run the demo and draw its output."""
     console = Console(record=True, width=80, file=io.StringIO(), highlight=False)
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_tell(console, Path(folder)))
+        asyncio.run(_run_demo(console, Path(folder)))
     drawn = _REMOTE_FONT.sub("", console.export_svg(title="make demo", unique_id="demo"))
     lines = (line.rstrip() for line in drawn.splitlines())
     picture = Path(__file__).with_name("demo.svg")

@@ -15,13 +15,13 @@ model = OpenAIModel("gpt-4o-mini")
 
 
 async def suggest(topic: str) -> str:
-    """A book on a topic."""
+    """Suggest a book on a topic."""
     answer = await model.get_text([{"role": "user", "content": topic}], SUGGEST, max_tokens=200)
     return answer.content
 
 
 async def department(question: str) -> str | None:
-    """The department that can help with a question; None where the model names none."""
+    """Return the department that can help with a question, or None if the model names none."""
     answer = await model.get_text([{"role": "user", "content": question}], SORT, max_tokens=200)
     return next((name for name in DEPARTMENTS if name in answer.content.lower()), None)
 

@@ -1,4 +1,4 @@
-"""A small agent: one model, one system prompt, tools if there are any, and what its calls cost and saved."""
+"""A small agent: one model, one system prompt, optional tools, and a record of what its calls cost and saved."""
 
 from __future__ import annotations
 

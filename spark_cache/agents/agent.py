@@ -1,4 +1,4 @@
-"""The agent: ask, run the tools that the model calls, ask again."""
+"""The agent loop: call the model, run the tools that it calls, and call the model again."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["Agent", "AgentConfig", "CostStats"]
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """What an agent is made of.
+    """The configuration of an agent.
 
     Attributes:
-        model: The model it asks.
-        name: What it is called.
-        system_prompt: Its instructions.
-        parameters: Parameters of every call, such as ``{"temperature": 0}``.
-        tools: What the model may call: functions, synchronous or not, or each as a :class:`Tool`.
-        max_turns: How often it asks the model for one question, at the most.
+        model: The model that the agent calls.
+        name: The name of the agent.
+        system_prompt: The instructions for the model.
+        parameters: Parameters for every call, such as ``{"temperature": 0}``.
+        tools: The tools that the model can call. Each is a synchronous or ``async`` function, or a :class:`Tool`.
+        max_turns: The maximum number of model calls for one question.
     """
 
     model: Model
@@ -41,14 +41,14 @@ class AgentConfig:
 
 @dataclass(frozen=True, slots=True)
 class CostStats:
-    """What an agent's calls came to.
+    """The cost and savings of an agent's calls.
 
     Attributes:
-        calls: Answers that it got from its model.
-        hits: Those that came from the cache, or from an equal call that was under way.
-        total_cost: What the other calls cost, in US dollars, as far as the model's price is known.
-        cache_savings: What the hits would have cost, likewise.
-        unpriced_calls: Answers that neither sum holds, because the price or the usage is unknown.
+        calls: The number of responses from the model.
+        hits: The number of responses from the cache, or from an equal call that was already in progress.
+        total_cost: The cost of the other calls in US dollars, as far as the price of the model is known.
+        cache_savings: What the hits would have cost in US dollars, as far as the price of the model is known.
+        unpriced_calls: The number of responses that neither sum includes, because the price or the usage is unknown.
     """
 
     calls: int = 0
@@ -59,19 +59,21 @@ class CostStats:
 
 
 class Agent:
-    """Asks its model one question at a time. Agents share answers because their models share a cache.
+    """An agent that answers questions with one model and optional tools.
+
+    Agents share entries because their models share a cache.
 
     Args:
-        config: What it is made of.
+        config: The configuration of the agent.
 
     Raises:
-        TypeError: One of the tools cannot be described to a model.
-        ValueError: Two tools have one name, or ``max_turns`` is less than 1.
+        TypeError: A tool cannot be described to a model.
+        ValueError: Two tools have the same name, or ``max_turns`` is less than 1.
     """
 
     def __init__(self, config: AgentConfig) -> None:
         if config.max_turns < 1:
-            raise ValueError(f"max_turns={config.max_turns!r}: it takes a number from 1 up")
+            raise ValueError(f"max_turns must be at least 1, not {config.max_turns!r}")
         self.config = config
         self._tools = _by_name([tool if isinstance(tool, Tool) else Tool.of(tool) for tool in config.tools])
         self._stats = CostStats()
@@ -79,57 +81,70 @@ class Agent:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the agent."""
         return self.config.name
 
     async def process(self, query: str) -> str:
-        """Answer a question; raises what :meth:`run` raises."""
-        return await self.run(query)
-
-    async def run(self, query: str, **parameters: Any) -> str:
-        """Answer a question, with the help of its tools.
-
-        What a tool returns goes back to the model, and so does the error that it raises: the model may try something else.
+        """Answer a question.
 
         Args:
             query: The question.
-            **parameters: Parameters of this call, as :meth:`spark_cache.Model.get_text` takes them.
 
         Returns:
-            The text of the first answer that calls no tool.
+            The text of the first response that calls no tool.
 
         Raises:
-            TurnLimitError: The model still calls tools after ``max_turns`` answers.
+            TurnLimitError: The model still calls tools after ``max_turns`` responses.
 
-        What the model raises comes through.
+        Errors from the model are raised unchanged.
+        """
+        return await self.run(query)
+
+    async def run(self, query: str, **parameters: Any) -> str:
+        """Answer a question, with call parameters.
+
+        The agent returns the result of each tool to the model. If a tool raises an error, the model receives the error,
+        so that it can try something else.
+
+        Args:
+            query: The question.
+            **parameters: Parameters for this call, as for :meth:`spark_cache.Model.get_text`.
+
+        Returns:
+            The text of the first response that calls no tool.
+
+        Raises:
+            TurnLimitError: The model still calls tools after ``max_turns`` responses.
+
+        Errors from the model are raised unchanged.
         """
         messages: list[Any] = [{"role": "user", "content": query}]
-        asked = {**self.config.parameters, **parameters}
+        arguments = {**self.config.parameters, **parameters}
         if self._tools:
-            asked = {"tool_specs": [tool.spec for tool in self._tools.values()], **asked}
+            arguments = {"tool_specs": [tool.spec for tool in self._tools.values()], **arguments}
         for _ in range(self.config.max_turns):
             response = await self.config.model.get_text(
-                messages, **{"system_prompt": self.config.system_prompt, **asked}
+                messages, **{"system_prompt": self.config.system_prompt, **arguments}
             )
             self._count(response)
             if not self._tools or not response.tool_calls:
                 return response.content
             messages += self.config.model.turn_of(response)
-            # One after another: what tools do may depend on their order.
-            results = [await self._result(call) for call in response.tool_calls]
+            # Run tools one after another, because their effects can depend on the order.
+            results = [await self._tool_result(call) for call in response.tool_calls]
             messages.append({"role": "user", "content": results})
         raise TurnLimitError(self.config.name, self.config.max_turns)
 
     def get_cost_stats(self) -> CostStats:
-        """What the calls so far cost and saved."""
+        """Return the cost and savings of all calls so far."""
         return self._stats
 
-    async def _result(self, call: ToolCall) -> dict[str, Any]:
-        """The block that tells the model what came of a call."""
+    async def _tool_result(self, call: ToolCall) -> dict[str, Any]:
+        """Run a tool call and return the result block for the model."""
         tool = self._tools.get(call.name)
         if tool is None:
-            known = ", ".join(self._tools)
-            text, failed = f"there is no tool {call.name!r}; the tools are {known}", True
+            names = ", ".join(self._tools)
+            text, failed = f"there is no tool {call.name!r}; the tools are {names}", True
         else:
             text, failed = await tool.answer(call)
         status = {"status": "error"} if failed else {}
@@ -138,22 +153,22 @@ class Agent:
     def _count(self, response: ModelResponse) -> None:
         model = self.config.model
         cost = price(model.provider, model.model_id, response.usage)
-        spared = response.cached or response.shared
+        is_saved = response.cached or response.shared
         with self._lock:
             stats = self._stats
             self._stats = CostStats(
                 calls=stats.calls + 1,
-                hits=stats.hits + spared,
-                total_cost=stats.total_cost + (0.0 if spared else float(cost or 0)),
-                cache_savings=stats.cache_savings + (float(cost or 0) if spared else 0.0),
+                hits=stats.hits + is_saved,
+                total_cost=stats.total_cost + (0.0 if is_saved else float(cost or 0)),
+                cache_savings=stats.cache_savings + (float(cost or 0) if is_saved else 0.0),
                 unpriced_calls=stats.unpriced_calls + (cost is None),
             )
 
 
 def _by_name(tools: Sequence[Tool]) -> dict[str, Tool]:
-    named: dict[str, Tool] = {}
+    by_name: dict[str, Tool] = {}
     for tool in tools:
-        if tool.name in named:
-            raise ValueError(f"two tools are called {tool.name!r}: give one of them another name, as a Tool")
-        named[tool.name] = tool
-    return named
+        if tool.name in by_name:
+            raise ValueError(f"two tools have the name {tool.name!r}: rename one with Tool.of(…, name=…)")
+        by_name[tool.name] = tool
+    return by_name

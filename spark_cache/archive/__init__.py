@@ -1,18 +1,18 @@
-"""Moving entries between caches as one file, and comparing two caches."""
+"""Move entries between caches in a single file, and compare two caches."""
 
-from spark_cache.archive.diff import Changed, Item, Review, review
-from spark_cache.archive.pack import Exported, export_entries
-from spark_cache.archive.unpack import Imported, Inspected, import_entries, inspect
+from spark_cache.archive.diff import CacheDiff, ChangedEntry, EntryRef, diff_caches
+from spark_cache.archive.pack import ExportResult, export_entries
+from spark_cache.archive.unpack import ImportResult, Inspection, import_entries, inspect
 
 __all__ = [
-    "Changed",
-    "Exported",
-    "Imported",
-    "Inspected",
-    "Item",
-    "Review",
+    "CacheDiff",
+    "ChangedEntry",
+    "EntryRef",
+    "ExportResult",
+    "ImportResult",
+    "Inspection",
+    "diff_caches",
     "export_entries",
     "import_entries",
     "inspect",
-    "review",
 ]

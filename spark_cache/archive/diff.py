@@ -1,4 +1,4 @@
-"""Two caches -> what a reviewer of new recordings wants to know: which requests came and went, and which answers changed."""
+"""Compare two caches: the requests that were added, removed or changed, and the responses that changed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.stores import Address, FileStore
 
-__all__ = ["Changed", "Item", "Review", "review"]
+__all__ = ["CacheDiff", "ChangedEntry", "EntryRef", "diff_caches"]
 
-_PAIRED = 40_000
-"""How many pairs of a request that went and one that came are compared at the most."""
+_MAX_PAIRS = 40_000
+"""The maximum number of pairs of removed and added requests to compare. Beyond it, requests are not paired."""
 
-_OF_THE_MOMENT = frozenset(
+_VOLATILE_FIELDS = frozenset(
     {
         "ResponseMetadata",
         "completed_at",
@@ -38,17 +38,17 @@ _OF_THE_MOMENT = frozenset(
         "system_fingerprint",
     }
 )
-"""What providers put into every answer anew, whatever it says."""
+"""Fields that differ in every response of a provider, even if its content is the same."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Item:
+class EntryRef:
     """An entry in one of the two caches.
 
     Attributes:
-        provider: Its provider.
-        model_id: Its model.
-        name: The name of its file.
+        provider: The provider.
+        model_id: The model.
+        name: The name of the file.
     """
 
     provider: str
@@ -56,80 +56,83 @@ class Item:
     name: str
 
     def __str__(self) -> str:
-        """Its model, and the beginning of its name."""
+        """Return the model and the beginning of the name."""
         return f"{self.provider}/{self.model_id} {self.name[:12]}"
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """An entry that is another in the second cache.
+class ChangedEntry:
+    """An entry that differs between the two caches.
 
     Attributes:
         item: The entry in the second cache.
-        differences: What changed, by path; of encrypted entries only which parts.
-        instead_of: The entry of the first cache whose request comes nearest, where the request changed and not the answer alone.
+        differences: The changes, by path. For encrypted entries, only the names of the changed parts.
+        instead_of: The most similar entry of the first cache if the request changed, or None if only the response
+            changed.
     """
 
-    item: Item
+    item: EntryRef
     differences: tuple[Difference, ...]
-    instead_of: Item | None = None
+    instead_of: EntryRef | None = None
 
 
 @dataclass(slots=True)
-class Review:
-    """In what two caches differ.
+class CacheDiff:
+    """The differences between two caches.
 
     Attributes:
-        added: Entries of the second alone.
-        removed: Entries of the first alone.
-        answers: Entries of both with other answers.
-        requests: Entries of the second alone that take the place of one of the first: their requests are alike.
-        same: How many entries are in both with the same answer.
-        renewed: How many of these were recorded at different times, or are otherwise not the same bytes.
-        unreadable: How many files of the two could not be read as entries, by reason.
+        added: Entries that only the second cache contains.
+        removed: Entries that only the first cache contains.
+        answers: Entries of both caches whose responses differ.
+        requests: Entries of the second cache whose requests are changed versions of requests in the first.
+        same: The number of entries that have the same response in both caches.
+        renewed: The number of those that were recorded at different times, or whose bytes differ for another reason.
+        unreadable: The number of files in both caches that could not be read as entries, by reason.
     """
 
-    added: list[Item] = field(default_factory=list)
-    removed: list[Item] = field(default_factory=list)
-    answers: list[Changed] = field(default_factory=list)
-    requests: list[Changed] = field(default_factory=list)
+    added: list[EntryRef] = field(default_factory=list)
+    removed: list[EntryRef] = field(default_factory=list)
+    answers: list[ChangedEntry] = field(default_factory=list)
+    requests: list[ChangedEntry] = field(default_factory=list)
     same: int = 0
     renewed: int = 0
     unreadable: Counter[str] = field(default_factory=Counter)
 
 
 class _Side(NamedTuple):
-    """One of the two caches: where its entries stand, by the name that their keys have as plain text."""
+    """One of the two caches. Its entries are found by their folders and by the name that a plain entry would have."""
 
     store: FileStore
     found: dict[tuple[str, str, str], Address]
 
 
-def review(first: FileStore, second: FileStore, *, ring: KeyRing | None, step: Callable[[], None]) -> Review:
+def diff_caches(
+    first: FileStore, second: FileStore, *, ring: KeyRing | None, step: Callable[[], None]
+) -> CacheDiff:
     """Compare two caches entry by entry.
 
     Args:
-        first: The one.
-        second: The other.
-        ring: The keys at hand; entries under others count as unreadable.
-        step: Called after each entry that was read.
+        first: The store of the first cache.
+        second: The store of the second cache.
+        ring: The configured encryption keys. Entries under other keys are counted as unreadable.
+        step: Called after each entry that is read.
 
     Raises:
-        StoreError: One of them could not be read.
+        StoreError: One of the stores could not be read.
     """
-    done = Review()
-    left, right = (_side(store, ring, done.unreadable, step) for store in (first, second))
-    for place in sorted(left.found.keys() & right.found.keys()):
-        _compare_answers(left, right, place, ring, done)
+    diff = CacheDiff()
+    left, right = (_side(store, ring, diff.unreadable, step) for store in (first, second))
+    for name in sorted(left.found.keys() & right.found.keys()):
+        _compare_responses(left, right, name, ring, diff)
         step()
-    removed = {place: _read(left, place, ring) for place in sorted(left.found.keys() - right.found.keys())}
-    added = {place: _read(right, place, ring) for place in sorted(right.found.keys() - left.found.keys())}
-    _pair(
-        {_item(found): found for found in removed.values() if found is not None},
-        {_item(found): found for found in added.values() if found is not None},
-        done,
+    removed = [_read(left, name, ring) for name in sorted(left.found.keys() - right.found.keys())]
+    added = [_read(right, name, ring) for name in sorted(right.found.keys() - left.found.keys())]
+    _pair_requests(
+        {_ref(candidate): candidate for candidate in removed if candidate is not None},
+        {_ref(candidate): candidate for candidate in added if candidate is not None},
+        diff,
     )
-    return done
+    return diff
 
 
 def _side(
@@ -152,28 +155,28 @@ def _entries(store: FileStore, ring: KeyRing | None) -> Iterator[tuple[Address, 
             yield stored.address, decode(data, ring=ring) if isinstance(data, bytes) else data
 
 
-def _read(side: _Side, place: tuple[str, str, str], ring: KeyRing | None) -> Candidate | None:
-    """An entry that was there a moment ago."""
-    at = side.found[place]
+def _read(side: _Side, name: tuple[str, str, str], ring: KeyRing | None) -> Candidate | None:
+    """Read an entry again, or return None if it was removed or damaged meanwhile."""
+    at = side.found[name]
     data = side.store.read(at, note_use=False)
     entry = decode(data, ring=ring) if isinstance(data, bytes) else data
-    return Candidate(entry, at.name, at.name != place[2]) if isinstance(entry, CacheEntry) else None
+    return Candidate(entry, at.name, at.name != name[2]) if isinstance(entry, CacheEntry) else None
 
 
-def _compare_answers(
-    left: _Side, right: _Side, place: tuple[str, str, str], ring: KeyRing | None, done: Review
+def _compare_responses(
+    left: _Side, right: _Side, name: tuple[str, str, str], ring: KeyRing | None, diff: CacheDiff
 ) -> None:
-    at, other = left.found[place], right.found[place]
+    at, other = left.found[name], right.found[name]
     if at == other and left.store.read(at, note_use=False) == right.store.read(other, note_use=False):
-        done.same += 1
+        diff.same += 1
         return
-    old, new = _read(left, place, ring), _read(right, place, ring)
+    old, new = _read(left, name, ring), _read(right, name, ring)
     if old is None or new is None:
         return
-    found = _answer_changes(old.entry.response, new.entry.response)
+    found = _response_changes(old.entry.response, new.entry.response)
     if not found:
-        done.same += 1
-        done.renewed += 1
+        diff.same += 1
+        diff.renewed += 1
         return
     redacted = old.encrypted or new.encrypted
     parts = dict.fromkeys(change.path.split(".")[0].split("[")[0] for change in found)
@@ -182,40 +185,46 @@ def _compare_answers(
         if redacted
         else [difference(change) for change in found]
     )
-    done.answers.append(Changed(_item(new), tuple(shown)))
+    diff.answers.append(ChangedEntry(_ref(new), tuple(shown)))
 
 
-def _answer_changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
-    """What changed between two answers; the provider's own JSON only where the rest says nothing."""
+def _response_changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    """Return the changes between two responses. The provider's own JSON is compared only if the rest is equal."""
     details = ("raw", "events", "latency_seconds")
-    plain = [{name: value for name, value in answer.items() if name not in details} for answer in (old, new)]
-    left, right = (_lasting(answer) for answer in plain)
-    found = changes(left, right, "") or changes(_lasting(old.get("raw")), _lasting(new.get("raw")), ".raw")
+    plain = [
+        {name: value for name, value in response.items() if name not in details} for response in (old, new)
+    ]
+    left, right = (_without_volatile(response) for response in plain)
+    found = changes(left, right, "") or changes(
+        _without_volatile(old.get("raw")), _without_volatile(new.get("raw")), ".raw"
+    )
     return [change._replace(path=change.path.removeprefix(".")) for change in found]
 
 
-def _lasting(value: Any) -> Any:
-    """An answer without what is new in each, such as its number and its time."""
+def _without_volatile(value: Any) -> Any:
+    """Return a response without the fields that differ in every response, such as its ID and its time."""
     if isinstance(value, dict):
-        return {name: _lasting(item) for name, item in value.items() if name not in _OF_THE_MOMENT}
-    return [_lasting(item) for item in value] if isinstance(value, list) else value
+        return {name: _without_volatile(item) for name, item in value.items() if name not in _VOLATILE_FIELDS}
+    return [_without_volatile(item) for item in value] if isinstance(value, list) else value
 
 
-def _pair(removed: dict[Item, Candidate], added: dict[Item, Candidate], done: Review) -> None:
-    """Tell new requests from those that are an old one with a change."""
+def _pair_requests(
+    removed: dict[EntryRef, Candidate], added: dict[EntryRef, Candidate], diff: CacheDiff
+) -> None:
+    """Separate added requests from those that are changed versions of a removed request."""
     left = dict(removed)
-    comparable = len(removed) * len(added) <= _PAIRED
+    comparable = len(removed) * len(added) <= _MAX_PAIRS
     for item, new in added.items():
         near = nearest(new.entry, left.values()) if comparable else None
         if near is None:
-            done.added.append(item)
+            diff.added.append(item)
             continue
-        old = _item(near)
+        old = _ref(near)
         del left[old]
         found = compare(near.entry, new.entry, redacted=near.encrypted or new.encrypted)
-        done.requests.append(Changed(item, tuple(difference(change) for change in found), old))
-    done.removed += left
+        diff.requests.append(ChangedEntry(item, tuple(difference(change) for change in found), old))
+    diff.removed += left
 
 
-def _item(found: Candidate) -> Item:
-    return Item(found.entry.provider, found.entry.model_id, found.name)
+def _ref(candidate: Candidate) -> EntryRef:
+    return EntryRef(candidate.entry.provider, candidate.entry.model_id, candidate.name)

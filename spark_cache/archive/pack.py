@@ -1,4 +1,4 @@
-"""Entries -> one archive, the same bytes for the same entries, in constant memory."""
+"""Export entries into an archive, in constant memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gzip import GzipFile
 from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO
 
-from spark_cache.archive.tar_format import END, GREETING, packed, path_of
+from spark_cache.archive.tar_format import END, MANIFEST, encode_member, member_path
 from spark_cache.errors import StoreError
 from spark_cache.maintenance.verify import check_entry
 from spark_cache.types import MissReason
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from spark_cache.stores import Address, FileStore
     from spark_cache.types import EntryMeta
 
-__all__ = ["Exported", "export_entries"]
+__all__ = ["ExportResult", "export_entries"]
 
-_LEVEL = 6
+_COMPRESSION_LEVEL = 6
 
 
 @dataclass(slots=True)
-class Exported:
-    """What went into an archive.
+class ExportResult:
+    """The counts of an export.
 
     Attributes:
-        entries: How many entries.
-        size_bytes: The lengths of their files.
-        unusable: How many files were left out because they answer nothing, by reason.
+        entries: The number of exported entries.
+        size_bytes: The total size of their files.
+        unusable: The number of files that were left out because they are not valid entries, by reason.
     """
 
     entries: int = 0
@@ -49,58 +49,60 @@ def export_entries(
     ring: KeyRing | None,
     wanted: Callable[[EntryMeta], bool],
     step: Callable[[], None],
-) -> Exported:
-    """Write entries into an archive, as they are: encrypted ones stay encrypted. Entries that come or go meanwhile may be in it.
+) -> ExportResult:
+    """Write entries into an archive without changing them. Encrypted entries stay encrypted.
+
+    The archive may or may not contain an entry that is stored or removed during the export.
 
     Args:
-        store: The entries.
-        target: The file; it is replaced in one step when the archive is whole.
-        ring: The keys at hand, to tell damaged entries from whole ones.
-        wanted: Whether an entry goes into it.
-        step: Called after each entry, whether it goes into it or not.
+        store: The store to export from.
+        target: The path of the archive. An existing file is replaced in one step, after the new archive is complete.
+        ring: The configured encryption keys, which are used to detect damaged entries.
+        wanted: Return whether to export an entry.
+        step: Called after each entry, whether it is exported or not.
 
     Raises:
-        StoreError: The entries could not be read, or the archive not written; the target is then as it was.
+        StoreError: The entries could not be read, or the archive could not be written. The target is unchanged.
     """
-    done = Exported()
-    with _written(target) as archive:
-        archive.write(packed(*GREETING))
-        for at in _in_order(store):
+    done = ExportResult()
+    with _replaced(target) as archive:
+        archive.write(encode_member(*MANIFEST))
+        for at in _sorted_addresses(store):
             data = store.read(at, note_use=False)
             step()
             if data is MissReason.ABSENT:
                 continue
-            found = check_entry(at, data, ring) if isinstance(data, bytes) else data
-            if isinstance(found, MissReason) or not isinstance(data, bytes):
-                done.unusable[str(found)] += 1
-            elif wanted(found.about):
-                archive.write(packed(path_of(at), data))
+            checked = check_entry(at, data, ring) if isinstance(data, bytes) else data
+            if isinstance(checked, MissReason) or not isinstance(data, bytes):
+                done.unusable[str(checked)] += 1
+            elif wanted(checked.about):
+                archive.write(encode_member(member_path(at), data))
                 done.entries += 1
                 done.size_bytes += len(data)
         archive.write(END)
     return done
 
 
-def _in_order(store: FileStore) -> Iterator[Address]:
-    """Where each entry stands, in order. In memory are the names in one folder at a time, not what the files hold."""
+def _sorted_addresses(store: FileStore) -> Iterator[Address]:
+    """Yield the address of each entry in order. Only the names of one folder at a time are in memory."""
     folders = {stored.address[:2] for stored in store.scan()}
     for provider, model in sorted(folders):
         yield from sorted([stored.address for stored in store.scan(provider, model)])
 
 
 @contextmanager
-def _written(target: str) -> Iterator[BinaryIO]:
-    """A gzipped file that is put in place when it is whole.
+def _replaced(target: str) -> Iterator[BinaryIO]:
+    """Open a new gzip file that replaces the target when the block ends without an error.
 
     Raises:
-        StoreError: It could not be written.
+        StoreError: The file could not be written.
     """
     temporary = f"{target}.{token_hex(4)}.part"
     try:
-        with open(temporary, "xb", opener=_for_its_owner) as raw:
-            # Neither name nor time: they would be another archive each time.
-            with GzipFile("", "wb", _LEVEL, raw, mtime=0) as archive:
-                yield archive  # type: ignore[misc]  # a GzipFile writes like any binary file
+        with open(temporary, "xb", opener=_open_private) as raw:
+            # A name or a time in the gzip header would make equal archives differ.
+            with GzipFile("", "wb", _COMPRESSION_LEVEL, raw, mtime=0) as archive:
+                yield archive  # type: ignore[misc]  # a GzipFile can be written to like a binary file
             raw.flush()
             os.fsync(raw.fileno())
         os.replace(temporary, target)
@@ -111,5 +113,5 @@ def _written(target: str) -> Iterator[BinaryIO]:
             os.unlink(temporary)
 
 
-def _for_its_owner(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

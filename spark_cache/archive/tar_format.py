@@ -1,15 +1,20 @@
-"""The form of an archive: a gzipped tar file of entries in their order, the same bytes for the same entries.
+"""Read and write the tar members of an archive.
 
-Any tar program lists and unpacks one. Reading is stricter: a member's header has to be, byte for byte, the one that is written here
-for its name and its length. So there is no way in for links, devices, owners, modes, absolute paths or a second header that says
-something else.
+An archive is a gzipped pax archive, so any tar program can list and unpack it. Equal entries always give equal bytes.
+
+:class:`tarfile.TarInfo` encodes and parses every header, but :class:`tarfile.TarFile` does not read the archive.
+``TarFile`` treats a damaged header as the end of the archive, reads extended headers of any length into memory, follows
+chains of them, lets them override the size, the name and the type of a member, ignores the padding, and remembers every
+member. None of this is safe if the archive may be hostile. :func:`read_members` therefore reads block by block, and
+accepts a header only if it equals, byte for byte, the header that is written here for the same path and size. This
+rules out links, devices, sparse files, owners, modes, second names and overridden sizes.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 import zlib
+from tarfile import BLOCKSIZE, LENGTH_NAME, LENGTH_PREFIX, PAX_FORMAT, XHDTYPE, HeaderError, TarInfo
 from typing import TYPE_CHECKING, BinaryIO
 
 from spark_cache.errors import StoreError
@@ -19,141 +24,158 @@ from spark_cache.stores.base import Address
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["END", "GREETING", "members", "packed", "path_of", "refused"]
+__all__ = ["END", "MANIFEST", "encode_member", "import_error", "member_path", "read_members"]
 
-_BLOCK = 512
-_HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s6s2s32s32s8s8s155s12x")
-_FILE, _EXTENDED = b"0", b"x"
-_KIND = slice(156, 157)
-_SIZE = slice(124, 136)
-_PREFIX = slice(345, 500)
-_LONGEST_PATH = 1024
+_MAX_PATH = 1024
 
-_OCTAL = re.compile(rb"[0-7]{11}\0")
-_PATH = re.compile(r"([a-z0-9._~-]{1,80})/([a-z0-9._~-]{1,80})/([0-9a-f]{1,128})\.json", re.ASCII)
+_ENTRY_PATH = re.compile(r"([a-z0-9._~-]{1,80})/([a-z0-9._~-]{1,80})/([0-9a-f]{1,128})\.json", re.ASCII)
 
-GREETING = "spark-cache-archive.json", b'{"archive": 1}\n'
-"""The first member: what this file is, and the version of its form."""
+MANIFEST = "spark-cache-archive.json", b'{"archive": 1}\n'
+"""The path and the content of the first member, which identifies the file and the version of its format."""
 
-END = bytes(2 * _BLOCK)
-"""What follows the last member."""
+END = bytes(2 * BLOCKSIZE)
+"""The bytes that follow the last member."""
 
 
-def refused(cause: str) -> StoreError:
-    """The error for an archive that is not taken."""
+def import_error(cause: str) -> StoreError:
+    """Return the error for an archive that cannot be imported.
+
+    Args:
+        cause: What is wrong with it.
+    """
     return StoreError("import", f"{cause}; nothing was imported")
 
 
-def path_of(at: Address) -> str:
-    """The path of an entry inside an archive, and below a cache directory."""
+def member_path(at: Address) -> str:
+    """Return the path of an entry in an archive, which is also its path in a cache directory.
+
+    Args:
+        at: The address of the entry.
+    """
     return f"{at.provider_folder}/{at.model_folder}/{at.name}.json"
 
 
-def packed(path: str, data: bytes) -> bytes:
-    """A member: its header, its content, and what fills its last block."""
-    return _header(path, len(data)) + data + bytes(-len(data) % _BLOCK)
-
-
-def members(stream: BinaryIO) -> Iterator[tuple[Address, bytes]]:
-    """The entries of an archive, one at a time, in strictly ascending order.
+def encode_member(path: str, data: bytes) -> bytes:
+    """Return a member: its header, its content, and the padding of its last block.
 
     Args:
-        stream: The unpacked bytes.
+        path: The path of the member.
+        data: Its content.
+    """
+    return _header(path, len(data)) + data + bytes(-len(data) % BLOCKSIZE)
+
+
+def read_members(stream: BinaryIO) -> Iterator[tuple[Address, bytes]]:
+    """Yield the entries of an archive one at a time, in strictly ascending order.
+
+    Args:
+        stream: The decompressed archive.
 
     Raises:
-        StoreError: It is damaged, or not as :func:`packed` writes one.
+        StoreError: The archive is damaged, or not in the form that :func:`encode_member` writes.
     """
     try:
-        if _member(stream) != GREETING:
-            raise refused("this is no archive of a cache, or one of a later release")
+        if _read_member(stream) != MANIFEST:
+            raise import_error("the file is not a cache archive, or a later release wrote it")
         last: Address | None = None
-        while (found := _member(stream)) is not None:
-            path, data = found
-            named = _PATH.fullmatch(path)
-            if named is None:
-                raise refused(f"a member has a name that no entry can have: {path[:100]!r}")
-            at = Address(*named.groups())
+        while (member := _read_member(stream)) is not None:
+            path, data = member
+            match = _ENTRY_PATH.fullmatch(path)
+            if match is None:
+                raise import_error(f"the path of a member is not a valid entry path: {path[:100]!r}")
+            at = Address(*match.groups())
             if last is not None and at <= last:
-                raise refused(f"members are repeated or out of order at {path!r}")
+                raise import_error(f"members are repeated or out of order at {path!r}")
             last = at
             yield at, data
-        # Also makes the decompressor check the sum over all.
+        # Reading past the end also makes the decompressor verify its checksum.
         if stream.read(1):
-            raise refused("something follows the end of the archive")
+            raise import_error("there is data after the end of the archive")
     except EOFError:
-        raise refused("the archive is cut off") from None
+        raise import_error("the archive is truncated") from None
     except (OSError, zlib.error) as error:
-        raise refused(f"the archive is damaged ({type(error).__name__})") from None
+        raise import_error(f"the archive is damaged ({type(error).__name__})") from None
 
 
-def _member(stream: BinaryIO) -> tuple[str, bytes] | None:
-    """The next member; None at the end."""
-    head = _exactly(stream, _BLOCK)
-    if not any(head):
-        if any(_exactly(stream, _BLOCK)):
-            raise refused("the archive goes on behind its end")
+def _read_member(stream: BinaryIO) -> tuple[str, bytes] | None:
+    """Return the path and the content of the next member, or None at the end of the archive."""
+    header = _read_exactly(stream, BLOCKSIZE)
+    if not any(header):
+        if any(_read_exactly(stream, BLOCKSIZE)):
+            raise import_error("the end marker of the archive is incomplete")
         return None
-    path = ""
-    written = head
-    if head[_KIND] == _EXTENDED:
-        size = _size(head, _LONGEST_PATH)
-        extension = _exactly(stream, size + -size % _BLOCK)
-        head = _exactly(stream, _BLOCK)
-        written += extension + head
-        path = _text(extension[:size].partition(b"path=")[2].removesuffix(b"\n"))
-    else:
-        prefix, name = _text(head[_PREFIX].rstrip(b"\0")), _text(head[:100].rstrip(b"\0"))
-        path = f"{prefix}/{name}" if prefix else name
-    size = _size(head, MAX_BYTES)
-    if not path.isascii() or len(path) > _LONGEST_PATH or written != _header(path, size):
-        raise refused(f"a member is not as an export writes it: {path[:100]!r}")
-    data = _exactly(stream, size)
-    if any(_exactly(stream, -size % _BLOCK)):
-        raise refused(f"a member is not as an export writes it: {path[:100]!r}")
+    info = _parse_header(header)
+    path = info.name
+    if info.type == XHDTYPE:
+        record = _read_exactly(stream, info.size + -info.size % BLOCKSIZE)
+        path = record[: info.size].partition(b" path=")[2].removesuffix(b"\n").decode("ascii", "replace")
+        last = _read_exactly(stream, BLOCKSIZE)
+        info = _parse_header(last)
+        header += record + last
+    if not path.isascii() or (
+        header != _header(path, info.size) and header != _earlier_header(path, info.size)
+    ):
+        raise _malformed(path)
+    data = _read_exactly(stream, info.size)
+    if any(_read_exactly(stream, -info.size % BLOCKSIZE)):
+        raise _malformed(path)
     return path, data
 
 
+def _parse_header(block: bytes) -> TarInfo:
+    """Parse one block, and check its size before anything of that size is read."""
+    try:
+        info = TarInfo.frombuf(block, "ascii", "replace")
+    except HeaderError:
+        raise import_error("a member has an invalid header") from None
+    if info.size < 0:
+        raise _malformed(info.name)
+    if info.size > (_MAX_PATH if info.type == XHDTYPE else MAX_BYTES):
+        raise import_error(f"a member is larger than any entry: {info.size:,} bytes")
+    return info
+
+
+def _malformed(path: str) -> StoreError:
+    return import_error(f"a member is not in the form that an export writes: {path[:100]!r}")
+
+
 def _header(path: str, size: int) -> bytes:
-    """The header of a plain file: owned by nobody, dated 1970, readable by its owner alone."""
-    encoded = path.encode("ascii")
-    if len(encoded) <= 100:  # noqa: PLR2004 - the length of the field
-        return _one_header(encoded, b"", size, _FILE)
-    prefix, _, name = encoded.rpartition(b"/")
-    if len(name) <= 100 and len(prefix) <= 155:  # noqa: PLR2004 - the lengths of both fields
-        return _one_header(name, prefix, size, _FILE)
-    record = _record(encoded)
-    extension = _one_header(b"PaxHeader", b"", len(record), _EXTENDED) + record + bytes(-len(record) % _BLOCK)
-    return extension + _one_header(encoded[:100], b"", size, _FILE)
+    """Return the header of a regular file with mode 0600, user and group 0, and a date of 1970."""
+    info = TarInfo(path)
+    info.size, info.mode = size, 0o600
+    return info.tobuf(PAX_FORMAT, "ascii", "strict")
 
 
-def _record(path: bytes) -> bytes:
-    """The path as a record of an extended header, which begins with its own length."""
-    rest = b" path=%b\n" % path
-    length = len(rest)
-    while len(b"%d" % length) + len(rest) != length:
-        length = len(b"%d" % length) + len(rest)
-    return b"%d%b" % (length, rest)
+def _earlier_header(path: str, size: int) -> bytes:
+    """Return the header that earlier versions wrote, whose archives can still be imported.
+
+    They filled the device fields with zeros, split a long path at its last slash where the fields of the header had
+    room for it, and gave the extended header another name and mode.
+    """
+    header = _header(path, size)
+    folder, _, name = path.rpartition("/")
+    if len(path) <= LENGTH_NAME:
+        return _with_earlier_fields(header)
+    if len(name) <= LENGTH_NAME and len(folder) <= LENGTH_PREFIX:
+        return _with_earlier_fields(_header(name, size), folder)
+    record, last = header[BLOCKSIZE:-BLOCKSIZE], header[-BLOCKSIZE:]
+    extended = TarInfo("PaxHeader")
+    extended.type, extended.size, extended.mode = XHDTYPE, len(record.rstrip(b"\0")), 0o600
+    first = extended.tobuf(PAX_FORMAT, "ascii", "strict")
+    return _with_earlier_fields(first) + record + _with_earlier_fields(last)
 
 
-def _one_header(name: bytes, prefix: bytes, size: int, kind: bytes) -> bytes:
-    nobody = b"0000000\0"
-    fields = [name, b"0000600\0", nobody, nobody, b"%011o\0" % size, b"%011o\0" % 0, b" " * 8, kind, b""]
-    fields += [b"ustar\0", b"00", b"", b"", nobody, nobody, prefix]
-    fields[6] = b"%06o\0 " % sum(_HEADER.pack(*fields))
-    return _HEADER.pack(*fields)
+def _with_earlier_fields(header: bytes, prefix: str = "") -> bytes:
+    """Return a header with zeros in its device fields, the prefix of a path, and the matching checksum."""
+    block = bytearray(header)
+    block[329:345] = b"0000000\0" * 2
+    block[345 : 345 + len(prefix)] = prefix.encode("ascii")
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
 
 
-def _size(head: bytes, most: int) -> int:
-    field = head[_SIZE]
-    if not _OCTAL.fullmatch(field):
-        raise refused("a member has no proper length")
-    size = int(field[:-1], 8)
-    if size > most:
-        raise refused(f"a member is larger than any entry: {size:,} bytes")
-    return size
-
-
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _read_exactly(stream: BinaryIO, size: int) -> bytes:
     pieces = []
     while size:
         piece = stream.read(size)
@@ -162,7 +184,3 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
         pieces.append(piece)
         size -= len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("ascii", "replace")

@@ -1,4 +1,4 @@
-"""One archive -> entries: read whole and checked before the first is put in place, and never over a newer answer."""
+"""Import the entries of an archive, after all of it has been checked, and never over a newer entry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gzip import GzipFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from spark_cache.archive.tar_format import members, path_of, refused
+from spark_cache.archive.tar_format import import_error, member_path, read_members
 from spark_cache.entries import CLOCK_SKEW, describe
 from spark_cache.errors import StoreError
 from spark_cache.maintenance.verify import CheckedEntry, check_entry
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.stores import FileStore
 
-__all__ = ["Imported", "Inspected", "import_entries", "inspect"]
+__all__ = ["ImportResult", "Inspection", "import_entries", "inspect"]
 
 _ATTEMPTS = 5
-"""How often to try to write an entry to a place where something stands that it may replace."""
+"""How often to try to write an entry while other programs write to the same path."""
 
 
 @dataclass(slots=True)
-class Inspected:
-    """What an archive holds.
+class Inspection:
+    """The contents of an archive.
 
     Attributes:
-        entries: How many entries.
-        size_bytes: What they occupy, in blocks of 4 KiB.
+        entries: The number of entries.
+        size_bytes: The space that they occupy, in blocks of 4 KiB.
     """
 
     entries: int = 0
@@ -42,13 +42,14 @@ class Inspected:
 
 
 @dataclass(slots=True)
-class Imported:
-    """What became of the entries of an archive.
+class ImportResult:
+    """The counts of an import.
 
     Attributes:
-        placed: How many were put in place.
-        same: How many stood there already.
-        kept: How many stayed out because an entry that is as new, or of a later release, stands there.
+        placed: The number of imported entries.
+        same: The number of entries that the cache already had.
+        kept: The number of entries that were left out because the cache has one that is as new, or one of a later
+            release.
     """
 
     placed: int = 0
@@ -70,33 +71,36 @@ def inspect(
     now: float,
     room_bytes: float | None,
     step: Callable[[], None],
-) -> Inspected:
-    """Read an archive to its end and check everything in it; nothing is written.
+) -> Inspection:
+    """Read a whole archive and check everything in it, without writing anything.
 
     Args:
-        source: The file.
-        ring: The keys at hand: an entry under one of them is decrypted to check it.
-        may_be_plain: Whether an entry may be stored as plain text.
-        now: The time in seconds since the epoch.
-        room_bytes: What all entries together may occupy; None is no bound.
+        source: The path of the archive.
+        ring: The configured encryption keys. Entries under one of them are decrypted to check them.
+        may_be_plain: Return whether an entry may be stored unencrypted.
+        now: The current time, in seconds since the epoch.
+        room_bytes: The space that all entries together may occupy, or None for no limit.
         step: Called after each entry.
 
     Raises:
-        StoreError: It cannot be read, is damaged or not as an export writes it, holds anything else than entries in their own
-            places, or more than there is room for, or plain entries where they have to be encrypted.
+        StoreError: The archive cannot be read or is damaged, is not in the form that an export writes, contains
+            anything but valid entries at their own paths, exceeds the available space, or contains plain entries that
+            must be encrypted.
     """
-    found = Inspected()
+    found = Inspection()
     with _opened(source) as archive:
-        for member in _checked(archive, ring, now):
-            if not member.checked.about.encrypted and not may_be_plain(member.checked.about):
-                model = f"{member.checked.about.provider}/{member.checked.about.model_id}"
-                raise refused(f"it holds plain entries of {model}, whose answers have to be encrypted here")
+        for member in _checked_members(archive, ring, now):
+            about = member.checked.about
+            if not about.encrypted and not may_be_plain(about):
+                raise import_error(
+                    f"it contains plain entries of {about.provider}/{about.model_id}, which must be encrypted in this cache"
+                )
             found.entries += 1
             found.size_bytes += block_size(len(member.data))
             if room_bytes is not None and found.size_bytes > room_bytes:
                 room = int(room_bytes // 2**20)
-                raise refused(
-                    f"it unpacks to more than there is room for, {room:,} MB (SPARK_CACHE_MAX_SIZE, or the disk)"
+                raise import_error(
+                    f"its entries exceed the available space of {room:,} MB (SPARK_CACHE_MAX_SIZE or free disk space)"
                 )
             step()
     return found
@@ -104,26 +108,27 @@ def inspect(
 
 def import_entries(
     store: FileStore, source: str, *, ring: KeyRing | None, now: float, step: Callable[[], None]
-) -> Imported:
-    """Put the entries of an archive that was inspected in place, as they are, while programs may use the cache.
+) -> ImportResult:
+    """Store the entries of an inspected archive without changing them. Programs may use the cache meanwhile.
 
-    An entry never takes the place of one that is as new or newer, also where the two stand under different names because one is
-    encrypted and its key is at hand.
+    An entry never replaces one that is as new or newer. This also holds for two entries of one key under different
+    names, one of them encrypted, if the encryption key is configured.
 
     Args:
-        store: Where they go.
-        source: The file.
-        ring: The keys at hand.
-        now: The time in seconds since the epoch.
+        store: The store to import into.
+        source: The path of the archive.
+        ring: The configured encryption keys.
+        now: The current time, in seconds since the epoch.
         step: Called after each entry.
 
     Raises:
-        StoreError: An entry could not be written, or the file was changed since it was inspected; what is done is done.
+        StoreError: An entry could not be written, or the archive has changed since it was inspected. Entries that
+            were imported before the error stay in the cache.
     """
-    done = Imported()
+    done = ImportResult()
     with _opened(source) as archive:
-        for member in _checked(archive, ring, now):
-            outcome = _put(store, member, ring)
+        for member in _checked_members(archive, ring, now):
+            outcome = _store_member(store, member, ring)
             setattr(done, outcome, getattr(done, outcome) + 1)
             step()
     return done
@@ -131,36 +136,36 @@ def import_entries(
 
 @contextmanager
 def _opened(source: str) -> Iterator[BinaryIO]:
-    """The unpacked bytes of an archive.
+    """Open an archive for reading its decompressed bytes.
 
     Raises:
-        StoreError: It cannot be opened, or is no regular file.
+        StoreError: The file cannot be opened, or is not a regular file.
     """
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise refused(os.strerror(error.errno or 0)) from None
+        raise import_error(os.strerror(error.errno or 0)) from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise refused("it is no regular file")
+            raise import_error("it is not a regular file")
         with open(descriptor, "rb", closefd=False) as raw, GzipFile(fileobj=raw, mode="rb") as archive:
-            yield archive  # type: ignore[misc]  # a GzipFile reads like any binary file
+            yield archive  # type: ignore[misc]  # a GzipFile can be read like a binary file
     finally:
         os.close(descriptor)
 
 
-def _checked(archive: BinaryIO, ring: KeyRing | None, now: float) -> Iterator[_Member]:
-    for at, data in members(archive):
-        found = check_entry(at, data, ring)
-        if isinstance(found, CheckedEntry) and found.about.timestamp > now + CLOCK_SKEW:
-            found = MissReason.FUTURE
-        if isinstance(found, MissReason):
-            raise refused(f"{path_of(at)!r} is no entry that could answer from there: {found.value}")
-        yield _Member(at, data, found)
+def _checked_members(archive: BinaryIO, ring: KeyRing | None, now: float) -> Iterator[_Member]:
+    for at, data in read_members(archive):
+        checked = check_entry(at, data, ring)
+        if isinstance(checked, CheckedEntry) and checked.about.timestamp > now + CLOCK_SKEW:
+            checked = MissReason.FUTURE
+        if isinstance(checked, MissReason):
+            raise import_error(f"{member_path(at)!r} is not a valid entry for this path: {checked.value}")
+        yield _Member(at, data, checked)
 
 
-def _put(store: FileStore, member: _Member, ring: KeyRing | None) -> str:
-    """Put one entry in place; ``placed``, ``same`` or ``kept``."""
+def _store_member(store: FileStore, member: _Member, ring: KeyRing | None) -> str:
+    """Store one entry and return ``placed``, ``same`` or ``kept``."""
     at, data, (about, key) = member
     names = (
         {at.name}
@@ -168,24 +173,25 @@ def _put(store: FileStore, member: _Member, ring: KeyRing | None) -> str:
         else {at.name, entry_name(key), *(ring.names(key) if ring is not None else ())}
     )
     for _ in range(_ATTEMPTS):
-        standing = {name: store.read(at._replace(name=name), note_use=False) for name in names}
-        if standing[at.name] == data:
+        present = {name: store.read(at._replace(name=name), note_use=False) for name in names}
+        if present[at.name] == data:
             return "same"
-        if any(_outlasts(there, about) for there in standing.values() if there is not MissReason.ABSENT):
+        if any(_must_stay(other, about) for other in present.values() if other is not MissReason.ABSENT):
             return "kept"
-        if standing[at.name] is not MissReason.ABSENT:
-            # Older, or of no use. A reader that comes in between misses, as it would have, or asks for a newer answer.
+        if present[at.name] is not MissReason.ABSENT:
+            # The present entry is older or unusable. A reader that comes between the removal and the write misses, as
+            # it would have without the import, or records a newer response.
             store.remove(at)
         if store.write(at, data, replace=False):
             for name in names - {at.name}:
                 store.remove(at._replace(name=name))
             return "placed"
-    raise StoreError("write", f"something that is no entry stands in the place of {path_of(at)}")
+    raise StoreError("write", f"something that is not an entry blocks the path {member_path(at)}")
 
 
-def _outlasts(there: bytes | MissReason, about: EntryMeta) -> bool:
-    """Whether what stands in a place stays there: an entry that is as new, or one of a later release."""
-    described = describe(there, "") if isinstance(there, bytes) else there
+def _must_stay(present: bytes | MissReason, about: EntryMeta) -> bool:
+    """Return whether a present file is an entry that is as new as the imported one, or one of a later release."""
+    described = describe(present, "") if isinstance(present, bytes) else present
     if isinstance(described, MissReason):
         return described is MissReason.OTHER_VERSION
     return described.timestamp >= about.timestamp

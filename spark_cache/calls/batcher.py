@@ -1,4 +1,4 @@
-"""Questions that come together go out together."""
+"""Send together what is asked together."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-__all__ = ["Batches"]
+__all__ = ["Batcher"]
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
 
-class Batches(Generic[Asked, Answer]):
-    """Collects what is asked in one turn of the event loop, and asks it in as few calls as the bounds allow.
+class Batcher(Generic[Asked, Answer]):
+    """Collects the questions of one turn of the event loop, and sends them in as few calls as the limits allow.
 
     Args:
-        send: Asks a batch; its answers in the same order.
-        most: How many may go in one batch.
-        most_characters: How long they may be together, but for a single one that is longer; None is no bound.
-        length: How long one is, in characters.
+        send: Sends a batch and returns the answers in the same order.
+        most: The maximum number of questions in a batch.
+        most_characters: The maximum length of a batch; None is no limit. A longer question is a batch of its own.
+        length: Returns the length of a question in characters.
     """
 
     def __init__(
@@ -40,10 +40,14 @@ class Batches(Generic[Asked, Answer]):
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def join(self, asked: Asked) -> Answer:
-        """Ask with the others of this turn; raises what their call raises. Once all have left it, a call is cancelled."""
+        """Send a question with the others of this turn and return its answer. A call that all have left is cancelled.
+
+        Args:
+            asked: The question.
+        """
         loop = asyncio.get_running_loop()
         if not self._waiting:
-            # After all that is ready now: whoever was started together joins before it.
+            # Runs after everything that is ready now, so that tasks that were started together join first.
             loop.call_soon(self._send_all)
         answer: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((asked, answer))
@@ -55,7 +59,7 @@ class Batches(Generic[Asked, Answer]):
             call = asyncio.get_running_loop().create_task(self._ask(batch))
             self._under_way.add(call)
             call.add_done_callback(self._under_way.discard)
-            _cancel_when_deserted(call, [answer for _, answer in batch])
+            _cancel_when_abandoned(call, [answer for _, answer in batch])
 
     def _cut(
         self, waiting: Sequence[tuple[Asked, asyncio.Future[Answer]]]
@@ -80,7 +84,7 @@ class Batches(Generic[Asked, Answer]):
             for _, waiting in batch:
                 waiting.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - it goes to everybody who waits for the call
+        except Exception as error:  # noqa: BLE001 - everyone who waits for the call gets it
             for _, waiting in batch:
                 if not waiting.done():
                     waiting.set_exception(error)
@@ -90,7 +94,7 @@ class Batches(Generic[Asked, Answer]):
                 waiting.set_result(answer)
 
 
-def _cancel_when_deserted(call: asyncio.Task[None], answers: Sequence[asyncio.Future[Answer]]) -> None:
+def _cancel_when_abandoned(call: asyncio.Task[None], answers: Sequence[asyncio.Future[Answer]]) -> None:
     still_waiting = len(answers)
 
     def left(_: asyncio.Future[Answer]) -> None:

@@ -1,4 +1,4 @@
-"""Embeddings: an entry for each text, and only those that are missing go out, as many in one call as the provider takes."""
+"""Embeddings: one entry for each text. Missing texts are sent together, in as few calls as the provider accepts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from spark_cache.calls.batcher import Batches
-from spark_cache.calls.call import AnswerSpec, CachedCalls, Recorded, flight_key
+from spark_cache.calls.answer import AnswerSpec, Recorded
+from spark_cache.calls.batcher import Batcher
+from spark_cache.calls.caller import flight_key, own_request
 from spark_cache.core.plan import Hit
-from spark_cache.providers.copies import own_request
 from spark_cache.providers.response import ModelResponse, to_stored
 from spark_cache.providers.vectors import packed, shared_out, unpacked
 from spark_cache.types import MissReason
@@ -18,129 +18,148 @@ from spark_cache.types import MissReason
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from spark_cache.calls.caller import Caller
     from spark_cache.core.plan import Plan
+    from spark_cache.manager.calls import Calls
     from spark_cache.types import Mode, Request
 
-__all__ = ["EmbeddedTexts"]
+__all__ = ["Embedder"]
 
 
 class _Text(NamedTuple):
-    """One text that goes out: what is asked, and what its call may do with the cache."""
+    """A text that the cache does not have."""
 
     request: Request
     plan: Plan
 
 
-class EmbeddedTexts(CachedCalls):
-    """Calls that embed texts."""
+class Embedder:
+    """One call that embeds texts.
 
-    async def _embedded(
+    Args:
+        caller: Calls the provider through the cache.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._provider = caller.provider
+        self._calls: Calls = caller.begin()
+
+    async def embed(
         self, requests: Sequence[Request], *, mode: Mode | None, sensitive: bool | None
     ) -> list[list[float]]:
-        """The vectors of texts, a request for each, in their order; equal ones are asked once."""
+        """Return the vectors of texts, in their order. Equal texts are sent once.
+
+        Args:
+            requests: One request for each text.
+            mode: The mode that the call asks for.
+            sensitive: Whether the texts are sensitive.
+        """
+        if not requests:
+            return []
         vectors: dict[str, list[float]] = {}
         missing: dict[str, asyncio.Task[list[float]]] = {}
-        batches = Batches(
-            self._embed_and_store,
-            most=self.embed_batch,
-            most_characters=self.embed_characters,
+        batcher = Batcher(
+            self._ask_and_store,
+            most=self._provider.embed_batch(requests[0].model_id),
+            most_characters=self._provider.embed_characters,
             length=lambda one: len(one.request.messages),
         )
         try:
             for request in requests:
                 text = request.messages
                 if text not in vectors and text not in missing:
-                    plan = self._plan(request, mode, sensitive)
-                    found = self._look_up(request, plan, _WISH)
+                    plan = self._caller.plan(self._calls, request, mode=mode, sensitive=sensitive)
+                    found = self._caller.look_up(self._calls, request, plan, _VECTOR)
                     if isinstance(found, Hit):
                         vectors[text] = found.answer
                         continue
                     if plan.key is None and found.reason is not MissReason.DISABLED:
-                        self._manager.note_bypass(plan, request, found.reason.value)
+                        self._calls.note_bypass(plan, request, found.reason.value)
                     one = _Text(own_request(request), plan)
-                    missing[text] = asyncio.create_task(self._missing(one, batches))
+                    missing[text] = asyncio.create_task(self._fetch(one, batcher))
             if missing:
                 await asyncio.wait(missing.values(), return_when=asyncio.FIRST_EXCEPTION)
                 vectors |= {text: call.result() for text, call in missing.items() if call.done()}
         finally:
-            await _ended(missing.values())
-        # A list of its own for a text that comes again.
+            await _end(missing.values())
+        # A repeated text gets a list of its own.
         return [list(vectors[request.messages]) for request in requests]
 
-    async def _missing(self, one: _Text, batches: Batches[_Text, Recorded]) -> list[float]:
-        """The vector of a text that the cache does not have."""
-        manager = self._manager
+    async def _fetch(self, one: _Text, batcher: Batcher[_Text, Recorded]) -> list[float]:
+        """Get a vector from the provider or from an equal running call."""
+        calls = self._calls
         if one.plan.key is None:
-            return _vector(await batches.join(one))
+            return _vector(await batcher.join(one))
         asked = False
 
         async def ask() -> Recorded:
             nonlocal asked
             asked = True
-            return await batches.join(one)
+            return await batcher.join(one)
 
-        recorded = await manager.single_flight(one.plan).share(
-            flight_key(one.plan), ask, client=self, timeout_seconds=manager.config.lock_timeout_seconds
+        recorded = await calls.single_flight.share(
+            flight_key(one.plan), ask, client=self._caller, timeout_seconds=calls.lock_timeout_seconds
         )
         if not asked:
-            manager.note_shared(one.plan, to_stored(recorded.response))
+            calls.note_shared(one.plan, to_stored(recorded.response))
         return _vector(recorded)
 
-    async def _embed_and_store(self, texts: Sequence[_Text]) -> Sequence[Recorded]:
-        """Ask for a batch and store what comes; see ``_ask_and_store``, which does it for one request."""
-        manager = self._manager
+    async def _ask_and_store(self, texts: Sequence[_Text]) -> Sequence[Recorded]:
+        """Call the provider for a batch under leases and store its vectors. ``Caller`` does the same for one request."""
+        calls = self._calls
         kept: dict[int, Recorded] = {}
-        async with AsyncExitStack() as key_locks:
-            # In one order everywhere, so that no two processes wait for each other.
-            for plan in sorted((one.plan for one in texts if one.plan.key is not None), key=_name):
-                await key_locks.enter_async_context(manager.lease(plan))
+        async with AsyncExitStack() as leases:
+            # The same order everywhere, so that two processes cannot wait for each other.
+            for plan in sorted((one.plan for one in texts if one.plan.key is not None), key=self._entry_name):
+                await leases.enter_async_context(calls.lease(plan))
             for index, one in enumerate(texts):
-                found = manager.look_again(one.plan, read=self._reader(one.plan, _WISH.parse, whole=True))
+                found = calls.look_again(one.plan, parse=self._caller.recorded_parser(one.plan, _VECTOR))
                 if isinstance(found, Hit):
                     kept[index] = found.answer
                 elif one.plan.key is not None:
-                    manager.single_flight(one.plan).mark_started(flight_key(one.plan))
+                    calls.single_flight.mark_started(flight_key(one.plan))
             asked = [one for index, one in enumerate(texts) if index not in kept]
-            fresh = iter(await self._ask_for_vectors(asked) if asked else ())
-            return [kept[index] if index in kept else next(fresh) for index in range(len(texts))]
+            new = iter(await self._ask(asked) if asked else ())
+            return [kept[index] if index in kept else next(new) for index in range(len(texts))]
 
-    async def _ask_for_vectors(self, texts: Sequence[_Text]) -> Sequence[Recorded]:
-        asked = [one.request.messages for one in texts]
+    async def _ask(self, texts: Sequence[_Text]) -> Sequence[Recorded]:
+        sent = [one.request.messages for one in texts]
+        first = texts[0].request
         started = perf_counter()
-        vectors, usage = await self._embed(asked, texts[0].request.parameters)
+        vectors, usage = await self._provider.embed(first.model_id, sent, first.parameters)
         seconds = (perf_counter() - started) / len(texts)
         if len(vectors) != len(texts):
-            raise ValueError(f"{self.provider} gave {len(vectors)} vectors for {len(texts)} texts")
-        shares = shared_out(usage, [len(text) for text in asked])
+            raise ValueError(f"{self._provider.name} returned {len(vectors)} vectors for {len(texts)} texts")
+        shares = shared_out(usage, [len(text) for text in sent])
         responses = (
             ModelResponse("", "end_turn", share, raw=packed(vector), latency_seconds=seconds)
             for vector, share in zip(vectors, shares, strict=True)
         )
         return [
-            self._stored(one.request, one.plan, Recorded(response))
+            self._caller.store(self._calls, one.request, one.plan, Recorded(response))
             for one, response in zip(texts, responses, strict=True)
         ]
+
+    def _entry_name(self, plan: Plan) -> str:
+        return self._calls.entry_name(plan) or ""
 
 
 def _vector(recorded: Recorded) -> list[float]:
     return unpacked(recorded.response.raw) or []
 
 
-_WISH = AnswerSpec(parse=lambda recorded: unpacked(recorded.response.raw))
+_VECTOR = AnswerSpec(parse=lambda recorded: unpacked(recorded.response.raw))
 
 
-def _name(plan: Plan) -> str:
-    return plan.name or ""
-
-
-async def _ended(calls: Collection[asyncio.Task[list[float]]]) -> None:
-    """Take along the calls that nobody waits for any more, and see them end."""
-    open_calls = [call for call in calls if not call.done()]
-    for call in open_calls:
+async def _end(calls: Collection[asyncio.Task[list[float]]]) -> None:
+    """Cancel the calls that nothing waits for any more, and wait for their end."""
+    running = [call for call in calls if not call.done()]
+    for call in running:
         call.cancel()
-    if open_calls:
-        await asyncio.wait(open_calls)
+    if running:
+        await asyncio.wait(running)
     for call in calls:
         if not call.cancelled():
-            # Looked at, so that nobody is told of an exception beside the one that is raised.
+            # Retrieved, so that asyncio does not report an exception beside the one that is raised.
             call.exception()

@@ -1,49 +1,40 @@
-"""Requests as models build them, out of what a call is given."""
+"""Build requests from the arguments of a call."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.providers.base import ProviderHooks
-from spark_cache.providers.drafts import draft_of
 from spark_cache.types import Mode, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["DEFAULT_MODE", "BuiltRequests", "mode_of_call"]
+    from spark_cache.providers.base import Provider
+
+__all__ = ["DEFAULT_MODE", "RequestBuilder", "mode_of_call"]
 
 DEFAULT_MODE = "default"
-"""What a call gives as ``cache`` to leave its mode to the configuration."""
-
+"""The value of ``cache`` that leaves the mode to the configuration."""
 
 _ORDINARY = frozenset({bool, dict, float, int, list, str, type(None)})
-"""Types of values that are no SDK's mark of an argument that is not given."""
-
-_NO_LIST = (str, bytes, dict)
-
-_Draft = draft_of(Request)
+"""Types that are never an SDK's marker for an argument that is not given."""
 
 
-class BuiltRequests(ProviderHooks):
-    """What a model is asked, as values."""
+class RequestBuilder:
+    """Builds the requests of one model.
 
-    model_id: str
-    params: Mapping[str, Any]
+    Args:
+        provider: The provider.
+        model_id: The model.
+        params: Parameters of every request. Those of a call take precedence.
+    """
 
-    def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters of a call, as a dictionary of their own, with whatever else its client sends that can change the answer."""
-        together = {**self.params, **given} if self.params else given
-        return {
-            name: value
-            for name, value in together.items()
-            if type(value) in _ORDINARY or not self._is_left_out(value)
-        }
+    def __init__(self, provider: Provider, model_id: str, params: Mapping[str, Any]) -> None:
+        self._provider = provider
+        self._model_id = model_id
+        self._params = params
 
-    def _given(self, value: Any) -> Any:
-        return None if self._is_left_out(value) else value
-
-    def _request(
+    def build(
         self,
         messages: Sequence[Any],
         system_prompt: str | None,
@@ -53,41 +44,83 @@ class BuiltRequests(ProviderHooks):
         parameters: Mapping[str, Any],
         output_schema: Mapping[str, Any] | None = None,
     ) -> Request:
-        if isinstance(messages, _NO_LIST):
-            raise TypeError(
-                "messages takes a list of messages, such as [{'role': 'user', 'content': 'Hello'}], "
-                f"not one {type(messages).__name__}"
-            )
-        draft = _Draft()
-        draft.provider = self.provider
-        draft.model_id = self.model_id
-        draft.messages = messages
-        # What is None needs no look, and mostly all three are.
-        draft.system_prompt = None if system_prompt is None else self._given(system_prompt)
-        draft.tool_specs = None if tool_specs is None else self._given(tool_specs)
-        draft.tool_choice = None if tool_choice is None else self._given(tool_choice)
-        draft.output_schema = output_schema
-        draft.operation = "text" if output_schema is None else "json"
-        draft.endpoint = self._endpoint()
-        draft.sample = sample
-        draft.parameters = self._parameters(parameters)
-        draft.__class__ = Request
-        request: Request = draft
-        return request
+        """Build a request for text, or for JSON if there is a schema.
 
-    def _request_to_embed(self, text: str, parameters: Mapping[str, Any]) -> Request:
+        Args:
+            messages: The conversation.
+            system_prompt: System instructions in addition to the messages.
+            tool_specs: The tools that the model may call.
+            tool_choice: The tool that the model should call.
+            sample: The number of this sample.
+            parameters: The parameters of the call.
+            output_schema: The schema of a structured answer.
+
+        Raises:
+            TypeError: ``messages`` is not a list of messages, or a parameter must be given elsewhere.
+        """
+        if isinstance(messages, str | bytes | dict):
+            raise TypeError(
+                "messages must be a list of messages, such as [{'role': 'user', 'content': 'Hello'}], "
+                f"not a {type(messages).__name__}"
+            )
+        provider = self._provider
+        operation = "text" if output_schema is None else "json"
         return Request(
-            provider=self.provider,
-            model_id=self.model_id,
-            messages=text,
+            provider.name,
+            self._model_id,
+            messages,
+            None if system_prompt is None else self._given(system_prompt),
+            None if tool_specs is None else self._given(tool_specs),
+            None if tool_choice is None else self._given(tool_choice),
+            output_schema,
+            operation,
+            provider.endpoint(),
+            sample,
+            self.parameters(parameters, operation),
+        )
+
+    def parameters(self, given: Mapping[str, Any], operation: str) -> dict[str, Any]:
+        """Return the parameters of a request, without markers for arguments that are not given.
+
+        Args:
+            given: The parameters of the call.
+            operation: ``text``, ``json`` or ``embedding``.
+        """
+        together = {**self._params, **given} if self._params else given
+        return self._provider.parameters(
+            {
+                name: value
+                for name, value in together.items()
+                if type(value) in _ORDINARY or not self._provider.is_not_given(value)
+            },
+            operation,
+        )
+
+    def embedding(self, text: str, parameters: Mapping[str, Any]) -> Request:
+        """Build a request to embed one text.
+
+        Args:
+            text: The text.
+            parameters: What :meth:`parameters` returned for the call.
+        """
+        return Request(
+            self._provider.name,
+            self._model_id,
+            text,
             operation="embedding",
-            endpoint=self._endpoint(),
+            endpoint=self._provider.endpoint(),
             parameters=parameters,
         )
 
+    def _given(self, value: Any) -> Any:
+        return None if self._provider.is_not_given(value) else value
+
 
 def mode_of_call(cache: str) -> Mode | None:
-    """The mode that a call asks for; None leaves it to the configuration.
+    """Return the mode that a call asks for; None leaves it to the configuration.
+
+    Args:
+        cache: A mode, or ``default``.
 
     Raises:
         ValueError: There is no such mode.
@@ -97,4 +130,4 @@ def mode_of_call(cache: str) -> Mode | None:
     try:
         return Mode(cache)
     except ValueError:
-        raise ValueError(f"cache={cache!r}: it takes {', '.join((DEFAULT_MODE, *Mode))}") from None
+        raise ValueError(f"cache={cache!r} must be one of {', '.join((DEFAULT_MODE, *Mode))}") from None

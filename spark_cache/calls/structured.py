@@ -1,4 +1,4 @@
-"""Structured answers: the schema that is asked for, and the object that an answer is."""
+"""Structured responses: the requested schema, and the parsed object."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
 
-from spark_cache.calls.json_schema import unknown_keyword, violation
 from spark_cache.errors import InvalidAnswerError
-from spark_cache.providers.copies import copied
+from spark_cache.providers.json_values import copied
 from spark_cache.providers.response import ModelResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from spark_cache.calls.schema_validator import SchemaValidator
 
 __all__ = ["JsonResponse", "Output"]
 
@@ -23,28 +24,28 @@ T = TypeVar("T")
 
 _NO_JSON = {
     "tool_use": "the model called a tool instead",
-    "max_tokens": "it was cut at the token limit",
+    "max_tokens": "the response was cut off at the token limit",
     "refusal": "the model refused",
-    "content_filter": "the provider's content filter held it back",
+    "content_filter": "the provider's content filter withheld the response",
 }
-"""Why an answer that is no JSON is none, where its reason to stop says so."""
+"""Why a response holds no JSON, by its stop reason."""
 
 _QUOTING = frozenset({"assertion_error", "value_error"})
-"""Kinds of error whose message is written by the model class, and may quote the answer."""
+"""Error types whose message the model class writes, and which may quote the response."""
 
 _SHOWN = 5
-"""How many of its faults an error names."""
+"""How many faults an error names."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class JsonResponse(ModelResponse, Generic[T]):
-    """A structured answer: a :class:`ModelResponse` that also is an object.
+    """A structured response: a :class:`ModelResponse` with the parsed object.
 
     Attributes:
-        output: The object: an instance of the model class that was asked for, or what the JSON says.
+        output: An instance of the requested model class, or the parsed JSON if a JSON Schema was given.
     """
 
-    output: T = None  # type: ignore[assignment]  # every one is given its own
+    output: T = None  # type: ignore[assignment]  # always set; a default is needed after fields with defaults
 
     __hash__ = None
 
@@ -52,78 +53,85 @@ class JsonResponse(ModelResponse, Generic[T]):
 
 
 class Output(Generic[T]):
-    """What a structured answer has to be.
+    """The requested form of a structured response.
 
     Args:
-        wanted: A pydantic model class, or a JSON schema.
+        wanted: A pydantic model class, or a JSON Schema as a dictionary.
 
     Raises:
-        TypeError: It is neither.
-        ValueError: The JSON schema has a keyword that cannot be checked.
+        TypeError: ``wanted`` is neither.
+        ValueError: The JSON Schema is invalid, or has a reference that cannot be resolved within it.
     """
 
     def __init__(self, wanted: type[T] | Mapping[str, Any]) -> None:
         self.schema: dict[str, Any]
         self._parse: Callable[[str], Any]
         if isinstance(wanted, Mapping):
-            self.schema = copied(dict(wanted))
-            self._parse = self._checked
-            unknown = unknown_keyword(self.schema)
-            if unknown is not None:
-                raise ValueError(f"output_model: {unknown}; leave it out, or give a pydantic model class")
+            try:
+                self.schema = copied(dict(wanted))
+            except RecursionError:
+                raise ValueError("output_model: the schema is nested too deeply") from None
+            self._validator = _compiled(self.schema)
+            self._parse = self._parse_json
         elif _is_model_class(wanted):
             self.schema = wanted.model_json_schema()  # type: ignore[attr-defined]  # known only at run time
             self._parse = wanted.model_validate_json  # type: ignore[attr-defined]  # the same
         else:
             raise TypeError(
-                "output_model takes a pydantic model class or a JSON schema as a dictionary, "
+                "output_model must be a pydantic model class or a JSON schema as a dictionary, "
                 f"not {wanted.__name__ if isinstance(wanted, type) else type(wanted).__name__}"
             )
 
     def of(self, response: ModelResponse, text: str) -> JsonResponse[T]:
-        """A structured answer with its object.
+        """Return a structured response with its parsed object.
 
         Args:
-            response: The answer.
-            text: Its JSON.
+            response: The response.
+            text: The JSON in it.
 
         Raises:
-            InvalidAnswerError: It is not what was asked for.
+            InvalidAnswerError: The text is not valid JSON, or does not match the schema.
         """
         try:
             output = self._parse(text)
         except ValueError as error:
             reason = _NO_JSON.get(response.stop_reason or "") or _without_quotes(error)
-            # What pydantic raises quotes the answer, and would be shown with ours.
+            # pydantic's errors quote the response, and a traceback would show them with this one.
             raise InvalidAnswerError(reason, response) from None
         given = {one.name: getattr(response, one.name) for one in fields(ModelResponse)}
         return JsonResponse(**given, output=output)
 
-    def _checked(self, text: str) -> Any:
+    def _parse_json(self, text: str) -> Any:
         try:
             value = orjson.loads(text)
         except ValueError:
-            raise ValueError("it is no JSON") from None
-        wrong = violation(value, self.schema)
-        if wrong is not None:
-            raise ValueError(wrong)
+            raise ValueError("the response is not valid JSON") from None
+        fault = self._validator.fault(value)
+        if fault is not None:
+            raise ValueError(fault)
         return value
 
 
+def _compiled(schema: dict[str, Any]) -> SchemaValidator:
+    from spark_cache.calls.schema_validator import validator_of  # noqa: PLC0415 - 50 ms that only a JSON Schema needs
+
+    return validator_of(schema)
+
+
 def _is_model_class(wanted: Any) -> bool:
-    # Never imported here: a class can only be a pydantic model if its maker has imported pydantic.
+    # No import is needed: a program that defines a pydantic model has imported pydantic.
     pydantic = sys.modules.get("pydantic")
     return pydantic is not None and isinstance(wanted, type) and issubclass(wanted, pydantic.BaseModel)
 
 
 def _without_quotes(error: ValueError) -> str:
-    """What is wrong with an answer, without what it says."""
+    """Return what is wrong with a response, without quoting it."""
     if not hasattr(error, "errors"):
         return str(error)
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [
-        f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['type'] if fault['type'] in _QUOTING else fault['msg']}"
+    shown = [
+        f"{'.'.join(map(str, fault['loc'])) or 'response'}: {fault['type'] if fault['type'] in _QUOTING else fault['msg']}"
         for fault in faults[:_SHOWN]
     ]
-    more = len(faults) - len(told)
-    return "; ".join(told) + (f"; and {more} more" if more else "")
+    more = len(faults) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more else "")

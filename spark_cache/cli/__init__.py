@@ -1,8 +1,8 @@
-"""The ``spark-cache`` command: look at a cache, manage it, and see the library at work."""
+"""The ``spark-cache`` command: inspect and manage a cache, and run the demo."""
 
 from __future__ import annotations
 
-# Type checkers take this name for true; importing typing would cost more than `--version` does (see __main__.py).
+# Type checkers treat this name as true. Importing typing would take longer than `--version` does (see __main__.py).
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -16,6 +16,6 @@ __all__ = ["main"]
 def __getattr__(name: str) -> Any:
     if name != "main":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from spark_cache.cli.group import main  # noqa: PLC0415 - with click, which `--version` does without
+    from spark_cache.cli.group import main  # noqa: PLC0415 - imports click, which `--version` does not need
 
     return main

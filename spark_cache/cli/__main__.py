@@ -1,4 +1,4 @@
-"""``python -m spark_cache.cli``, and what the installed ``spark-cache`` runs."""
+"""Entry point of ``python -m spark_cache.cli`` and of the installed ``spark-cache`` script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["run"]
 def run() -> None:
     """Run the command line with the arguments of this process.
 
-    The version alone is answered without click, whose import takes longer than starting Python does.
+    ``--version`` is handled without click, because importing click takes longer than starting Python.
     """
     if sys.argv[1:] == ["--version"]:
         print(f"spark-cache {__version__}")

@@ -1,4 +1,4 @@
-"""``spark-cache export``, ``import`` and ``diff``: entries that move between caches."""
+"""``spark-cache export``, ``import`` and ``diff``: move entries between caches and compare caches."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from spark_cache.cli.progress import progress
 from spark_cache.cli.text import counted, harmless, size_text
 
 if TYPE_CHECKING:
-    from spark_cache.archive import Changed, Item, Review
+    from spark_cache.archive import CacheDiff, ChangedEntry, EntryRef
     from spark_cache.manager import CacheManager
     from spark_cache.types import EntryMeta
 
 __all__ = ["diff_command", "export_command", "import_command"]
 
-_LISTED = 10
+_SHOWN_DIFFERENCES = 10
 _MEGABYTE = 2**20
 
 
 def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """A date, a date with a time, or a span back from now, as seconds since the epoch."""
+    """Convert a date, a date with a time, or a span before now to seconds since the epoch."""
     from spark_cache.config.values import duration  # noqa: PLC0415 - see open_cache
 
     if value is None:
@@ -46,13 +46,13 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
 
 @click.command("export")
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--provider", metavar="NAME", help="Only entries of this provider.")
-@click.option("--model", metavar="NAME", help="Only entries of this model.")
+@click.option("--provider", metavar="NAME", help="Export only entries of this provider.")
+@click.option("--model", metavar="NAME", help="Export only entries of this model.")
 @click.option(
     "--since",
     callback=_since,
     metavar="WHEN",
-    help="Only entries stored since a date (UTC), or in the last 7d.",
+    help="Export only entries stored since a date (UTC) or within a span such as 7d.",
 )
 @with_cache
 def export_command(
@@ -63,7 +63,10 @@ def export_command(
     since: float | None,
     as_json: bool,
 ) -> None:
-    """Write entries into the archive FILE: the same bytes for the same entries. Encrypted ones stay encrypted."""
+    """Write entries to the archive FILE.
+
+    The same entries always give the same bytes. Encrypted entries stay encrypted.
+    """
     from spark_cache.archive import export_entries  # noqa: PLC0415 - see open_cache
 
     def wanted(entry: EntryMeta) -> bool:
@@ -93,18 +96,19 @@ def export_command(
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--profile", metavar="NAME", help="The profile; else the environment decides.")
+@click.option("--profile", metavar="NAME", help="Use this profile instead of the one from the environment.")
 @click.option(
     "--dir",
     "directory",
     type=click.Path(file_okay=False),
-    help="The cache directory, instead of the configured one; made where it is missing.",
+    help="Use this cache directory instead of the configured one. It is created if it is missing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_command(file: str, profile: str | None, directory: str | None, as_json: bool) -> None:
-    """Put the entries of the archive FILE into the cache, all of them or none; never over a newer one.
+    """Import the entries of the archive FILE.
 
-    The archive is read whole and checked before the first entry is put in place. Programs may use the cache meanwhile.
+    Either all entries are imported or none: the whole archive is checked before the first entry is written. An entry
+    in the cache that is at least as new is kept. Programs may use the cache during the import.
     """
     from spark_cache.archive import import_entries, inspect  # noqa: PLC0415 - see open_cache
     from spark_cache.core.plan import must_encrypt  # noqa: PLC0415 - the same
@@ -115,19 +119,19 @@ def import_command(file: str, profile: str | None, directory: str | None, as_jso
     cache = open_cache(profile, directory)
     ring, now = key_ring(cache.config), time.time()
     with progress("Checking the archive") as step:
-        held = inspect(
+        contents = inspect(
             file, ring=ring, may_be_plain=may_be_plain, now=now, room_bytes=_room(cache), step=step
         )
-    with progress("Importing entries", held.entries) as step:
+    with progress("Importing entries", contents.entries) as step:
         done = import_entries(open_store(cache), file, ring=ring, now=now, step=step)
     if as_json:
         print_json({"placed": done.placed, "same": done.same, "kept": done.kept})
         return
     click.echo(f"imported {counted(done.placed, 'entry', 'entries')} into {cache.cache_dir}")
     if done.same:
-        click.echo(f"{done.same:,} stood there already")
+        click.echo(f"{done.same:,} already in the cache")
     if done.kept:
-        click.echo(f"left out {done.kept:,} where an entry as new stands")
+        click.echo(f"left out {done.kept:,} because the cache has an entry that is as new")
 
 
 @click.command("diff")
@@ -136,28 +140,29 @@ def import_command(file: str, profile: str | None, directory: str | None, as_jso
 @click.option(
     "--profile",
     metavar="NAME",
-    help="The profile whose encryption keys are used; else the environment decides.",
+    help="Read the encryption keys from this profile instead of the one from the environment.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def diff_command(first: str, second: str, profile: str | None, as_json: bool) -> None:
-    """Say how the entries in DIR_B differ from those in DIR_A: which came and went, and which answers changed.
+    """Compare the entries of two cache directories.
 
-    When an answer was recorded, how long it took, and the number that the provider gave it do not count.
+    The output lists the entries that DIR_B adds or lacks, and those whose request or response differs. The comparison
+    ignores when a response was recorded, how long the call took, and the ID that the provider gave it.
     """
-    from spark_cache.archive import review  # noqa: PLC0415 - see open_cache
+    from spark_cache.archive import diff_caches  # noqa: PLC0415 - see open_cache
 
     caches = [open_cache(profile, directory) for directory in (first, second)]
     stores = [open_store(cache) for cache in caches]
     with progress("Comparing entries", sum(1 for store in stores for _ in store.scan())) as step:
-        done = review(*stores, ring=key_ring(caches[0].config), step=step)
+        diff = diff_caches(*stores, ring=key_ring(caches[0].config), step=step)
     if as_json:
-        _print_json(done)
+        _print_json(diff)
     else:
-        _print(done)
+        _print(diff)
 
 
 def _room(cache: CacheManager) -> float:
-    """What the entries of an archive may occupy: no more than the cache may, nor than the disk has left."""
+    """Return the space that imported entries may occupy: the cap of the cache or the free disk space."""
     cap = cache.config.max_cache_size_mb
     folder = os.path.abspath(cache.cache_dir)
     while not os.path.isdir(folder):
@@ -166,47 +171,49 @@ def _room(cache: CacheManager) -> float:
     return free if cap is None else min(free, cap * _MEGABYTE)
 
 
-def _print(done: Review) -> None:
-    for item in done.removed:
+def _print(diff: CacheDiff) -> None:
+    for item in diff.removed:
         click.echo(f"- {_shown(item)}")
-    for item in done.added:
+    for item in diff.added:
         click.echo(f"+ {_shown(item)}")
-    for changed in done.requests:
-        click.echo(f"~ {_shown(changed.item)}, another request instead of {_name(changed.instead_of)}")
+    for changed in diff.requests:
+        click.echo(f"~ {_shown(changed.item)}, changed request, replaces {_name(changed.instead_of)}")
         _print_differences(changed)
-    for changed in done.answers:
-        click.echo(f"~ {_shown(changed.item)}, another answer")
+    for changed in diff.answers:
+        click.echo(f"~ {_shown(changed.item)}, changed response")
         _print_differences(changed)
     counts = {
-        "added": len(done.added),
-        "removed": len(done.removed),
-        "with another request": len(done.requests),
-        "with another answer": len(done.answers),
-        "the same": done.same,
+        "added": len(diff.added),
+        "removed": len(diff.removed),
+        "with a changed request": len(diff.requests),
+        "with a changed response": len(diff.answers),
+        "unchanged": diff.same,
     }
-    total = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number or what == "the same")
-    renewed = f" ({done.renewed:,} of them recorded anew)" if done.renewed else ""
+    total = ", ".join(
+        f"{number:,} {what}" for what, number in counts.items() if number or what == "unchanged"
+    )
+    renewed = f" ({diff.renewed:,} of them re-recorded)" if diff.renewed else ""
     click.echo(total + renewed)
-    for reason, number in sorted(done.unreadable.items()):
+    for reason, number in sorted(diff.unreadable.items()):
         click.echo(f"not compared: {counted(number, 'file', 'files')}: {reason}", err=True)
 
 
-def _print_differences(changed: Changed) -> None:
-    for difference in changed.differences[:_LISTED]:
+def _print_differences(changed: ChangedEntry) -> None:
+    for difference in changed.differences[:_SHOWN_DIFFERENCES]:
         click.echo(f"    {harmless(str(difference))}")
-    if len(changed.differences) > _LISTED:
-        click.echo(f"    and {len(changed.differences) - _LISTED} more")
+    if len(changed.differences) > _SHOWN_DIFFERENCES:
+        click.echo(f"    and {len(changed.differences) - _SHOWN_DIFFERENCES} more")
 
 
-def _print_json(done: Review) -> None:
-    from dataclasses import asdict  # noqa: PLC0415 - for programs
+def _print_json(diff: CacheDiff) -> None:
+    from dataclasses import asdict  # noqa: PLC0415 - needed only for JSON output
 
-    print_json(asdict(done))
+    print_json(asdict(diff))
 
 
-def _shown(item: Item) -> str:
+def _shown(item: EntryRef) -> str:
     return harmless(str(item))
 
 
-def _name(item: Item | None) -> str:
+def _name(item: EntryRef | None) -> str:
     return "" if item is None else item.name[:12]

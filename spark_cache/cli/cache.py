@@ -1,4 +1,4 @@
-"""The cache that a command works on: which one it is, and where its files are."""
+"""Open the cache that a command works on, and find its entries."""
 
 from __future__ import annotations
 
@@ -25,18 +25,24 @@ _LISTED = 5
 
 
 class NotFoundError(click.ClickException):
-    """What was asked for is not in the cache, or cannot be read: exit code 1."""
+    """The requested entry is not in the cache or cannot be read. The exit code is 1."""
 
 
 def with_cache(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command ``--profile``, ``--dir`` and ``--json``; it takes the opened cache as its first argument."""
+    """Add ``--profile``, ``--dir`` and ``--json`` to a command and pass it the opened cache.
 
-    @click.option("--profile", metavar="NAME", help="The profile; else the environment decides.")
+    Args:
+        command: The command. It receives the cache as its first argument.
+    """
+
+    @click.option(
+        "--profile", metavar="NAME", help="Use this profile instead of the one from the environment."
+    )
     @click.option(
         "--dir",
         "directory",
         type=click.Path(exists=True, file_okay=False),
-        help="The cache directory, instead of the configured one.",
+        help="Use this cache directory instead of the configured one.",
     )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @wraps(command)
@@ -47,16 +53,16 @@ def with_cache(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def open_cache(profile: str | None, directory: str | None) -> CacheManager:
-    """The cache that the configuration names, and its log output where the configuration asks for some.
+    """Open the configured cache, and set up logging if the configuration asks for it.
 
     Args:
-        profile: The profile; None leaves it to the environment.
-        directory: The cache directory; None is the configured one.
+        profile: The profile. None selects the one from the environment.
+        directory: The cache directory. None selects the configured one.
 
     Raises:
-        ConfigError: The configuration cannot be used, or its entries are in no file.
+        ConfigError: The configuration is invalid, or it stores entries in memory.
     """
-    # Pydantic, orjson and the rest take 200 ms: not for --help.
+    # Imported here because pydantic, orjson and others take 200 ms, which --help does not need.
     from spark_cache.cli.config_run import asked  # noqa: PLC0415 - see above
     from spark_cache.config.context import ConfigContext  # noqa: PLC0415 - see above
     from spark_cache.config.load import usable  # noqa: PLC0415 - see above
@@ -66,11 +72,11 @@ def open_cache(profile: str | None, directory: str | None) -> CacheManager:
     from spark_cache.manager import CacheManager  # noqa: PLC0415 - see above
 
     named: dict[str, Any] = {} if directory is None else {"cache_dir": directory, "store": "file"}
-    # Not load_config: its errors would speak of an argument in code.
+    # load_config would report these values as arguments in code.
     config = usable(resolve(asked(profile), named, ConfigContext.of()))
     if config.store == "memory":
         raise ConfigError(
-            'store = "memory" keeps entries inside the program that uses them, out of reach from here: '
+            'store = "memory" keeps entries inside the process that uses them, where this command cannot read them: '
             "name a cache directory with --dir"
         )
     if config.log_level is not None or config.origins["log_format"].kind != "default":
@@ -79,14 +85,14 @@ def open_cache(profile: str | None, directory: str | None) -> CacheManager:
 
 
 def find_entry(cache: CacheManager, key: str) -> Path:
-    """The file of one entry.
+    """Find the file of one entry.
 
     Args:
         cache: The cache.
-        key: The file's name or its beginning, or the key that the entry was stored under.
+        key: The name of the file, a prefix of it, or the key that the entry was stored under.
 
     Raises:
-        NotFoundError: No file, or more than one, answers to it.
+        NotFoundError: No entry matches, or more than one does.
     """
     from spark_cache.stores import entry_name  # noqa: PLC0415 - see open_cache
 
@@ -97,31 +103,41 @@ def find_entry(cache: CacheManager, key: str) -> Path:
         found = _files(cache.cache_dir, f"{key}*")
     if not found:
         raise NotFoundError(
-            f"no entry in {cache.cache_dir} has the key {key}; `spark-cache ls` lists the entries"
+            f"no entry in {cache.cache_dir} matches the key {key}; run `spark-cache ls` to list the entries"
         )
     if len(found) > 1:
         listed = [f"  {path.relative_to(cache.cache_dir)}" for path in found[:_LISTED]]
         if len(found) > _LISTED:
             listed.append(f"  and {len(found) - _LISTED} more")
-        raise NotFoundError("\n".join([f"{len(found)} entries answer to the key {key}:", *listed]))
+        raise NotFoundError("\n".join([f"{len(found)} entries match the key {key}:", *listed]))
     return found[0]
 
 
 def time_left(entry: EntryMeta | CacheEntry, config: CacheConfig, now: float) -> float | None:
-    """How long an entry may still be served under a configuration, in seconds; None is for ever."""
+    """Return the seconds for which an entry may still be served, or None if it never expires.
+
+    Args:
+        entry: The entry.
+        config: The configuration of the reader. The shorter of its TTL and the entry's own TTL applies.
+        now: The current time, in seconds since the epoch.
+    """
     policy = config.policy(entry.provider, entry.model_id)
-    bounds = [ttl for ttl in (entry.ttl, policy.ttl_seconds) if ttl is not None]
-    if policy.mode == "replay" or not bounds:
+    ttls = [ttl for ttl in (entry.ttl, policy.ttl_seconds) if ttl is not None]
+    if policy.mode == "replay" or not ttls:
         return None
-    return entry.timestamp + min(bounds) - now
+    return entry.timestamp + min(ttls) - now
 
 
 def key_ring(config: CacheConfig) -> KeyRing | None:
-    """The keys for encrypted entries; None where none are configured."""
+    """Return the configured encryption keys, or None if there are none.
+
+    Args:
+        config: The configuration.
+    """
     keys = config.fernet_keys()
     if not keys:
         return None
-    from spark_cache.entries.keyring import KeyRing  # noqa: PLC0415 - without keys there is no need of cryptography
+    from spark_cache.entries.keyring import KeyRing  # noqa: PLC0415 - imports cryptography, which only encrypted caches need
 
     return KeyRing(keys)
 

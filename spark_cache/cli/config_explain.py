@@ -1,4 +1,4 @@
-"""What ``spark-cache config explain`` does: one setting, what decides it, and what would decide it instead."""
+"""The implementation of ``spark-cache config explain``."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from spark_cache.config.fields import (
     PROFILES_DIR,
     VARIABLES,
     canonical_name,
-    nearest,
+    suggestion,
 )
 from spark_cache.config.format import (
+    describe,
     formatted,
-    given,
-    in_words,
     json_origin,
     json_problem,
     json_rule,
     json_value,
+    location,
     rule_text,
-    where,
+    written_value,
 )
 from spark_cache.config.load import usable
 from spark_cache.config.model import CacheConfig
@@ -44,19 +44,26 @@ __all__ = ["run_explain"]
 def run_explain(
     field: str, profile: str | None, *, unset: tuple[str, ...], others: tuple[str, ...], as_json: bool
 ) -> bool:
-    """Print what decides one setting, what that shadows and every file that was looked for; say whether all is well.
+    """Explain one setting. Return whether the configuration has no problems.
 
-    A configuration with problems is explained too: that is when a reader needs it.
+    A configuration with problems is explained as well, because that is when an explanation is needed.
+
+    Args:
+        field: The field, its short form or one of its variables.
+        profile: The profile. None selects the one from the environment.
+        unset: Variables. The value without them is printed as well.
+        others: Profiles. The value under each of them is printed as well.
+        as_json: Whether to print JSON.
     """
     name = _field(field)
-    around = ConfigContext.of()
-    resolution = resolve(asked(profile), {}, around)
+    context = ConfigContext.of()
+    resolution = resolve(asked(profile), {}, context)
     instead: list[tuple[str, CacheConfig]] = []
     if unset:
         _check_unset(unset, resolution)
-        without = resolve(asked(profile), {}, around.without(unset))
+        without = resolve(asked(profile), {}, context.without(unset))
         instead.append((f"without {', '.join(unset)}", usable(without)))
-    instead += [(f"as {other}", usable(resolve(named("--as", other), {}, around))) for other in others]
+    instead += [(f"as {other}", usable(resolve(named("--as", other), {}, context))) for other in others]
     if as_json:
         print_json(_json_explanation(name, resolution, instead))
     else:
@@ -66,17 +73,17 @@ def run_explain(
 
 def _print_explanation(name: str, resolution: Resolution, instead: Iterable[tuple[str, CacheConfig]]) -> None:
     config, origin = resolution.config, resolution.origins[name]
-    value = given(name, origin) if config is None else formatted(name, getattr(config, name))
+    value = written_value(name, origin) if config is None else formatted(name, getattr(config, name))
     click.echo(f"{name} = {value}")
-    click.echo(FIELDS[name].description if name in FIELDS else "Settings for the models that match.")
+    click.echo(FIELDS[name].description if name in FIELDS else "Settings for matching models.")
     click.echo()
     chain = [("wins", origin), *(("shadowed", below) for below in origin.shadows)]
-    values = [_given(name, resolution, place) for _, place in chain]
+    values = [_written_value(name, resolution, link) for _, link in chain]
     width = max(len(value) for value in values)
-    for (rank, place), text in zip(chain, values, strict=True):
-        click.echo(f"{rank:<8}  {text:<{width}}  {in_words(place)}")
-        if place.path is not None:
-            click.echo(f"{'':<8}  {'':<{width}}  {place.place}")
+    for (rank, link), text in zip(chain, values, strict=True):
+        click.echo(f"{rank:<8}  {text:<{width}}  {describe(link)}")
+        if link.path is not None:
+            click.echo(f"{'':<8}  {'':<{width}}  {link.place}")
     if origin.note:
         click.echo(f"Note: {origin.note}.")
     for lines in _rules_for(name, resolution):
@@ -84,55 +91,58 @@ def _print_explanation(name: str, resolution: Resolution, instead: Iterable[tupl
         for line in lines:
             click.echo(line)
     click.echo()
-    click.echo(f"Profile: {resolution.choice.name or 'none'}, from {where(resolution.origins['profile'])}.")
+    click.echo(
+        f"Profile: {resolution.choice.name or 'none'}, from {location(resolution.origins['profile'])}."
+    )
     click.echo("Files looked for:")
     for path, outcome in resolution.tried.items():
         click.echo(f"  {path}: {outcome}")
     for problem in resolution.problems:
         click.echo(f"problem: {problem}")
-    for words, other in instead:
+    for condition, other in instead:
         shown = formatted(name, getattr(other, name))
-        click.echo(f"{words[0].upper()}{words[1:]}: {shown}, from {where(other.origins[name])}.")
+        click.echo(f"{condition[0].upper()}{condition[1:]}: {shown}, from {location(other.origins[name])}.")
 
 
-def _field(written: str) -> str:
-    """The field that a person names: by its own name, its short form, or a variable."""
-    if written in VARIABLES:
-        return VARIABLES[written].name
-    name = "profile" if written in PROFILE_VARIABLES else canonical_name(written)
+def _field(argument: str) -> str:
+    """Return the field for a field name, a short form or a variable."""
+    if argument in VARIABLES:
+        return VARIABLES[argument].name
+    name = "profile" if argument in PROFILE_VARIABLES else canonical_name(argument)
     if name not in CacheConfig.model_fields:
         known = (*CacheConfig.model_fields, *PROFILE_VARIABLES, *VARIABLES)
-        raise click.UsageError(f"there is no setting {written!r}{nearest(written, known)}")
+        raise click.UsageError(f"unknown setting {argument!r}{suggestion(argument, known)}")
     return name
 
 
 def _check_unset(unset: Iterable[str], resolution: Resolution) -> None:
-    """Refuse a variable that is misspelt: it would seem to change nothing."""
+    """Reject a misspelt variable, because the output would suggest that it has no effect."""
     known = (*PROFILE_VARIABLES, *VARIABLES, PROFILES_DIR)
     in_file = resolution.dotenv.variables if resolution.dotenv else {}
     for variable in unset:
         if variable not in (*known, *in_file) and variable not in os.environ:
             raise click.UsageError(
-                f"--unset {variable}: it is not set, and nothing reads it{nearest(variable, known)}"
+                f"--unset {variable}: unknown variable, which is not set either{suggestion(variable, known)}"
             )
 
 
-def _given(name: str, resolution: Resolution, place: Origin) -> str:
-    """What one place of the chain says; for rules, the rule that stands there."""
+def _written_value(name: str, resolution: Resolution, origin: Origin) -> str:
+    """Return the value at an origin; for ``rules``, the rule at that location."""
     if name == "rules":
         return next(
-            (rule_text(rule.written) for rule in resolution.rules if rule.origin.place == place.place), "none"
+            (rule_text(rule.written) for rule in resolution.rules if rule.origin.place == origin.place),
+            "none",
         )
-    return given(name, place)
+    return written_value(name, origin)
 
 
 def _rules_for(name: str, resolution: Resolution) -> list[tuple[str, str]]:
-    """The rules that set a field, each in lines to print."""
+    """Return the output lines for each rule that sets a field."""
     found = []
     for rule in resolution.rules:
         if name in dict(rule.written.settings):
-            held = rule.kept is not None and name in dict(rule.kept.settings)
-            state = "" if held else ", shadowed by a higher layer"
+            applies = rule.kept is not None and name in dict(rule.kept.settings)
+            state = "" if applies else ", shadowed by a higher layer"
             found.append((f"A rule for {rule_text(rule.written)}{state}", f"  {rule.origin.place}"))
     return found
 
@@ -155,14 +165,14 @@ def _json_explanation(
             for rule in resolution.rules
             if name in dict(rule.written.settings)
         ],
-        "tried": [{"file": str(path), "outcome": words} for path, words in resolution.tried.items()],
+        "tried": [{"file": str(path), "outcome": outcome} for path, outcome in resolution.tried.items()],
         "problems": [json_problem(problem) for problem in resolution.problems],
         "instead": [
             {
-                "if": words,
+                "if": condition,
                 "value": json_value(name, getattr(other, name)),
                 "origin": json_origin(other.origins[name]),
             }
-            for words, other in instead
+            for condition, other in instead
         ],
     }

@@ -1,4 +1,4 @@
-"""What the commands of ``spark-cache config`` do; apart from their declarations, so that ``--help`` is quick."""
+"""The implementation of ``spark-cache config``, separate from the declarations to keep ``--help`` fast."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from spark_cache.config.diff import compare, compare_guards
 from spark_cache.config.export import export_profile, export_toml
 from spark_cache.config.format import (
     formatted,
-    given,
     json_origin,
     json_problem,
     json_value,
     legend,
-    short,
+    short_location,
+    written_value,
 )
 from spark_cache.config.load import usable
 from spark_cache.config.origins import Origin
@@ -35,7 +35,13 @@ __all__ = ["asked", "named", "run_check", "run_diff", "run_env", "run_export", "
 
 
 def run_show(profile: str | None, *, with_origin: bool, as_json: bool) -> None:
-    """Print every setting and the place it comes from."""
+    """Print every setting and its origin.
+
+    Args:
+        profile: The profile. None selects the one from the environment.
+        with_origin: Whether to print shadowed values as well.
+        as_json: Whether to print JSON.
+    """
     config = usable(resolve(asked(profile), {}, ConfigContext.of()))
     if as_json:
         print_json(_json_config(config, with_origin=with_origin))
@@ -43,20 +49,29 @@ def run_show(profile: str | None, *, with_origin: bool, as_json: bool) -> None:
     rows = []
     for name, origin in config.origins.items():
         note = "" if origin.note is None else f" ({origin.note})"
-        rows.append((name, formatted(name, getattr(config, name)), f"{short(origin)}{note}"))
+        rows.append((name, formatted(name, getattr(config, name)), f"{short_location(origin)}{note}"))
         if with_origin:
-            rows += [("", f"  over {given(name, below)}", short(below)) for below in origin.shadows]
+            rows += [
+                ("", f"  over {written_value(name, below)}", short_location(below))
+                for below in origin.shadows
+            ]
     table(("setting", "value", "from"), rows)
-    shown = [place for origin in config.origins.values() for place in (origin, *origin.shadows * with_origin)]
+    shown = [item for origin in config.origins.values() for item in (origin, *origin.shadows * with_origin)]
     _print_legend(shown)
 
 
 def run_diff(left: str, right: str, *, as_json: bool) -> None:
-    """Print what differs between two profiles as they resolve here."""
-    around = ConfigContext.of()
-    one, other = (usable(resolve(named("argument", name), {}, around)) for name in (left, right))
-    differences = [found for found in compare(one, other) if found.field != "profile"]
-    differences += compare_guards(one, other)
+    """Print the differences between two profiles as they resolve here.
+
+    Args:
+        left: The first profile.
+        right: The second profile.
+        as_json: Whether to print JSON.
+    """
+    context = ConfigContext.of()
+    first, second = (usable(resolve(named("argument", name), {}, context)) for name in (left, right))
+    differences = [found for found in compare(first, second) if found.field != "profile"]
+    differences += compare_guards(first, second)
     if as_json:
         print_json(
             [
@@ -72,24 +87,30 @@ def run_diff(left: str, right: str, *, as_json: bool) -> None:
         )
         return
     if not differences:
-        click.echo(f"{one.profile} and {other.profile} do not differ here.")
+        click.echo(f"{first.profile} and {second.profile} have the same settings here.")
         return
     rows: list[tuple[str, str, str]] = []
     for found in differences:
         rows.append((found.field, formatted(found.field, found.before), formatted(found.field, found.after)))
-        rows.append(("", short(found.before_origin), short(found.after_origin)))
-    table(("", str(one.profile), str(other.profile)), rows)
-    _print_legend(place for found in differences for place in (found.before_origin, found.after_origin))
+        rows.append(("", short_location(found.before_origin), short_location(found.after_origin)))
+    table(("", str(first.profile), str(second.profile)), rows)
+    _print_legend(origin for found in differences for origin in (found.before_origin, found.after_origin))
 
 
 def run_check(profile: str | None, *, all_profiles: bool, as_json: bool) -> bool:
-    """Print what a check finds, and say whether all is well."""
-    around = ConfigContext.of()
-    verdicts = [check(asked(profile), around)]
+    """Print the result of a check. Return whether it found no problem.
+
+    Args:
+        profile: The profile. None selects the one from the environment.
+        all_profiles: Whether to check every other profile as well.
+        as_json: Whether to print JSON.
+    """
+    context = ConfigContext.of()
+    verdicts = [check(asked(profile), context)]
     if all_profiles:
-        known = resolve(None, {}, around).profiles.names()
+        names = resolve(None, {}, context).profiles.names()
         verdicts += [
-            check(named("--all-profiles", name), around) for name in known if name != verdicts[0].profile
+            check(named("--all-profiles", name), context) for name in names if name != verdicts[0].profile
         ]
     if as_json:
         print_json([_json_verdict(verdict) for verdict in verdicts])
@@ -106,9 +127,14 @@ def run_schema() -> None:
 
 
 def run_env(*, dotenv: bool, as_json: bool) -> None:
-    """Print every environment variable that is read."""
+    """Print every environment variable that is read.
+
+    Args:
+        dotenv: Whether to print a ``.env`` file.
+        as_json: Whether to print JSON.
+    """
     if dotenv and as_json:
-        raise click.UsageError("--dotenv and --json exclude each other")
+        raise click.UsageError("--dotenv and --json cannot be used together")
     if dotenv:
         click.echo(dotenv_example(), nl=False)
         return
@@ -134,7 +160,12 @@ def run_env(*, dotenv: bool, as_json: bool) -> None:
 
 
 def run_export(profile: str | None, *, as_json: bool) -> None:
-    """Print the effective configuration as a profile."""
+    """Print the effective configuration as a profile.
+
+    Args:
+        profile: The profile. None selects the one from the environment.
+        as_json: Whether to print JSON.
+    """
     config = usable(resolve(asked(profile), {}, ConfigContext.of()))
     if as_json:
         print_json(export_profile(config))
@@ -143,12 +174,21 @@ def run_export(profile: str | None, *, as_json: bool) -> None:
 
 
 def asked(profile: str | None) -> Origin | None:
-    """The profile that ``--profile`` names, where it does."""
+    """Return the profile that ``--profile`` selects, or None if the option is not given.
+
+    Args:
+        profile: The value of the option.
+    """
     return None if profile is None else named("--profile", profile)
 
 
 def named(option: str, profile: str) -> Origin:
-    """A profile that an argument of the command line names."""
+    """Return a profile that the command line selects.
+
+    Args:
+        option: The option or argument.
+        profile: Its value.
+    """
     return Origin("command line", option, raw=profile)
 
 

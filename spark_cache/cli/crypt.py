@@ -1,4 +1,4 @@
-"""``spark-cache encrypt`` and ``decrypt``: the entries of an existing cache."""
+"""``spark-cache encrypt`` and ``decrypt``: convert the entries of an existing cache."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["decrypt_command", "encrypt_command"]
 @click.command("encrypt")
 @with_cache
 def encrypt_command(cache: CacheManager, as_json: bool) -> None:
-    """Encrypt every plain entry with the first key, and remove its plain file.
+    """Encrypt every plain entry with the first encryption key.
 
-    Programs may use the cache meanwhile. The blocks that the plain files stood in are not wiped.
+    The plain files are removed, but their disk blocks are not wiped. Programs may use the cache during the run.
     """
     from spark_cache.maintenance.rotation import encrypt  # noqa: PLC0415 - see open_cache
 
@@ -31,12 +31,13 @@ def encrypt_command(cache: CacheManager, as_json: bool) -> None:
 
 
 @click.command("decrypt")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_cache
 def decrypt_command(cache: CacheManager, yes: bool, as_json: bool) -> None:
-    """Write every encrypted entry as plain text, to be read by whoever can read its file.
+    """Rewrite encrypted entries as plain text.
 
-    An entry stays encrypted where the configuration wants it so: by encryption = "all", or a rule.
+    Afterwards, anyone who can read the file of an entry can read its content. Entries stay encrypted where the
+    configuration requires it, through encryption = "all" or a rule.
     """
     from spark_cache.core.plan import must_encrypt  # noqa: PLC0415 - see open_cache
     from spark_cache.maintenance.rotation import decrypt  # noqa: PLC0415 - the same
@@ -47,7 +48,7 @@ def decrypt_command(cache: CacheManager, yes: bool, as_json: bool) -> None:
 
     ring = required_ring(cache)
     if not yes:
-        question = f"Write the encrypted prompts and answers in {cache.cache_dir} as plain text?"
+        question = f"Write the encrypted prompts and responses in {cache.cache_dir} as plain text?"
         click.confirm(question, abort=True, err=True)
     done = with_progress(
         "Decrypting entries",

@@ -1,4 +1,4 @@
-"""``spark-cache demo``: the library at work, in some ten seconds, on this machine."""
+"""``spark-cache demo``: show the cache at work against a local stand-in provider, in about ten seconds."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ __all__ = ["demo_command", "open_service", "run_demo"]
 _LATENCY: float | Literal["realistic"] = "realistic"
 _WIDTH = 80
 _NO_SDK = (
-    "the demo calls a stand-in provider through OpenAI's SDK, which is not installed: "
+    "the demo calls a stand-in provider through the OpenAI SDK, which is not installed: "
     "pip install 'spark-cache[openai]'"
 )
 _STAND_IN = (
-    "A stand-in on this machine answers, with the delay of a real service: no model is asked, no key is needed, "
-    "and tokens are counted by a simple rule."
+    "A stand-in provider on this machine answers with the delay of a real service. No model is called, no API key "
+    "is needed, and tokens are counted by a simple rule."
 )
-_PROJECT = "# Makes this folder a project of its own: relative cache directories of profiles lie in it.\n"
+_PROJECT = "# Marks this folder as a project, so that relative cache directories are created in it.\n"
 
 
 class _MisuseError(click.ClickException):
@@ -48,29 +48,30 @@ class _MisuseError(click.ClickException):
 
 @click.command("demo")
 @click.option(
-    "--live", is_flag=True, help="Ask OpenAI itself, under the key in OPENAI_API_KEY. Costs a little."
+    "--live", is_flag=True, help="Call OpenAI with the key in OPENAI_API_KEY. The calls are billed."
 )
 @click.option(
     "--dir",
     "directory",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder to work in, new or empty; else a new temporary one.",
+    help="Use this new or empty folder instead of a temporary one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def demo_command(live: bool, directory: Path | None, as_json: bool) -> None:
-    """See what the cache does: the same questions twice, under three profiles.
+    """Ask the same questions twice under three profiles.
 
-    The answers come from a stand-in provider that runs on this machine: no key, no network, no cost.
+    The output compares API calls, time and tokens. A stand-in provider on this machine answers, so the demo needs no
+    API key and no network, and costs nothing.
     """
-    from rich.console import Console  # noqa: PLC0415 - 100 ms that other commands do not need
+    from rich.console import Console  # noqa: PLC0415 - takes 100 ms, which other commands do not need
 
     try:
-        # Before the clock runs: the first call would import it.
+        # Imported before timing starts. Otherwise the first call would include the import.
         sdk = import_module("openai")
     except ImportError:
         raise _MisuseError(_NO_SDK) from None
     if live and not os.environ.get("OPENAI_API_KEY"):
-        raise _MisuseError("--live needs an API key of OpenAI in OPENAI_API_KEY")
+        raise _MisuseError("--live requires an OpenAI API key in OPENAI_API_KEY")
     folder = _folder(directory)
     console = Console(highlight=False, quiet=as_json)
     console.width = min(console.width, _WIDTH)
@@ -78,57 +79,59 @@ def demo_command(live: bool, directory: Path | None, as_json: bool) -> None:
         with open_service(sdk, live=live) as (service, answered_by):
             figures = run_demo(console, folder, service, answered_by)
     except sdk.OpenAIError as error:
-        raise click.ClickException(f"the service did not answer: {error}") from None
+        raise click.ClickException(f"the API call failed: {error}") from None
     if as_json:
         print_json({"service": "live" if live else "stand-in", **figures})
 
 
 def run_demo(console: Console, folder: Path, service: DemoService, answered_by: str) -> dict[str, Any]:
-    """Run the demo, and tell it as it goes.
+    """Run the demo and print the results as it goes.
 
     Args:
-        console: Where it is told.
-        folder: An empty folder; nothing is written outside it.
-        service: Where calls go.
-        answered_by: A sentence that says so.
+        console: The console to print to.
+        folder: An empty folder. Nothing is written outside it.
+        service: The provider that receives the calls.
+        answered_by: A sentence that describes the provider.
 
     Returns:
-        Its figures, as JSON values.
+        The figures of the demo, as JSON values.
 
     Raises:
-        ClickException: The cache did not do its work.
+        ClickException: Caching is on, but the second pass made API calls.
     """
-    # Rich and pydantic take 200 ms: not for --help.
+    # Imported here because rich and pydantic take 200 ms, which --help does not need.
     from spark_cache.cli import demo_report as report  # noqa: PLC0415 - see above
     from spark_cache.cli.demo_run import PROFILES, recorded_events, run_profile  # noqa: PLC0415 - see above
     from spark_cache.manager import CacheManager  # noqa: PLC0415 - see above
 
     (folder / "pyproject.toml").write_text(_PROJECT, encoding="utf-8")
-    report.tell_opening(console, answered_by)
-    report.tell_folder(console, folder)
+    report.print_opening(console, answered_by)
+    report.print_folder(console, folder)
 
     async def run_all() -> list[ProfileRun]:
         runs = []
         for profile in PROFILES:
             run = await run_profile(profile, folder, service, progress)
-            report.tell_profile(console, run, folder)
+            report.print_profile(console, run, folder)
             runs.append(run)
         return runs
 
     with recorded_events() as records:
         runs = asyncio.run(run_all())
     if any(run.second.calls for run in runs if run.config.enabled):
-        raise click.ClickException("not every second answer came from the cache; the warnings above say why")
+        raise click.ClickException(
+            "the second pass made API calls although caching is on; see the warnings above"
+        )
     entry = find_entry(CacheManager.shared(runs[0].config), str(runs[0].first.responses[0].cache_key))
     log = _log_of(entry, records)
-    report.tell_entry(console, entry)
-    report.tell_log(console, log)
-    report.tell_ways_on(console, folder, runs[0].cache_dir, entry)
+    report.print_entry(console, entry)
+    report.print_log(console, log)
+    report.print_next_steps(console, folder, runs[0].cache_dir, entry)
     return report.figures(folder, runs, entry, log)
 
 
 def _folder(directory: Path | None) -> Path:
-    """The folder to work in, which exists and is empty."""
+    """Return the folder to work in, which exists and is empty."""
     try:
         if directory is None:
             return Path(tempfile.mkdtemp(prefix="spark-cache-demo-"))
@@ -136,67 +139,69 @@ def _folder(directory: Path | None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise _MisuseError(
-                f"{folder} is not empty: name a new folder, so that nothing of yours is touched"
+                f"{folder} is not empty: name a new folder, so that the demo leaves your files alone"
             )
     except OSError as error:
-        raise _MisuseError(f"cannot work in {directory or tempfile.gettempdir()}: {error.strerror}") from None
+        raise _MisuseError(f"cannot use {directory or tempfile.gettempdir()}: {error.strerror}") from None
     return folder
 
 
 @contextmanager
 def open_service(sdk: Any, *, live: bool) -> Iterator[tuple[DemoService, str]]:
-    """Where calls go, and a sentence that says so.
+    """Open the provider that receives the calls.
 
     Args:
         sdk: The module ``openai``.
-        live: Whether they go to the real service; else a stand-in runs within the ``with`` block.
+        live: Whether to call OpenAI. If False, a stand-in provider runs within the ``with`` block.
+
+    Yields:
+        The provider, and a sentence that describes it.
     """
     from spark_cache.cli.demo_run import MODEL, DemoService  # noqa: PLC0415 - see run_demo
     from spark_cache.testing import StandInProvider  # noqa: PLC0415 - the same
 
     if live:
         click.echo(_expected_cost(), err=True)
-        departed: list[object] = []
+        sent: list[object] = []
 
-        async def note(request: object) -> None:
-            departed.append(request)
+        async def count_request(request: object) -> None:
+            sent.append(request)
 
-        client = partial(sdk.DefaultAsyncHttpxClient, event_hooks={"request": [note]})
-        yield DemoService({}, client, lambda: len(departed)), f"OpenAI's {MODEL} answers, and is paid."
+        client = partial(sdk.DefaultAsyncHttpxClient, event_hooks={"request": [count_request]})
+        yield (
+            DemoService({}, client, lambda: len(sent)),
+            f"OpenAI's {MODEL} answers, and its calls are billed.",
+        )
         return
     with StandInProvider(latency_seconds=_LATENCY) as provider:
         args = {"base_url": provider.base_url, "api_key": "stand-in"}
-        # Straight to this machine, whatever proxy the environment names, and without loading certificates for plain HTTP.
+        # Proxies of the environment are ignored, and plain HTTP needs no certificates, which are slow to load.
         no_certificates = SSLContext(PROTOCOL_TLS_CLIENT)
         client = partial(sdk.DefaultAsyncHttpxClient, trust_env=False, verify=no_certificates)
         yield DemoService(args, client, lambda: provider.calls), _STAND_IN
 
 
 def _expected_cost() -> str:
-    """What a live run can cost at most."""
+    """Return a sentence with the number of calls of a live run and their maximum cost."""
     from spark_cache.cli.demo_run import MAX_TOKENS, MODEL, PROFILES, QUESTIONS, SYSTEM_PROMPT  # noqa: PLC0415 - see run_demo
     from spark_cache.models import Usage  # noqa: PLC0415 - the same
     from spark_cache.savings.prices import price  # noqa: PLC0415 - the same
 
-    # Under the last profile nothing is cached, so both passes go out.
+    # Under the last profile nothing is cached, so both passes call the provider.
     rounds = len(PROFILES) + 1
-    # A token is at least a character, and roles and separators are a few more.
-    asked = rounds * sum(len(SYSTEM_PROMPT) + len(question) + 20 for question in QUESTIONS)
-    answered = rounds * len(QUESTIONS) * MAX_TOKENS
-    cost = price("openai", MODEL, Usage(asked, answered, asked + answered))
-    most = (
-        "at a price that is not known"
-        if cost is None
-        else f"which cost at most ${ceil(cost * 100) / 100:.2f}"
-    )
-    return f"{rounds * len(QUESTIONS)} calls go to {MODEL}, {most}."
+    # A token has at least one character. The 20 covers roles and separators.
+    input_tokens = rounds * sum(len(SYSTEM_PROMPT) + len(question) + 20 for question in QUESTIONS)
+    output_tokens = rounds * len(QUESTIONS) * MAX_TOKENS
+    cost = price("openai", MODEL, Usage(input_tokens, output_tokens, input_tokens + output_tokens))
+    most = "The cost is unknown" if cost is None else f"They cost at most ${ceil(cost * 100) / 100:.2f}"
+    return f"This run makes {rounds * len(QUESTIONS)} calls to {MODEL}. {most}."
 
 
 def _log_of(entry: Path, records: list[logging.LogRecord]) -> dict[str, str]:
-    """The log lines of the first miss and the first hit on an entry."""
+    """Return the log lines of the first miss and the first hit on an entry."""
     found = {
         str(getattr(record, "event", "")): record.getMessage()
-        for record in reversed(records)  # so that the first of each stays
+        for record in reversed(records)  # keeps the first of each event
         if entry.stem.startswith(getattr(record, "key", None) or "-")
     }
     return {"miss": found["cache.miss"], "hit": found["cache.hit"]}

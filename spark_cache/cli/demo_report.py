@@ -1,4 +1,4 @@
-"""What the demo says: to a person in 80 columns, to a program as JSON."""
+"""Print the results of the demo as text for 80 columns, or return them as JSON values."""
 
 from __future__ import annotations
 
@@ -26,66 +26,95 @@ if TYPE_CHECKING:
     from spark_cache.cli.demo_run import Pass, ProfileRun
     from spark_cache.config import CacheConfig
 
-__all__ = ["figures", "tell_entry", "tell_folder", "tell_log", "tell_opening", "tell_profile", "tell_ways_on"]
+__all__ = [
+    "figures",
+    "print_entry",
+    "print_folder",
+    "print_log",
+    "print_next_steps",
+    "print_opening",
+    "print_profile",
+]
 
 _INDENT = 2
 _NAME_LENGTH = 12
 _TIME_WIDTH = len("99.9 ms")
 _LAST_SHOWN = '"profile"'
-"""The entry is shown up to this field; digests, the provider's raw answer and the request come after it."""
+"""The last field shown of an entry. Digests, the raw provider response and the request follow it."""
 
 
-def tell_opening(console: Console, answered_by: str) -> None:
-    """Say what is about to happen."""
+def print_opening(console: Console, answered_by: str) -> None:
+    """Print what the demo does.
+
+    Args:
+        console: The console to print to.
+        answered_by: A sentence that describes the provider.
+    """
     _heading(console, "spark-cache demo")
-    _say(
+    _print_text(
         console,
-        f"{len(QUESTIONS)} questions, asked twice under each of {len(PROFILES)} profiles, {CONCURRENCY} at a time. "
-        f"{answered_by} Only ENVIRONMENT changes between the profiles, never the program.",
+        f"The demo asks {len(QUESTIONS)} questions twice under each of {len(PROFILES)} profiles, {CONCURRENCY} at a "
+        f"time. {answered_by} Only ENVIRONMENT changes between the profiles. The program stays the same.",
     )
 
 
-def tell_folder(console: Console, folder: Path) -> None:
-    """Say where the demo leaves its files."""
-    _say(console, "Everything that it writes is in")
+def print_folder(console: Console, folder: Path) -> None:
+    """Print where the demo stores its files.
+
+    Args:
+        console: The console to print to.
+        folder: The folder of the demo.
+    """
+    _print_text(console, "All files of the demo are in")
     _copyable(console, str(folder))
 
 
-def _lifetime(config: CacheConfig) -> str:
+def _expiry_text(config: CacheConfig) -> str:
     if config.commit_entries and not config.recordings_expire:
-        return "Answers stay until recorded anew"
-    return f"Answers live {format_duration(config.ttl_seconds)}"
+        return "until they are re-recorded"
+    return f"and expire after {format_duration(config.ttl_seconds)}"
 
 
-def tell_profile(console: Console, run: ProfileRun, folder: Path) -> None:
-    """Show both passes under one profile, and what the second one came to."""
+def print_profile(console: Console, run: ProfileRun, folder: Path) -> None:
+    """Print both passes under one profile, and what the second pass saved.
+
+    Args:
+        console: The console to print to.
+        run: The two passes.
+        folder: The folder of the demo.
+    """
     config = run.config
     _heading(console, f"ENVIRONMENT={config.profile}")
     if config.enabled:
-        place = run.cache_dir.relative_to(folder)
-        _say(console, f"Caching is on. {_lifetime(config)}, as files in {place}.")
+        cache_dir = run.cache_dir.relative_to(folder)
+        _print_text(console, f"Caching is on. Entries are stored in {cache_dir} {_expiry_text(config)}.")
     else:
-        _say(console, "Caching is off: every call goes out, and no file is written.")
+        _print_text(console, "Caching is off. Every call reaches the provider, and no file is written.")
     grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for column in ("pass", "calls out", "from cache", "time", "speed-up", "tokens paid", "tokens saved"):
+    for column in ("pass", "API calls", "from cache", "time", "speed-up", "tokens paid", "tokens saved"):
         is_name = column == "pass"
-        # As wide as any time, so that the tables of all profiles line up.
+        # Every column has room for a time, so that the tables of all profiles line up.
         grid.add_column(column, justify="left" if is_name else "right", no_wrap=True, min_width=_TIME_WIDTH)
     grid.add_row("first", *_cells(run.first, ""))
-    grid.add_row("second", *_cells(run.second, _times(run.speed_up)))
+    grid.add_row("second", *_cells(run.second, _speed_up_text(run.speed_up)))
     console.print(Padding(grid, (0, 0, 0, _INDENT), expand=False))
     if run.second.hits:
-        same = "the same answers" if run.same_answers else "OTHER ANSWERS"
-        _say(
+        same = "the same answers" if run.same_answers else "DIFFERENT ANSWERS"
+        _print_text(
             console,
-            f"The second pass gave {same}, and spared {run.second.hits} calls, {run.second.tokens_saved:,} tokens "
-            f"and {seconds_text(run.seconds_saved)} of waiting.",
+            f"The second pass returned {same} and saved {run.second.hits} API calls, "
+            f"{run.second.tokens_saved:,} tokens and {seconds_text(run.seconds_saved)}.",
         )
 
 
-def tell_entry(console: Console, path: Path) -> None:
-    """Show where one entry lies, and what it says."""
-    _heading(console, "One entry: a file to read, copy and compare")
+def print_entry(console: Console, path: Path) -> None:
+    """Print the path and the first fields of one entry.
+
+    Args:
+        console: The console to print to.
+        path: The file of the entry.
+    """
+    _heading(console, "One entry, a file that you can read, copy and compare")
     _copyable(console, f"{path.parent}/")
     _copyable(console, path.name)
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -93,35 +122,56 @@ def tell_entry(console: Console, path: Path) -> None:
         (number for number, line in enumerate(lines, 1) if line.lstrip().startswith(_LAST_SHOWN)), len(lines)
     )
     for line in lines[:shown]:
-        _say(console, line, style="cyan")
+        _print_text(console, line, style="cyan")
     rest = len(lines) - shown
-    _say(
+    _print_text(
         console,
-        f"… {rest} more lines: digests of the request's parts, the provider's raw answer, the request itself.",
+        f"… {rest} more lines: digests of the parts of the request, the raw provider response, and the request.",
     )
 
 
-def tell_log(console: Console, lines: Mapping[str, str]) -> None:
-    """Show what the log says of a miss and of a hit."""
-    _heading(console, "What the log says of it")
-    _say(console, "The logger is `spark_cache`, the level INFO; no prompt and no answer is ever in it.")
+def print_log(console: Console, lines: Mapping[str, str]) -> None:
+    """Print the log lines of a miss and a hit.
+
+    Args:
+        console: The console to print to.
+        lines: The log lines by kind.
+    """
+    _heading(console, "The log lines for this entry")
+    _print_text(
+        console, "The logger is `spark_cache` at level INFO. Log lines never contain a prompt or an answer."
+    )
     for line in lines.values():
-        _say(console, line, style="cyan")
+        _print_text(console, line, style="cyan")
 
 
-def tell_ways_on(console: Console, folder: Path, cache_dir: Path, entry: Path) -> None:
-    """Name the commands to look around with, and the one that removes everything."""
-    _heading(console, "Look around")
-    command, directory = _own_command(), shlex.quote(str(cache_dir))
+def print_next_steps(console: Console, folder: Path, cache_dir: Path, entry: Path) -> None:
+    """Print commands that inspect the cache, and one that removes the files of the demo.
+
+    Args:
+        console: The console to print to.
+        folder: The folder of the demo.
+        cache_dir: The cache directory of the first profile.
+        entry: The file of one entry in it.
+    """
+    _heading(console, "Next steps")
+    command, directory = _command_name(), shlex.quote(str(cache_dir))
     _copyable(console, f"{command} stats --dir {directory}")
     _copyable(console, f"{command} ls --dir {directory}")
     _copyable(console, f"{command} show {entry.stem[:_NAME_LENGTH]} --dir {directory}")
-    _say(console, "And to remove everything that this demo has written:")
+    _print_text(console, "To remove everything that the demo wrote:")
     _copyable(console, f"rm -r {shlex.quote(str(folder))}")
 
 
 def figures(folder: Path, runs: list[ProfileRun], entry: Path, log: Mapping[str, str]) -> dict[str, Any]:
-    """Everything that the demo found, as JSON values."""
+    """Return all results of the demo as JSON values.
+
+    Args:
+        folder: The folder of the demo.
+        runs: The runs of all profiles.
+        entry: The file of the entry that is shown.
+        log: The log lines by kind.
+    """
     return {
         "model": MODEL,
         "questions": len(QUESTIONS),
@@ -167,8 +217,8 @@ def _cells(one: Pass, speed_up: str) -> tuple[str, ...]:
     )
 
 
-def _times(factor: float) -> str:
-    return f"{factor:.0f}x" if factor >= 10 else f"{factor:.1f}x"  # noqa: PLR2004 - two digits say enough
+def _speed_up_text(factor: float) -> str:
+    return f"{factor:.0f}x" if factor >= 10 else f"{factor:.1f}x"  # noqa: PLR2004 - two digits are enough
 
 
 def _heading(console: Console, text: str) -> None:
@@ -176,8 +226,8 @@ def _heading(console: Console, text: str) -> None:
     console.print(Text(text, style="bold"))
 
 
-def _say(console: Console, text: str, style: str = "") -> None:
-    """A paragraph, or a line of what the library wrote (in a style), whose continuation hangs deeper."""
+def _print_text(console: Console, text: str, style: str = "") -> None:
+    """Print a paragraph. With a style, print a line of library output with a hanging indent."""
     margin = " " * _INDENT
     hanging = margin + " " * (len(text) - len(text.lstrip())) + (margin if style else "")
     lines = wrap(
@@ -188,16 +238,16 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def _copyable(console: Console, text: str) -> None:
-    """A path or a command on one line, which the terminal may wrap: so it can be copied whole."""
+    """Print a path or a command without line breaks, so that it can be copied in one piece."""
     console.print(Text(" " * _INDENT + text, style="cyan"), soft_wrap=True)
 
 
-def _own_command() -> str:
-    """What to type for this command line: in a checkout, its environment need not be the active one."""
+def _command_name() -> str:
+    """Return the command to type. In a checkout, the environment may not be active, so this can be a path."""
     if which("spark-cache") is not None:
         return "spark-cache"
-    beside = Path(sys.executable).with_name("spark-cache")
-    if not beside.exists():
+    script = Path(sys.executable).with_name("spark-cache")
+    if not script.exists():
         return shlex.join([sys.executable, "-m", "spark_cache.cli"])
     here = Path.cwd()
-    return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))
+    return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))

@@ -1,4 +1,4 @@
-"""What the demo does: ask the same questions twice under a profile, and count what went out."""
+"""Ask the questions of the demo twice under a profile, and count the API calls."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class DemoService:
-    """Where calls go out to.
+    """The provider that receives the calls of the demo.
 
     Attributes:
-        client_args: Arguments for the SDK's client.
-        http_client: Makes the HTTP client that the SDK's client uses.
-        calls: Says how many requests have gone out so far.
+        client_args: Arguments for the SDK client.
+        http_client: A function that creates the HTTP client of the SDK client.
+        calls: A function that returns the number of requests sent so far.
     """
 
     client_args: Mapping[str, Any]
@@ -74,15 +74,15 @@ class DemoService:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Every question asked once.
+    """The results of asking every question once.
 
     Attributes:
-        calls: Requests that went out.
-        hits: Answers that came from the cache.
-        seconds: How long the pass took.
-        tokens_paid: Tokens of the answers that did not come from the cache.
-        tokens_saved: Tokens of those that did.
-        responses: The answers, in the order of the questions.
+        calls: The number of requests sent to the provider.
+        hits: The number of responses that came from the cache.
+        seconds: The duration of the pass.
+        tokens_paid: The tokens of the responses that came from the provider.
+        tokens_saved: The tokens of the responses that came from the cache.
+        responses: The responses, in the order of the questions.
     """
 
     calls: int
@@ -104,35 +104,35 @@ class ProfileRun:
 
     @property
     def speed_up(self) -> float:
-        """How many times faster the second pass was."""
+        """The factor by which the second pass was faster than the first."""
         return self.first.seconds / self.second.seconds
 
     @property
     def seconds_saved(self) -> float:
-        """How much sooner the second pass was done."""
+        """The seconds by which the second pass was shorter than the first."""
         return self.first.seconds - self.second.seconds
 
     @property
     def same_answers(self) -> bool:
-        """Whether both passes gave equal answers."""
+        """Whether both passes returned equal responses."""
         return self.first.responses == self.second.responses
 
 
 async def run_profile(
     profile: str, folder: Path, service: DemoService, progress: Callable[[str, int], Any]
 ) -> ProfileRun:
-    """Ask the questions twice, configured as a program in ``folder`` would be by ``ENVIRONMENT``.
+    """Ask the questions twice, with the configuration that ``ENVIRONMENT`` gives a program in ``folder``.
 
     Args:
         profile: The value of ``ENVIRONMENT``.
-        folder: The working directory; relative cache directories lie in it.
-        service: Where calls go.
-        progress: Makes the context manager that shows how far a pass has come.
+        folder: The working directory, which contains relative cache directories.
+        service: The provider that receives the calls.
+        progress: A function that creates a context manager to show the progress of a pass.
 
     Raises:
-        ConfigError: The configuration cannot be used.
+        ConfigError: The configuration is invalid.
     """
-    # HOME too, so that the profiles of this user have no part in it.
+    # HOME is set so that the user's own profiles are not used.
     config = load_config(environ={"ENVIRONMENT": profile, "HOME": str(folder)}, cwd=folder)
     passes = []
     for number in ("first", "second"):
@@ -169,7 +169,7 @@ async def _ask_all(config: CacheConfig, service: DemoService, step: Callable[[],
 
 @asynccontextmanager
 async def _model(config: CacheConfig, service: DemoService) -> AsyncIterator[OpenAIModel]:
-    """A new model, as a new run of a program would make it."""
+    """Create a new model, as a new run of a program would."""
     async with service.http_client() as client:
         args = {**service.client_args, "http_client": client}
         async with OpenAIModel(MODEL, cache_config=config, client_args=args) as model:
@@ -182,7 +182,13 @@ def _tokens(responses: Iterator[ModelResponse]) -> int:
 
 @contextmanager
 def recorded_events() -> Iterator[list[logging.LogRecord]]:
-    """Collect what the logger ``spark_cache`` says within a ``with`` block; warnings also go to standard error."""
+    """Collect the records of the logger ``spark_cache`` within a ``with`` block.
+
+    Warnings are also printed to standard error.
+
+    Yields:
+        The list that receives the records.
+    """
     logger = logging.getLogger("spark_cache")
     recorder = _Recorder()
     level = logger.level

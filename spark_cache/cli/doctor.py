@@ -1,4 +1,4 @@
-"""``spark-cache doctor``: look at the cache for what is wrong with it, and say what to do."""
+"""``spark-cache doctor``: find problems with a cache and suggest remedies."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ _MOUNTS = Path("/proc/mounts")
 
 
 @click.command("doctor")
-@click.option("--profile", metavar="NAME", help="The profile; else the environment decides.")
+@click.option("--profile", metavar="NAME", help="Use this profile instead of the one from the environment.")
 @click.option(
     "--dir",
     "directory",
     type=click.Path(),
-    help="The cache directory, instead of the configured one; it need not exist.",
+    help="Use this cache directory instead of the configured one. It need not exist.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def doctor_command(ctx: click.Context, profile: str | None, directory: str | None, as_json: bool) -> None:
-    """Look for what is wrong with the cache, and say what to do; exit 1 on a problem. Writes nothing."""
+    """Check the configuration and the cache directory for problems.
+
+    Each problem is shown with what to do about it. The exit code is 1 if there is a problem. This command writes
+    nothing.
+    """
     findings = _findings(profile, directory)
     problems = sum(finding.level == "problem" for finding in findings)
     notes = sum(finding.level == "note" for finding in findings)
@@ -46,7 +50,7 @@ def doctor_command(ctx: click.Context, profile: str | None, directory: str | Non
 
 
 def _findings(profile: str | None, directory: str | None) -> list[Finding]:
-    # Pydantic, SQLite and the rest take 200 ms: not for --help.
+    # Importing pydantic, SQLite and others takes 200 ms, which --help does not need.
     from spark_cache.cli.config_run import asked  # noqa: PLC0415 - see above
     from spark_cache.config.context import ConfigContext  # noqa: PLC0415 - see above
     from spark_cache.events import StructlogSink  # noqa: PLC0415 - see above
@@ -61,7 +65,7 @@ def _findings(profile: str | None, directory: str | None) -> list[Finding]:
 
 
 def _mounts() -> str | None:
-    """What is mounted, where the system says so in a file."""
+    """Return the mounted file systems, or None if the system does not list them in a file."""
     try:
         return _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -69,7 +73,7 @@ def _mounts() -> str | None:
 
 
 def _sentence(finding: Finding) -> str:
-    """What was found and what to do, on one line."""
+    """Return what was found and what to do, in one line."""
     text = finding.found if finding.remedy is None else f"{finding.found}. To do: {finding.remedy}"
     return " ".join(text.split("\n"))
 

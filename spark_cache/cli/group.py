@@ -1,4 +1,4 @@
-"""The commands under one name, each imported when it is run."""
+"""The ``spark-cache`` command group, which imports each command when it runs."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _COMMANDS = {
 
 
 class _Failure(click.ClickException):
-    """One of our own errors, said once and without a traceback."""
+    """An error of this library, shown once and without a traceback."""
 
     exit_code = 2
 
 
 class _Commands(click.Group):
-    """A group that imports a command when it is asked for, and answers our errors with exit code 2."""
+    """A group that imports commands on demand and turns errors of this library into exit code 2."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click defines the signature
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
@@ -64,7 +64,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
-    """Look at the cache of model responses, manage it, and see where its settings come from.
+    """Inspect and manage a cache of LLM responses, and see where its settings come from.
 
-    Exit codes: 0 is fine, 1 means that a problem was found, 2 that the command or the configuration is wrong.
+    Exit codes: 0 for success, 1 if a problem was found, 2 if the command or the configuration is invalid.
     """

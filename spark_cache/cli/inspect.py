@@ -1,4 +1,4 @@
-"""``spark-cache stats`` and ``ls``: what a cache holds."""
+"""``spark-cache stats`` and ``ls``: show what a cache contains."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["ls_command", "stats_command"]
 
 _NAME_LENGTH = 12
-"""As many characters of a name as log lines show."""
+"""The number of characters of a name that log lines show."""
 
 
 @click.command("stats")
 @with_cache
 def stats_command(cache: CacheManager, as_json: bool) -> None:
-    """Count what the cache holds, and what it has saved."""
+    """Show entry counts, sizes, and what the cache has saved."""
     config = cache.config
     with progress("Counting entries"):
         stats = cache.get_stats()
-    # What this process asked the cache is of no interest: it asked nothing.
+    # The counters of this process are left out: it has made no lookups.
     shown = {
         "cache_dir": stats["cache_dir"],
         "profile": config.profile,
@@ -60,24 +60,24 @@ def stats_command(cache: CacheManager, as_json: bool) -> None:
     total = (f"{stats['total_entries']:,}", size_text(stats["total_size_bytes"]))
     table(("provider", "model", ">entries", ">on disk"), [*rows, ("total", "", *total)])
     lifetime = stats["lifetime"]
-    asked = lifetime["hits"] + lifetime["misses"]
+    lookups = lifetime["hits"] + lifetime["misses"]
     click.echo()
     table(
-        ("since the cache was made", ">"),
+        ("since the cache was created", ">"),
         [
             ("hits", f"{lifetime['hits']:,}"),
             ("misses", f"{lifetime['misses']:,}"),
-            ("hit rate", share_text(lifetime["hit_rate"]) if asked else "-"),
+            ("hit rate", share_text(lifetime["hit_rate"]) if lookups else "-"),
             ("tokens saved", f"{lifetime['tokens_saved']:,}"),
-            ("waiting saved", waiting_text(lifetime["seconds_saved"])),
+            ("time saved", waiting_text(lifetime["seconds_saved"])),
         ],
     )
 
 
 @click.command("ls")
-@click.option("--provider", metavar="NAME", help="Only entries of this provider.")
-@click.option("--model", metavar="NAME", help="Only entries of this model.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@click.option("--provider", metavar="NAME", help="Show only entries of this provider.")
+@click.option("--model", metavar="NAME", help="Show only entries of this model.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Show only the newest N entries.")
 @with_cache
 def ls_command(
     cache: CacheManager, provider: str | None, model: str | None, limit: int | None, as_json: bool
@@ -102,7 +102,9 @@ def ls_command(
     else:
         click.echo(f"no entries in {cache.cache_dir}")
     if len(listed) < len(entries):
-        click.echo(f"the newest {len(listed):,} of {counted(len(entries), 'entry', 'entries')}", err=True)
+        click.echo(
+            f"showing the newest {len(listed):,} of {counted(len(entries), 'entry', 'entries')}", err=True
+        )
     if len(entries) < files:
         unreadable = counted(files - len(entries), "file that cannot", "files that cannot")
         click.echo(f"not listed: {unreadable} be read as an entry", err=True)

@@ -1,4 +1,4 @@
-"""``spark-cache keys``: make encryption keys, see what each is needed for, put a newer one in an older one's place."""
+"""``spark-cache keys``: generate, list, rotate and retire encryption keys."""
 
 from __future__ import annotations
 
@@ -22,42 +22,48 @@ if TYPE_CHECKING:
 
 __all__ = ["keys_command"]
 
-_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_KEY_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 
 @click.group("keys")
 def keys_command() -> None:
-    """Make encryption keys, see what each is needed for, replace an older one.
+    """Generate, list, rotate and retire encryption keys.
 
-    To replace a key: make a new one, give it to every program as the last of the keys, then as the first; `rotate`;
-    `retire` the old one. Nothing is lost at any step.
+    To replace a key, generate a new one. Add it to every program as the last key, then move it to the first position.
+    Run `rotate`, and then `retire` the old key. No entry is lost at any step.
     """
 
 
 @keys_command.command("generate")
 @click.option(
-    "--file", "path", type=click.Path(path_type=Path), help="Write it to this new file, for its owner alone."
+    "--file",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Write the key to this new file, which only its owner can read.",
 )
-@click.option("--show", is_flag=True, help="Print it even on a terminal.")
+@click.option("--show", is_flag=True, help="Print the key even on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def generate(path: Path | None, show: bool, as_json: bool) -> None:
-    """Make a key. It goes to a new file, or to standard output where that is no terminal."""
+    """Generate an encryption key.
+
+    The key is written to a new file, or to standard output if that is not a terminal.
+    """
     from cryptography.fernet import Fernet  # noqa: PLC0415 - 30 ms, not for --help
 
     from spark_cache.config.secret import key_id  # noqa: PLC0415 - the same
 
     if path is not None and show:
-        raise click.UsageError("--file and --show exclude each other")
+        raise click.UsageError("--file and --show cannot be used together")
     key = Fernet.generate_key().decode()
     if path is None and not show and sys.stdout.isatty():
-        raise click.UsageError("a key is not shown on a terminal: name a --file, or say --show")
+        raise click.UsageError("the key is not shown on a terminal: use --file or --show")
     if path is not None:
         _write_new(path, f"{key}\n")
     if as_json:
         where = {"key": key} if path is None else {"path": str(path.absolute())}
         print_json({"id": key_id(key), **where})
     elif path is not None:
-        click.echo(f"wrote a key with the id {key_id(key)} to {path}")
+        click.echo(f"wrote a key with the ID {key_id(key)} to {path}")
         click.echo(f"use it with SPARK_CACHE_ENCRYPTION_KEY_FILE={path.absolute()}")
     else:
         click.echo(key)
@@ -66,7 +72,10 @@ def generate(path: Path | None, show: bool, as_json: bool) -> None:
 @keys_command.command("list")
 @with_cache
 def list_(cache: CacheManager, as_json: bool) -> None:
-    """List the ids of the keys, newest first, and the entries under each; also of keys that are not at hand."""
+    """List the encryption keys and the entries under each.
+
+    The list shows the IDs of the keys, newest first. It includes keys that entries need but that are not configured.
+    """
     from spark_cache.maintenance.rotation import count  # noqa: PLC0415 - see open_cache
 
     census = with_progress("Counting entries", cache, lambda store, step: count(store, step=step))
@@ -77,24 +86,24 @@ def list_(cache: CacheManager, as_json: bool) -> None:
         print_json(
             {
                 "keys": [
-                    {"id": key_id, "use": use, **_figures(census, key_id)} for key_id, use in uses.items()
+                    {"id": key_id, "use": use, **_counts(census, key_id)} for key_id, use in uses.items()
                 ],
-                "plain": _figures(census, None),
+                "plain": _counts(census, None),
                 "unreadable": census.unreadable,
             }
         )
         return
     rows = [(key_id, use, *_cells(census, key_id)) for key_id, use in uses.items()]
     table(("key id", "use", ">entries", ">size"), [*rows, ("plain", "", *_cells(census, None))])
-    _tell_unreadable(census)
+    _report_unreadable(census)
 
 
 @keys_command.command("rotate")
 @with_cache
 def rotate_command(cache: CacheManager, as_json: bool) -> None:
-    """Encrypt every entry under another key with the first one.
+    """Encrypt the entries under other keys with the first key.
 
-    Programs may use the cache meanwhile. When it is interrupted, run it again: it goes on where it was.
+    Programs may use the cache during the run. If the run is interrupted, run it again to continue where it stopped.
     """
     from spark_cache.maintenance.rotation import rotate  # noqa: PLC0415 - see open_cache
 
@@ -105,22 +114,26 @@ def rotate_command(cache: CacheManager, as_json: bool) -> None:
 
 @keys_command.command("retire")
 @click.argument("key_id", metavar="ID")
-@click.option("--purge", is_flag=True, help="Remove the entries that need the key, instead of refusing.")
+@click.option("--purge", is_flag=True, help="Remove the entries that need the key instead of refusing.")
 @with_cache
 def retire(cache: CacheManager, key_id: str, purge: bool, as_json: bool) -> None:
-    """Take the key with this id out of use, once no entry needs it: out of the key file, or tell where it is set."""
+    """Take an encryption key out of use.
+
+    The key is removed from the key file. If it is set elsewhere, the command shows where. The command refuses while
+    entries need the key.
+    """
     from spark_cache.maintenance.rotation import count  # noqa: PLC0415 - see open_cache
     from spark_cache.maintenance.rotation import purge as purge_entries  # noqa: PLC0415 - the same
 
-    if not _ID.fullmatch(key_id):
-        # Not repeated: it may be the key itself.
-        raise click.UsageError("the id of a key is 16 hex digits; `spark-cache keys list` lists them")
+    if not _KEY_ID.fullmatch(key_id):
+        # The message does not repeat the argument, because it may be the key itself.
+        raise click.UsageError("a key ID has 16 hex digits; `spark-cache keys list` shows the IDs")
     if not cache.cache_dir.is_dir():
-        # Nothing there would pass for nothing that needs the key, and the entries may be elsewhere.
-        raise click.ClickException(f"there is no cache in {cache.cache_dir}: name the directory with --dir")
+        # A missing directory must not count as one in which no entry needs the key. The entries may be elsewhere.
+        raise click.ClickException(f"there is no cache in {cache.cache_dir}: set the directory with --dir")
     ids = _ids(cache)
     if key_id in ids[:1]:
-        raise click.ClickException(f"new entries are written with the key {key_id}: put another key first")
+        raise click.ClickException(f"new entries are encrypted with the key {key_id}: put another key first")
     removed = 0
     if purge:
         removed = with_progress(
@@ -131,14 +144,14 @@ def retire(cache: CacheManager, key_id: str, purge: bool, as_json: bool) -> None
     if needed:
         need = f"{counted(needed, 'entry needs', 'entries need')} the key {key_id}"
         raise click.ClickException(
-            f"{need}: `spark-cache keys rotate` moves them to the first key, --purge removes them"
+            f"{need}: `spark-cache keys rotate` encrypts them with the first key, --purge removes them"
         )
     if key_id not in ids and not removed:
         raise click.ClickException(
-            f"there is no key {key_id}, and no entry under it; `spark-cache keys list` lists the keys"
+            f"there is no key {key_id} and no entry under it; `spark-cache keys list` shows the keys"
         )
-    done = _take_out(cache, key_id) if key_id in ids else "it was not among the keys"
-    _tell_unreadable(census)
+    done = _remove_key(cache, key_id) if key_id in ids else "the key was not configured"
+    _report_unreadable(census)
     if as_json:
         print_json({"retired": key_id, "removed": removed, "done": done})
         return
@@ -152,7 +165,7 @@ def _ids(cache: CacheManager) -> tuple[str, ...]:
     return () if ring is None else ring.ids
 
 
-def _figures(census: Census, key_id: str | None) -> dict[str, int]:
+def _counts(census: Census, key_id: str | None) -> dict[str, int]:
     return {"entries": census.entries[key_id], "size_bytes": census.size_bytes[key_id]}
 
 
@@ -160,26 +173,25 @@ def _cells(census: Census, key_id: str | None) -> tuple[str, str]:
     return f"{census.entries[key_id]:,}", size_text(census.size_bytes[key_id])
 
 
-def _tell_unreadable(census: Census) -> None:
+def _report_unreadable(census: Census) -> None:
     if census.unreadable:
         unreadable = counted(census.unreadable, "file that cannot", "files that cannot")
         click.echo(f"not counted: {unreadable} be read as an entry", err=True)
 
 
-def _take_out(cache: CacheManager, key_id: str) -> str:
-    """Take a key out of the key file, or tell where its owner finds it; what was done, or is to be done."""
+def _remove_key(cache: CacheManager, key_id: str) -> str:
+    """Remove a key from the key file, or find where it is set. Return what was done or what remains to do."""
     config = cache.config
     if config.encryption_key_file is not None:
         line = _remove_line(config.encryption_key_file, key_id)
-        return f"line {line} is gone from {config.encryption_key_file}"
+        return f"removed line {line} of {config.encryption_key_file}"
     ids = _ids(cache)
     origin = config.origins["encryption_keys"]
-    place = f"{origin.name} ({origin.place})"
-    return f"take key {ids.index(key_id) + 1} of {len(ids)} out of {place}"
+    return f"remove key {ids.index(key_id) + 1} of {len(ids)} from {origin.name} ({origin.place})"
 
 
 def _remove_line(path: Path, key_id: str) -> int:
-    """Remove the line of a key from a key file in one step; its number."""
+    """Remove the line of a key from a key file in one step, and return its number."""
     from spark_cache.config.secret import key_id as id_of  # noqa: PLC0415 - see open_cache
 
     lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
@@ -195,16 +207,16 @@ def _remove_line(path: Path, key_id: str) -> int:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet, for its owner alone."""
+    """Write a new file that only its owner can read."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags, 0o600)
     except FileExistsError:
-        raise click.UsageError(f"{path} is there already, and keys are not overwritten") from None
+        raise click.UsageError(f"{path} already exists, and keys are never overwritten") from None
     except OSError as error:
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
     with open(descriptor, "w", encoding="utf-8") as file:
-        # The umask may have taken from the owner too.
+        # A strict umask may have removed rights of the owner too.
         os.fchmod(descriptor, 0o600)
         file.write(text)
         file.flush()

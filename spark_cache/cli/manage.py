@@ -21,7 +21,10 @@ __all__ = ["cleanup_command", "clear_command", "rm_command"]
 @click.argument("key")
 @with_cache
 def rm_command(cache: CacheManager, key: str, as_json: bool) -> None:
-    """Remove the entry whose file name is, or begins with, KEY."""
+    """Remove one entry.
+
+    KEY is the name of the entry's file, a prefix of it, or the key that the entry was stored under.
+    """
     path = find_entry(cache, key)
     cache.remove_entry(path.stem)
     if as_json:
@@ -31,27 +34,33 @@ def rm_command(cache: CacheManager, key: str, as_json: bool) -> None:
 
 
 @click.command("cleanup")
-@click.option("--provider", metavar="NAME", help="Only entries of this provider.")
+@click.option("--provider", metavar="NAME", help="Remove only entries of this provider.")
 @with_cache
 def cleanup_command(cache: CacheManager, provider: str | None, as_json: bool) -> None:
-    """Remove the entries whose own lifetime is over."""
+    """Remove expired entries.
+
+    An entry expires when the TTL that it was stored with has passed.
+    """
     with progress("Looking for expired entries"):
         removed = cache.cleanup_expired(provider)
     _report(cache, removed, as_json=as_json)
 
 
 @click.command("clear")
-@click.option("--provider", metavar="NAME", help="Only entries of this provider.")
-@click.option("--model", metavar="NAME", help="Only entries of this model; needs --provider.")
-@click.option("--all", "everything", is_flag=True, help="Every entry.")
+@click.option("--provider", metavar="NAME", help="Remove the entries of this provider.")
+@click.option("--model", metavar="NAME", help="Remove only the entries of this model; requires --provider.")
+@click.option("--all", "everything", is_flag=True, help="Remove every entry.")
 @with_cache
 def clear_command(
     cache: CacheManager, provider: str | None, model: str | None, everything: bool, as_json: bool
 ) -> None:
-    """Remove every entry, or those of a provider or of one of its models; asks nothing."""
+    """Remove all entries, or those of one provider or model.
+
+    This command does not ask for confirmation.
+    """
     if everything == (provider is not None) or (model is not None and provider is None):
         raise click.UsageError(
-            "say what to remove: --all, or --provider NAME, or --provider NAME --model NAME"
+            "specify what to remove: --all, or --provider NAME, or --provider NAME --model NAME"
         )
     with progress("Removing entries"):
         if provider is None:

@@ -1,4 +1,4 @@
-"""What the commands that move entries have in common: the keys, the files, the progress, the report."""
+"""Shared parts of the commands that rewrite entries: encryption keys, store, progress and report."""
 
 from __future__ import annotations
 
@@ -26,24 +26,31 @@ T = TypeVar("T")
 
 
 def required_ring(cache: CacheManager) -> KeyRing:
-    """The encryption keys.
+    """Return the configured encryption keys.
+
+    Args:
+        cache: The cache.
 
     Raises:
-        ConfigError: None are configured.
+        ConfigError: No encryption key is configured.
     """
     from spark_cache.errors import ConfigError  # noqa: PLC0415 - see open_cache
 
     ring = key_ring(cache.config)
     if ring is None:
         raise ConfigError(
-            "there is no encryption key: set SPARK_CACHE_ENCRYPTION_KEY or SPARK_CACHE_ENCRYPTION_KEY_FILE; "
-            "`spark-cache keys generate` makes one"
+            "no encryption key is configured: set SPARK_CACHE_ENCRYPTION_KEY or SPARK_CACHE_ENCRYPTION_KEY_FILE; "
+            "`spark-cache keys generate` generates a key"
         )
     return ring
 
 
 def open_store(cache: CacheManager) -> FileStore:
-    """The files of a cache, without a cap: nothing is evicted because an entry stands there twice for a moment."""
+    """Open the file store of a cache without its size limit, so that an entry that briefly exists twice evicts nothing.
+
+    Args:
+        cache: The cache.
+    """
     from spark_cache.core.directory import open_directory  # noqa: PLC0415 - see open_cache
     from spark_cache.events import StructlogSink  # noqa: PLC0415 - the same
     from spark_cache.stores import FileStore  # noqa: PLC0415 - the same
@@ -51,21 +58,33 @@ def open_store(cache: CacheManager) -> FileStore:
     config = cache.config.with_(max_cache_size_mb="unlimited")
     store = open_directory(str(cache.cache_dir), config, clock=time.time, sink=StructlogSink()).store
     if not isinstance(store, FileStore):
-        raise TypeError("the commands open caches of files")
+        raise TypeError("the command needs a file store")
     return store
 
 
 def with_progress(
     description: str, cache: CacheManager, work: Callable[[FileStore, Callable[[], None]], T]
 ) -> T:
-    """Do something to every entry of a cache, and show how far it has come."""
+    """Run an operation on every entry of a cache, and show its progress.
+
+    Args:
+        description: The label of the progress bar.
+        cache: The cache.
+        work: The operation. It receives the store and a function to call after each entry.
+    """
     store = open_store(cache)
     with progress(description, sum(1 for _ in store.scan())) as step:
         return work(store, step)
 
 
 def report(done: Conversion, verb: str, *, as_json: bool) -> None:
-    """Say what became of the entries; exit code 1 when some could not be moved."""
+    """Print the counts of a conversion, and exit with code 1 if some entries could not be converted.
+
+    Args:
+        done: The counts.
+        verb: What was done to the entries.
+        as_json: Whether to print JSON.
+    """
     if as_json:
         print_json(
             {
@@ -78,10 +97,12 @@ def report(done: Conversion, verb: str, *, as_json: bool) -> None:
     else:
         click.echo(f"{verb} {counted(done.moved, 'entry', 'entries')}")
         if done.superseded:
-            click.echo(f"removed {done.superseded:,} where a newer answer stands")
+            click.echo(f"removed {done.superseded:,} because a newer entry exists")
         if done.kept:
-            click.echo(f"left {done.kept:,} encrypted: the configuration requires it for their models")
+            click.echo(
+                f"left {done.kept:,} encrypted: the configuration requires encryption for their models"
+            )
         for reason, number in sorted(done.unusable.items()):
-            click.echo(f"left {counted(number, 'entry', 'entries')} alone: {reason}", err=True)
+            click.echo(f"skipped {counted(number, 'entry', 'entries')}: {reason}", err=True)
     if done.unusable:
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""What the commands print: JSON for programs, tables for people."""
+"""Print JSON for programs and tables for people."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ _UNLIMITED = 1_000_000
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON value, indented, keys sorted, text readable."""
+    """Print a JSON value with indentation, sorted keys and unescaped text.
+
+    Args:
+        value: The value.
+    """
     print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
     """Print a table.
 
-    A terminal gets it in its own width, long cells folded. A pipe or a file gets plain text, each row on one line.
+    On a terminal the table fits the width, and long cells wrap. In a pipe or a file it is plain text with each row on
+    one line.
 
     Args:
-        columns: The headings; one that starts with ``>`` has its column aligned to the right.
-        rows: The cells, shown by ``str``.
-        title: A line above.
+        columns: The headings. A heading that starts with ``>`` aligns its column to the right.
+        rows: The cells, converted with ``str``.
+        title: A line to print above the table.
     """
-    from rich.console import Console  # noqa: PLC0415 - 100 ms that JSON output does not need
+    from rich.console import Console  # noqa: PLC0415 - takes 100 ms, which JSON output does not need
     from rich.table import Table  # noqa: PLC0415 - the same
     from rich.text import Text  # noqa: PLC0415 - the same
 

@@ -1,4 +1,4 @@
-"""``spark-cache profile``: list profiles, look into one, write a new one."""
+"""``spark-cache profile``: list, show and create profiles."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import click
 
 __all__ = ["profile_command"]
 
-# What a command does is imported when it runs: pydantic and the rest take 200 ms, which --help need not wait for.
+# Each command imports its implementation when it runs: pydantic and others take 200 ms, which --help does not need.
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group("profile")
 def profile_command() -> None:
-    """List the profiles that are found, look into one, write a new one."""
+    """List, show and create profiles."""
 
 
 @profile_command.command("list")
 @_as_json
 def list_(as_json: bool) -> None:
-    """List every profile, with the files that define it; a star marks the one in effect."""
+    """List every profile and the files that define it.
+
+    A star marks the profile in effect.
+    """
     from spark_cache.cli.profile_run import run_list  # noqa: PLC0415 - see above
 
     run_list(as_json=as_json)
@@ -30,7 +33,10 @@ def list_(as_json: bool) -> None:
 @_as_json
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Show what a profile says, layer by layer, without variables and defaults; exit 1 on a problem."""
+    """Show the settings of a profile, layer by layer.
+
+    Variables and defaults are left out. The exit code is 1 if there is a problem.
+    """
     from spark_cache.cli.profile_run import run_show  # noqa: PLC0415 - see above
 
     if not run_show(name, as_json=as_json):
@@ -39,12 +45,16 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
 
 @profile_command.command()
 @click.argument("name")
-@click.option("--extends", metavar="PROFILE", help="The profile whose settings lie below.")
+@click.option("--extends", metavar="PROFILE", help="The profile to extend.")
 @click.option(
-    "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="A setting; guard.KEY for a guard."
+    "--set",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Set a setting, or a guard with guard.KEY. Can be repeated.",
 )
-@click.option("--description", metavar="TEXT", help="What the profile is for.")
-@click.option("--user", "for_user", is_flag=True, help="Write it for you alone, not for the project.")
+@click.option("--description", metavar="TEXT", help="A description of the profile.")
+@click.option("--user", "for_user", is_flag=True, help="Create it for the current user, not for the project.")
 @_as_json
 def new(
     name: str,
@@ -54,7 +64,10 @@ def new(
     for_user: bool,
     as_json: bool,
 ) -> None:
-    """Write a new profile; an existing file is never overwritten."""
+    """Create a profile.
+
+    An existing file is never overwritten.
+    """
     from spark_cache.cli.profile_run import run_new  # noqa: PLC0415 - see above
 
     run_new(name, extends, assignments, description, for_user=for_user, as_json=as_json)

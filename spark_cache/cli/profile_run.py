@@ -1,4 +1,4 @@
-"""What the commands of ``spark-cache profile`` do; apart from their declarations, so that ``--help`` is quick."""
+"""The implementation of ``spark-cache profile``, separate from the declarations to keep ``--help`` fast."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ __all__ = ["run_list", "run_new", "run_show"]
 
 
 def run_list(*, as_json: bool) -> None:
-    """Print every profile that is found."""
+    """Print every profile that can be found.
+
+    Args:
+        as_json: Whether to print JSON.
+    """
     resolution = resolve(None, {}, ConfigContext.of())
     listed = [_listed(name, resolution) for name in resolution.profiles.names()]
     if as_json:
@@ -42,20 +46,25 @@ def run_list(*, as_json: bool) -> None:
         ],
     )
     click.echo()
-    for words, folder in _folders(resolution).items():
-        click.echo(f"{words} profiles are in {folder}")
+    for layer, folder in _folders(resolution).items():
+        click.echo(f"{layer} profiles are in {folder}")
 
 
 def run_show(name: str, *, as_json: bool) -> bool:
-    """Print what a profile says, layer by layer; say whether all is well with it."""
-    around = ConfigContext.of()
-    resolution = resolve(Origin("command line", "NAME", raw=name), {}, around)
+    """Print the settings of a profile, layer by layer. Return whether it has no problems.
+
+    Args:
+        name: The profile.
+        as_json: Whether to print JSON.
+    """
+    context = ConfigContext.of()
+    resolution = resolve(Origin("command line", "NAME", raw=name), {}, context)
     if resolution.choice.problems:
         raise ConfigError(resolution.choice.problems)
     layers = [source for source in resolution.sources if isinstance(source, ProfileSource)]
     _, problems = resolution.profiles.chain(str(resolution.choice.name))
     for layer in layers:
-        problems += (*layer.problems, *unreadable_values(layer, around))
+        problems += (*layer.problems, *unreadable_values(layer, context))
     if as_json:
         print_json(_json_profile(resolution, layers, problems))
     else:
@@ -95,19 +104,28 @@ def run_new(
     for_user: bool,
     as_json: bool,
 ) -> None:
-    """Write a new profile."""
+    """Create a profile.
+
+    Args:
+        name: The name of the profile.
+        extends: The profile that it extends, or None.
+        assignments: The settings, as ``KEY=VALUE``.
+        description: The description, or None.
+        for_user: Whether to create a user profile instead of a project profile.
+        as_json: Whether to print JSON.
+    """
     if not is_profile_name(name):
-        raise click.UsageError(f"{name!r} cannot name a profile: use letters, digits, '.', '_' and '-'")
+        raise click.UsageError(f"{name!r} is not a valid profile name: use letters, digits, '.', '_' and '-'")
     data: dict[str, Any] = {"cache": {}}
     for assignment in assignments:
         _assign(data, assignment)
-    head = {"description": description, "extends": extends}
-    data = {key: text for key, text in head.items() if text is not None} | data
-    around = ConfigContext.of()
-    resolution = resolve(None, {}, around)
-    folder = around.user_profiles if for_user else resolution.profiles.project_folder()
+    header = {"description": description, "extends": extends}
+    data = {key: text for key, text in header.items() if text is not None} | data
+    context = ConfigContext.of()
+    resolution = resolve(None, {}, context)
+    folder = context.user_profiles if for_user else resolution.profiles.project_folder()
     path = folder / f"{name}.toml"
-    _validate(name, path, data, resolution, around)
+    _validate(name, path, data, resolution, context)
     _write(path, tomli_w.dumps(data))
     if as_json:
         print_json({"name": name, "file": str(path)})
@@ -117,7 +135,7 @@ def run_new(
 
 def _write(path: Path, text: str) -> None:
     if os.path.lexists(path):
-        raise click.UsageError(f"{path} exists and is not overwritten: remove it first, or edit it")
+        raise click.UsageError(f"{path} already exists and is not overwritten: edit it, or remove it first")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
@@ -133,29 +151,29 @@ def _listed(name: str, resolution: Resolution) -> dict[str, Any]:
         "name": name,
         "in_effect": name == resolution.choice.name,
         "description": next((harmless(text) for text in descriptions if isinstance(text, str)), None),
-        "layers": ["unusable" if isinstance(layer, Problem) else _word(layer) for layer in layers],
+        "layers": ["unusable" if isinstance(layer, Problem) else _layer_name(layer) for layer in layers],
         "files": [str(layer.source if isinstance(layer, Problem) else layer.path) for layer in layers],
     }
 
 
 def _folders(resolution: Resolution) -> dict[str, Path]:
-    """The folders that profiles were found in, by the word for their layer."""
+    """Return the folders that contain profiles, by layer."""
     names = resolution.profiles.names()
     layers = [layer for name in names for layer in resolution.profiles.layers(name)]
-    return {_word(layer): layer.path.parent for layer in layers if isinstance(layer, ProfileFile)}
+    return {_layer_name(layer): layer.path.parent for layer in layers if isinstance(layer, ProfileFile)}
 
 
-def _word(layer: ProfileFile) -> str:
+def _layer_name(layer: ProfileFile) -> str:
     return layer.kind.split()[0]
 
 
 def _assign(data: dict[str, Any], assignment: str) -> None:
-    """Put ``key=value`` into its table; the value is TOML where it reads as such, else text."""
+    """Add ``key=value`` to its table. The value is parsed as TOML if possible, and is text otherwise."""
     key, equals, written = assignment.partition("=")
     table_name, dot, inner = key.strip().rpartition(".")
     if not equals or not inner or table_name not in ("", "cache", "guard"):
         raise click.UsageError(
-            f"--set {without_keys(assignment)}: write KEY=VALUE, such as ttl=1h or guard.max_ttl=1h"
+            f"--set {without_keys(assignment)}: use KEY=VALUE, such as ttl=1h or guard.max_ttl=1h"
         )
     value: Any = written
     try:
@@ -168,14 +186,14 @@ def _assign(data: dict[str, Any], assignment: str) -> None:
 
 
 def _validate(
-    name: str, path: Path, data: dict[str, Any], resolution: Resolution, around: ConfigContext
+    name: str, path: Path, data: dict[str, Any], resolution: Resolution, context: ConfigContext
 ) -> None:
-    """Refuse what a load would refuse."""
+    """Raise the problems that loading the profile would raise."""
     source = ProfileSource(ProfileFile(name, "project profile", path, data, {}, path.parent))
-    problems = [*source.problems, *unreadable_values(source, around)]
+    problems = [*source.problems, *unreadable_values(source, context)]
     extends = data.get("extends")
     if extends is not None and resolution.profiles.find(extends) is None:
-        problems.append(Problem(resolution.profiles.unknown(extends), str(path), key="extends"))
+        problems.append(Problem(resolution.profiles.unknown_message(extends), str(path), key="extends"))
     if problems:
         raise ConfigError(problems)
 

@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal only, on standard error, gone when the work is done."""
+"""Progress bars on standard error, shown only on a terminal and removed when the work is done."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["progress"]
 
 @contextmanager
 def progress(description: str, total: int | None = None) -> Iterator[Callable[[], None]]:
-    """Show how far the work in a ``with`` block has come.
+    """Show the progress of the work in a ``with`` block.
 
     Args:
-        description: What is being done.
-        total: How many steps it takes; None where that is not known.
+        description: A label for the work.
+        total: The number of steps, or None if it is unknown.
 
     Yields:
         A function to call after each step.
     """
     if not sys.stderr.isatty():
-        yield _nothing
+        yield _no_step
         return
-    from rich.console import Console  # noqa: PLC0415 - 100 ms that a pipe does not need
+    from rich.console import Console  # noqa: PLC0415 - takes 100 ms, which a pipe does not need
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - the same
 
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
@@ -37,5 +37,5 @@ def progress(description: str, total: int | None = None) -> Iterator[Callable[[]
         yield lambda: bar.advance(task)
 
 
-def _nothing() -> None:
-    """Nobody is watching."""
+def _no_step() -> None:
+    """Do nothing."""

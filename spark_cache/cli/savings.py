@@ -1,4 +1,4 @@
-"""``spark-cache savings``: the calls, tokens, seconds and dollars that the cache spared."""
+"""``spark-cache savings``: the calls, tokens, seconds and dollars that the cache saved."""
 
 from __future__ import annotations
 
@@ -24,13 +24,18 @@ _BAR_WIDTH = 20
 
 
 @click.command("savings")
-@click.option("--by", type=click.Choice(_GROUPINGS), default="model", help="What the rows are told apart by.")
+@click.option("--by", type=click.Choice(_GROUPINGS), default="model", help="The column to group by.")
 @click.option(
-    "--since", metavar="SPAN|DAY", help="Only from then on: 7d, 24h, or 2026-11-01 (whole days, UTC)."
+    "--since",
+    metavar="SPAN|DAY",
+    help="Show only savings since then: 7d, 24h or 2026-11-01. Whole days in UTC.",
 )
 @with_cache
 def savings_command(cache: CacheManager, by: str, since: str | None, as_json: bool) -> None:
-    """Tell what hits have saved: calls, tokens, waiting, and dollars at the list price of the day."""
+    """Show what hits have saved: calls, tokens, time and dollars.
+
+    Dollars are calculated with the list price of the day.
+    """
     try:
         savings = cache.get_savings(by=by, since=since)
     except ValueError as error:
@@ -39,38 +44,38 @@ def savings_command(cache: CacheManager, by: str, since: str | None, as_json: bo
         print_json({"cache_dir": str(cache.cache_dir), **savings})
         return
     click.echo(cache.cache_dir)
-    click.echo("since the cache was made\n" if savings["since"] is None else f"since {savings['since']}\n")
+    click.echo("since the cache was created\n" if savings["since"] is None else f"since {savings['since']}\n")
     _show(savings, _NAMES.get(by, (by,)))
 
 
 def _show(savings: Mapping[str, Any], names: Sequence[str]) -> None:
     rows, total = savings["rows"], savings["total"]
-    worth = next((figure for figure in ("dollars_saved", "tokens_saved", "hits") if total[figure]), "hits")
-    most = max((row[worth] or 0 for row in rows), default=0)
+    charted = next((field for field in ("dollars_saved", "tokens_saved", "hits") if total[field]), "hits")
+    largest = max((row[charted] or 0 for row in rows), default=0)
     cells = [
-        (*(harmless(row[name] or "none") for name in names), *_cells(row), _bar(row[worth] or 0, most))
+        (*(harmless(row[name] or "none") for name in names), *_cells(row), _bar(row[charted] or 0, largest))
         for row in rows
     ]
     cells.append(("total", *("" for _ in names[1:]), *_cells(total), ""))
-    table((*names, ">calls spared", ">tokens", ">waiting", ">saved", ""), cells)
+    table((*names, ">calls saved", ">tokens", ">time", ">cost", ""), cells)
     click.echo(f"\nprices: {savings['price_table']}, as of each day")
     if total["unpriced"]:
-        calls = counted(total["unpriced"], "spared call", "spared calls")
-        click.echo(f"{calls} not in the dollars: the price is not known")
+        calls = counted(total["unpriced"], "saved call", "saved calls")
+        click.echo(f"cost excludes {calls} without a known price")
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    spared = row["hits"] + row["shared"]
+    saved = row["hits"] + row["shared"]
     return (
-        f"{spared:,}",
+        f"{saved:,}",
         f"{row['tokens_saved']:,}",
         waiting_text(row["seconds_saved"]),
-        dollars_text(row["dollars_saved"]) if spared else "-",
+        dollars_text(row["dollars_saved"]) if saved else "-",
     )
 
 
-def _bar(value: float, most: float) -> str:
-    bar = bar_text(value / most if most else 0.0, _BAR_WIDTH)
+def _bar(value: float, largest: float) -> str:
+    bar = bar_text(value / largest if largest else 0.0, _BAR_WIDTH)
     try:
         bar.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:

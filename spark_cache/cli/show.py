@@ -1,4 +1,4 @@
-"""``spark-cache show``: one entry, for a person, for a program, or as it lies there."""
+"""``spark-cache show``: print one entry as text, as JSON, or unchanged."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ __all__ = ["show_command"]
 
 @click.command("show")
 @click.argument("key")
-@click.option("--raw", is_flag=True, help="Print the file as it is.")
+@click.option("--raw", is_flag=True, help="Print the file unchanged.")
 @with_cache
 def show_command(cache: CacheManager, key: str, raw: bool, as_json: bool) -> None:
-    """Show the entry whose file name is, or begins with, KEY; also KEY itself if an entry was stored under it."""
+    """Show one entry.
+
+    KEY is the name of the entry's file, a prefix of it, or the key that the entry was stored under.
+    """
     if raw and as_json:
-        raise click.UsageError("--raw and --json exclude each other")
+        raise click.UsageError("--raw and --json cannot be used together")
     path = find_entry(cache, key)
     data = _read(path)
     if raw:
@@ -45,7 +48,7 @@ def show_command(cache: CacheManager, key: str, raw: bool, as_json: bool) -> Non
 
 
 def _read(path: Path) -> bytes:
-    from spark_cache.stores.atomic import read_file  # noqa: PLC0415 - for those who look into an entry
+    from spark_cache.stores.atomic import read_file  # noqa: PLC0415 - see open_cache
     from spark_cache.types import MissReason  # noqa: PLC0415 - the same
 
     found = read_file(str(path))
@@ -60,12 +63,14 @@ def _decode(path: Path, data: bytes, config: CacheConfig) -> CacheEntry:
 
     entry = decode(data, ring=key_ring(config))
     if isinstance(entry, MissReason):
-        raise NotFoundError(f"{path} cannot be read as an entry: {entry.value}; --raw prints it as it is")
+        raise NotFoundError(
+            f"{path} cannot be read as an entry: {entry.value}; --raw prints the file unchanged"
+        )
     return entry
 
 
 def _lines(path: Path, entry: CacheEntry, size_bytes: int, config: CacheConfig) -> Iterator[str]:
-    """An entry as a person reads it: its fields, what was asked where that is stored, the answer."""
+    """Yield an entry as readable lines: its fields, the request if it is stored, and the response."""
     now = time.time()
     response = entry.response
     stored = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.timestamp))
@@ -79,14 +84,14 @@ def _lines(path: Path, entry: CacheEntry, size_bytes: int, config: CacheConfig) 
         "time left": left_text(time_left(entry, config, now)),
         "stop reason": response.get("stop_reason"),
         "usage": _usage(response.get("usage")),
-        "first took": _took(response.get("latency_seconds")),
+        "latency": _latency(response.get("latency_seconds")),
     }
     yield from (
         f"{_bold(f'{name:<11}')}  {harmless(str(text))}" for name, text in fields.items() if text is not None
     )
     parts = {
         "request": entry.request,
-        "answer": response.get("content"),
+        "response": response.get("content"),
         "tool calls": response.get("tool_calls"),
     }
     for name, value in parts.items():
@@ -100,7 +105,7 @@ def _usage(usage: object) -> str | None:
     return ", ".join(f"{name.removesuffix('_tokens')} {count}" for name, count in usage.items()) + " tokens"
 
 
-def _took(seconds: object) -> str | None:
+def _latency(seconds: object) -> str | None:
     return seconds_text(seconds) if isinstance(seconds, int | float) else None
 
 
@@ -109,6 +114,6 @@ def _bold(text: str) -> str:
 
 
 def _readable(value: object) -> str:
-    """Text as it is, anything else as JSON."""
+    """Return a string as text and any other value as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
     return harmless(text)

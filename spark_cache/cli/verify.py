@@ -21,56 +21,59 @@ if TYPE_CHECKING:
 __all__ = ["verify_command"]
 
 
-class _Judged(TypedDict):
+class _BadFile(TypedDict):
     path: str
     reason: str
     moved_to: str | None
 
 
 @click.command("verify")
-@click.option("--repair", is_flag=True, help="Move bad entries aside, into the hidden folder.")
+@click.option("--repair", is_flag=True, help="Move bad entries to .spark-cache/aside in the cache directory.")
 @with_cache
 @click.pass_context
 def verify_command(ctx: click.Context, cache: CacheManager, repair: bool, as_json: bool) -> None:
-    """Read every entry and check that it is whole and where it belongs; exit 1 when a bad one is left where it is."""
-    from spark_cache.maintenance.verify import verify  # noqa: PLC0415 - with the rooms that it reads through, which --help does not need
+    """Read every entry and check that it is intact.
 
-    def work(store: FileStore, step: Callable[[], None]) -> tuple[Verification, list[_Judged]]:
+    The check includes the name and the folder of each entry. The exit code is 1 if a bad entry is left in place.
+    """
+    from spark_cache.maintenance.verify import verify  # noqa: PLC0415 - not needed for --help
+
+    def work(store: FileStore, step: Callable[[], None]) -> tuple[Verification, list[_BadFile]]:
         result = verify(store, key_ring(cache.config), step=step)
-        return result, [_judged(store, bad, repair=repair) for bad in result.bad]
+        return result, [_bad_file(store, bad, repair=repair) for bad in result.bad]
 
-    result, judged = with_progress("Reading entries", cache, work)
+    result, files = with_progress("Reading entries", cache, work)
     if as_json:
-        _print_json(result, judged)
+        _print_json(result, files)
     else:
-        _print(result, judged)
-    if any(bad["moved_to"] is None for bad in judged):
+        _print(result, files)
+    if any(bad["moved_to"] is None for bad in files):
         ctx.exit(1)
 
 
-def _judged(store: FileStore, bad: BadEntry, *, repair: bool) -> _Judged:
+def _bad_file(store: FileStore, bad: BadEntry, *, repair: bool) -> _BadFile:
     from spark_cache.maintenance.verify import move_aside  # noqa: PLC0415 - see above
 
     moved_to = move_aside(store, bad) if repair else None
     return {"path": store.path(bad.address), "reason": bad.reason.value, "moved_to": moved_to}
 
 
-def _print(result: Verification, judged: list[_Judged]) -> None:
-    if judged:
+def _print(result: Verification, files: list[_BadFile]) -> None:
+    if files:
         rows = [
-            (bad["reason"], harmless(bad["path"] or ""), harmless(bad["moved_to"] or "-")) for bad in judged
+            (bad["reason"], harmless(bad["path"] or ""), harmless(bad["moved_to"] or "-")) for bad in files
         ]
         table(("reason", "entry", "moved to"), rows)
         click.echo()
-    parts = [f"{counted(result.intact, 'entry', 'entries')} sound", f"{len(judged):,} bad"]
+    parts = [f"{counted(result.intact, 'entry', 'entries')} intact", f"{len(files):,} bad"]
     if result.locked:
-        parts.append(f"{result.locked:,} under keys that are not at hand")
+        parts.append(f"{result.locked:,} under keys that are not configured")
     if result.later:
         parts.append(f"{result.later:,} of a later release")
     click.echo(", ".join(parts))
-    if any(bad["moved_to"] is None for bad in judged):
+    if any(bad["moved_to"] is None for bad in files):
         click.echo("`spark-cache verify --repair` moves bad entries aside", err=True)
 
 
-def _print_json(result: Verification, judged: list[_Judged]) -> None:
-    print_json({"sound": result.intact, "locked": result.locked, "later": result.later, "bad": judged})
+def _print_json(result: Verification, files: list[_BadFile]) -> None:
+    print_json({"sound": result.intact, "locked": result.locked, "later": result.later, "bad": files})

@@ -1,4 +1,4 @@
-"""``spark-cache why``: why an answer did not come from the cache."""
+"""``spark-cache why``: explain why a response did not come from the cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spark_cache.cli.progress import progress
 from spark_cache.cli.text import harmless
 
 if TYPE_CHECKING:
-    from spark_cache.core.write import EntryStore
+    from spark_cache.core.lookup import Lookup
     from spark_cache.explain import Explanation
     from spark_cache.manager import CacheManager
 
@@ -25,16 +25,22 @@ __all__ = ["why_command"]
 @click.command("why")
 @click.argument("key", required=False)
 @click.option(
-    "--last", type=click.IntRange(min=1), metavar="N", help="The last N misses; 1 where nothing is named."
+    "--last",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Explain the last N misses.",
 )
 @with_cache
 def why_command(cache: CacheManager, key: str | None, last: int | None, as_json: bool) -> None:
-    """Say why an answer did not come from the cache: the reason, the nearest entry, and in what the requests differ.
+    """Explain why a response did not come from the cache.
 
-    KEY is a cache key, or the name of an entry or its beginning, such as a log line shows.
+    The output gives the reason, the nearest entry, and the differences between the requests.
+
+    KEY is a cache key, the name of an entry, or a prefix of the name, as shown in a log line. Without KEY, the last miss
+    is explained.
     """
     if key is not None and last is not None:
-        raise click.UsageError("name a key or --last, not both")
+        raise click.UsageError("use KEY or --last, not both")
     with progress("Comparing entries"):
         found = _last(cache, last or 1) if key is None else [_one(cache, key)]
     if as_json:
@@ -44,39 +50,36 @@ def why_command(cache: CacheManager, key: str | None, last: int | None, as_json:
 
 
 def _one(cache: CacheManager, key: str) -> Explanation:
-    place = _place(cache)
-    remembered = {note.name for note in place.directory.miss_log.misses() if note.name.startswith(key)}
-    if len(remembered) == 1:
-        return cache.explain(remembered.pop())
+    lookup = _lookup(cache)
+    missed = {note.name for note in lookup.directory.miss_log.misses() if note.name.startswith(key)}
+    if len(missed) == 1:
+        return cache.explain(missed.pop())
     try:
         return cache.explain(find_entry(cache, key).stem)
     except NotFoundError:
         explanation = cache.explain(key)
-        if explanation.provider is None and place.directory.miss_log.removal(key) is None:
+        if explanation.provider is None and lookup.directory.miss_log.removal(key) is None:
             raise
         return explanation
 
 
 def _last(cache: CacheManager, number: int) -> list[Explanation]:
+    from spark_cache.explain import explain_miss  # noqa: PLC0415 - see open_cache
 
-    from spark_cache.explain import explain_miss  # noqa: PLC0415 - the same
-
-    place = _place(cache)
-    notes = list(islice(place.directory.miss_log.misses(), number))
+    lookup = _lookup(cache)
+    notes = list(islice(lookup.directory.miss_log.misses(), number))
     if not notes:
         raise NotFoundError(
-            f"no miss is remembered in {cache.cache_dir}; only those of modes that write are, and only the latest"
+            f"the miss log of {cache.cache_dir} is empty: only modes that write add to it, and only the newest misses are kept"
         )
     ring = key_ring(cache.config)
-    return [explain_miss(place, ring, note) for note in notes]
+    return [explain_miss(lookup, ring, note) for note in notes]
 
 
-def _place(cache: CacheManager) -> EntryStore:
-    """The entries of a cache, with what is remembered of them."""
-    from spark_cache.core.directory import open_directory  # noqa: PLC0415 - see open_cache
-    from spark_cache.core.write import EntryStore  # noqa: PLC0415 - the same
-    from spark_cache.events import StructlogSink  # noqa: PLC0415 - the same
+def _lookup(cache: CacheManager) -> Lookup:
+    """Return a lookup in the cache directory, which also gives access to the miss log."""
+    from spark_cache.core.cache import Cache  # noqa: PLC0415 - see open_cache
+    from spark_cache.events import StructlogSink  # noqa: PLC0415 - see open_cache
+    from spark_cache.keys import DigestMemo  # noqa: PLC0415 - see open_cache
 
-    sink = StructlogSink()
-    directory = open_directory(str(cache.cache_dir), cache.config, clock=time.time, sink=sink)
-    return EntryStore(directory, cache.config, ring=key_ring(cache.config), sink=sink)
+    return Cache(cache.config, clock=time.time, sink=StructlogSink(), memo=DigestMemo()).lookup

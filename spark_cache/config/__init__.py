@@ -1,7 +1,6 @@
-"""Where settings come from: ENVIRONMENT, ``SPARK_*``, ``.env`` and TOML profiles, each with its origin.
+"""Configuration from ``ENVIRONMENT``, ``SPARK_*`` variables, ``.env`` and TOML profiles, with the origin of each value.
 
-Every name is loaded when it is first used (PEP 562): importing this package imports neither pydantic nor a
-reader of TOML.
+Names are loaded on first use (PEP 562). Importing this package imports neither pydantic nor a TOML parser.
 """
 
 from __future__ import annotations

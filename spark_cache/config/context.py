@@ -1,4 +1,4 @@
-"""What a configuration is resolved in: an environment, a working directory, and the folders around it."""
+"""The context of a configuration: the process environment, the working directory and the folders to search."""
 
 from __future__ import annotations
 
@@ -21,23 +21,27 @@ _ROOT_MARKS = ("pyproject.toml", ".git")
 
 @dataclass(frozen=True)
 class ConfigContext:
-    """What the layers are read from.
+    """The context that the layers are read from.
 
     Attributes:
         environ: The process environment.
         cwd: The working directory.
-        shipped: The folder of the shipped profiles.
-        unset: Variables that count as unset, in ``.env`` as well.
+        shipped: The folder with the shipped profiles.
+        unset: Variables that count as unset, also in ``.env``.
     """
 
-    environ: Mapping[str, str] = field(repr=False)  # secrets are kept there
+    environ: Mapping[str, str] = field(repr=False)  # may hold secrets
     cwd: Path
     shipped: Path
     unset: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> ConfigContext:
-        """The real ones, where none are given.
+        """Create a context. Values that are not given come from the process.
+
+        Args:
+            environ: The process environment.
+            cwd: The working directory.
 
         Raises:
             ConfigError: The working directory no longer exists.
@@ -49,14 +53,18 @@ class ConfigContext:
         return cls(os.environ if environ is None else environ, folder, shipped_profiles())
 
     def without(self, variables: Iterable[str]) -> ConfigContext:
-        """The same, with some variables unset."""
-        gone = self.unset.union(variables)
-        environ = {name: value for name, value in self.environ.items() if name not in gone}
-        return ConfigContext(environ, self.cwd, self.shipped, gone)
+        """Return a context in which some variables count as unset.
+
+        Args:
+            variables: The variables.
+        """
+        unset = self.unset.union(variables)
+        environ = {name: value for name, value in self.environ.items() if name not in unset}
+        return ConfigContext(environ, self.cwd, self.shipped, unset)
 
     @cached_property
     def project(self) -> tuple[Path, ...]:
-        """The working directory and its parents up to the project root; without one, the first alone."""
+        """The working directory and its parents up to the project root. Without a root, only the working directory."""
         folders = (self.cwd, *self.cwd.parents)
         for count, folder in enumerate(folders, 1):
             if any(os.path.lexists(folder / mark) for mark in _ROOT_MARKS):
@@ -65,17 +73,17 @@ class ConfigContext:
 
     @property
     def project_root(self) -> Path:
-        """The project root, else the working directory."""
+        """The project root, or the working directory if there is none."""
         return self.project[-1]
 
     @cached_property
     def user_profiles(self) -> Path:
-        """The folder of the user's own profiles."""
+        """The folder with the user profiles."""
         return self._xdg("XDG_CONFIG_HOME", ".config") / "spark-cache" / "profiles"
 
     @cached_property
     def default_cache_dir(self) -> Path:
-        """Where entries go when nothing says otherwise."""
+        """The default cache directory."""
         return self._xdg("XDG_CACHE_HOME", ".cache") / "spark" / "llm-responses"
 
     def _xdg(self, variable: str, default: str) -> Path:
@@ -85,7 +93,7 @@ class ConfigContext:
 
 @cache
 def shipped_profiles() -> Path:
-    """The folder of the shipped profiles: inside the wheel, or beside the package in a checkout."""
+    """Return the folder with the shipped profiles: inside the wheel, or next to the package in a checkout."""
     package = Path(__file__).parents[1]
     inside = package / "_profiles"
     return inside if inside.is_dir() else package.parent / "profiles"

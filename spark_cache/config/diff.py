@@ -1,4 +1,4 @@
-"""What differs between two configurations."""
+"""Compare two configurations."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["FieldDiff", "compare", "compare_guards"]
 
 @dataclass(frozen=True, slots=True)
 class FieldDiff:
-    """One field that has two values.
+    """A field whose value differs between two configurations.
 
     Attributes:
         field: The field.
-        before: Its value on one side; keys stay inside ``SecretStr``.
-        after: Its value on the other.
-        before_origin: Where the one came from.
-        after_origin: Where the other came from.
+        before: The first value. Encryption keys stay wrapped in ``SecretStr``.
+        after: The second value.
+        before_origin: The origin of the first value.
+        after_origin: The origin of the second value.
     """
 
     field: str
@@ -31,9 +31,13 @@ class FieldDiff:
 
 
 def compare(before: CacheConfig, after: CacheConfig) -> tuple[FieldDiff, ...]:
-    """Every field whose values differ, in the order of the fields.
+    """Return every field whose value differs, in the order of the fields.
 
-    A key file counts as changed when the keys in it are others.
+    A key file also counts as changed if it contains different keys.
+
+    Args:
+        before: The first configuration.
+        after: The second configuration.
     """
     return tuple(
         FieldDiff(
@@ -46,7 +50,14 @@ def compare(before: CacheConfig, after: CacheConfig) -> tuple[FieldDiff, ...]:
 
 
 def compare_guards(before: CacheConfig, after: CacheConfig) -> tuple[FieldDiff, ...]:
-    """Every condition that differs, as ``guard.NAME`` with its values as they are written; None where it is absent."""
+    """Return every guard condition that differs, as ``guard.NAME`` with the values as written.
+
+    The value of a missing condition is None.
+
+    Args:
+        before: The first configuration.
+        after: The second configuration.
+    """
     sides = [
         {condition.name: condition for condition in config.provenance.guard.conditions}
         for config in (before, after)

@@ -1,4 +1,4 @@
-"""A configuration as a profile that loads back equal."""
+"""Export a configuration as a profile that loads back to an equal configuration."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 
 __all__ = ["export_profile", "export_toml"]
 
-_ENDLESS = {"lifetime": "never", "size": "unlimited"}
+_UNLIMITED = {"ttl": "never", "size": "unlimited"}
 
 
 def export_profile(config: CacheConfig) -> dict[str, Any]:
-    """The tables of a profile that gives the same configuration, keys and unset fields left out."""
+    """Return the tables of a profile for this configuration, without encryption keys and unset fields.
+
+    Args:
+        config: The configuration.
+    """
     tables: dict[str, Any] = {
         "cache": {
             name: _toml(name, value)
             for name, spec in FIELDS.items()
-            if spec.in_profiles and ((value := getattr(config, name)) is not None or spec.kind in _ENDLESS)
+            if spec.in_profiles and ((value := getattr(config, name)) is not None or spec.kind in _UNLIMITED)
         }
     }
     if config.rules:
@@ -36,10 +40,14 @@ def export_profile(config: CacheConfig) -> dict[str, Any]:
 
 
 def export_toml(config: CacheConfig) -> str:
-    """The text of a profile that loads back equal; a comment says so where keys had to be left out."""
+    """Return the TOML text of a profile for this configuration. A comment says if encryption keys were left out.
+
+    Args:
+        config: The configuration.
+    """
     text = tomli_w.dumps(export_profile(config))
     if config.encryption_keys:
-        return f"# Keys are not exported: set SPARK_CACHE_ENCRYPTION_KEY.\n{text}"
+        return f"# Encryption keys are not exported: set SPARK_CACHE_ENCRYPTION_KEY.\n{text}"
     return text
 
 
@@ -51,7 +59,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _toml(name: str, value: Any) -> Any:
     if value is None:
-        return _ENDLESS[FIELDS[name].kind]
+        return _UNLIMITED[FIELDS[name].kind]
     return _plain(value)
 
 

@@ -1,7 +1,7 @@
-"""Every setting there is: how its values are read, which variables name it, what it means.
+"""The table of settings: how each value is parsed, which variables set it, and what it means.
 
-The types and the defaults stand in :class:`spark_cache.CacheConfig`; everything else about a field stands here.
-The sources, the reference of the variables and the schema of a profile are made from this table.
+:class:`spark_cache.CacheConfig` defines types and defaults. Everything else about a field is defined here.
+The sources, the reference of variables and the profile schema are generated from this table.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ __all__ = [
     "KeyPath",
     "canonical_name",
     "dotted",
-    "nearest",
+    "suggestion",
 ]
 
 LEVELS = ("off", "sensitive", "all")
-"""The levels of encryption, weakest first."""
+"""The encryption levels, weakest first."""
 
 PROFILE_VARIABLES = ("SPARK_PROFILE", "ENVIRONMENT")
-"""What names the profile, first things first."""
+"""The variables that name the profile, highest precedence first."""
 
 PROFILES_DIR = "SPARK_PROFILES_DIR"
-"""What names the directory of the project's profiles."""
+"""The variable that names the directory of the project's profiles."""
 
 KEY_FIELDS = ("encryption_keys", "encryption_key_file")
-"""Two ways to give the keys: a layer that gives one replaces both."""
+"""The two fields that set encryption keys. A layer that sets one of them replaces both."""
 
 
 KeyPath = tuple[str | int, ...]
-"""The way to a key in a document: names, and the positions in arrays."""
+"""The path of a key in a document: names, and positions in arrays."""
 
-_ALIKE = 0.6
+_MIN_SIMILARITY = 0.6
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -65,11 +65,11 @@ class FieldSpec:
 
     Attributes:
         name: The field of ``CacheConfig``, and the key in TOML.
-        kind: The form of its values, as a reference names it.
-        parse: Text, TOML value or constructor argument to value; ``ValueError`` says what is accepted.
-        description: What it decides, in one or two sentences.
-        examples: What people write.
-        variables: The environment variables that set it, the preferred one first.
+        kind: The kind of its values.
+        parse: Parses text, a TOML value or a constructor argument. Raises ``ValueError`` if it is not accepted.
+        description: What the setting does, in one or two sentences.
+        examples: Example values.
+        variables: The environment variables that set it, preferred one first.
         short: Its short form in TOML.
         in_profiles: Whether a profile may set it.
     """
@@ -85,12 +85,12 @@ class FieldSpec:
 
     @property
     def is_secret(self) -> bool:
-        """Whether its value must never be shown."""
+        """Whether the value must never be shown."""
         return self.name == "encryption_keys"
 
     @property
     def is_path(self) -> bool:
-        """Whether a relative value starts at a place that its layer decides."""
+        """Whether the value is a path. The layer decides where a relative path starts."""
         return self.kind == "path"
 
 
@@ -99,7 +99,7 @@ _SPECS = (
         "profile",
         "name",
         values.text,
-        "The profile that the settings were taken from.",
+        "The profile that the settings come from.",
         ("testing",),
         variables=PROFILE_VARIABLES,
         in_profiles=False,
@@ -108,7 +108,7 @@ _SPECS = (
         "enabled",
         "boolean",
         values.boolean,
-        "Whether answers are read from the cache and stored in it.",
+        "Whether responses are read from the cache and stored in it.",
         (True,),
         variables=("SPARK_ENABLE_CACHE",),
     ),
@@ -116,15 +116,15 @@ _SPECS = (
         "cache_dir",
         "path",
         values.path,
-        "The directory of the entries. ~ and $VARS expand.",
+        "The directory that holds the entries. ~ and $VARS are expanded.",
         ("./dev_cache", "~/.cache/app"),
         variables=("SPARK_CACHE_DIR",),
     ),
     FieldSpec(
         "ttl_seconds",
-        "lifetime",
-        values.lifetime,
-        "How long an answer may be served. 0 means neither read nor stored.",
+        "ttl",
+        values.ttl,
+        "How long an entry may be served. With 0, responses are neither read nor stored.",
         ("24h", 3600, "never"),
         variables=("SPARK_CACHE_TTL",),
         short="ttl",
@@ -133,7 +133,7 @@ _SPECS = (
         "max_cache_size_mb",
         "size",
         values.size,
-        "How large the cache may grow, in MB of 2^20 bytes, before old entries are removed.",
+        "The maximum size of the cache, in MB of 2^20 bytes. Old entries are removed to make room.",
         ("500MB", 1000, "unlimited"),
         variables=("SPARK_CACHE_MAX_SIZE", "SPARK_CACHE_MAX_SIZE_MB"),
         short="max_size",
@@ -150,7 +150,7 @@ _SPECS = (
         "mode",
         "choice",
         _mode,
-        "What a call may do with the cache.",
+        "How calls use the cache.",
         tuple(str(mode) for mode in Mode),
         variables=("SPARK_CACHE_MODE",),
     ),
@@ -158,7 +158,7 @@ _SPECS = (
         "namespace",
         "text",
         values.text,
-        "Part of every key: requests in different namespaces never share an answer.",
+        "Part of every key: requests in different namespaces never share an entry.",
         ("team-a",),
         variables=("SPARK_CACHE_NAMESPACE",),
     ),
@@ -174,7 +174,7 @@ _SPECS = (
         "endpoint",
         "text",
         values.text,
-        "A name for the provider's address in keys, so that a recording serves behind any address.",
+        "A name that replaces the provider's address in keys, so that a recording works with any address.",
         ("recorded",),
         variables=("SPARK_CACHE_ENDPOINT",),
     ),
@@ -190,7 +190,7 @@ _SPECS = (
         "encryption_keys",
         "keys",
         secret.fernet_keys,
-        "Fernet keys with commas between them, newest first. Never written in a profile.",
+        "Comma-separated Fernet keys, newest first. Not allowed in a profile.",
         (),
         variables=("SPARK_CACHE_ENCRYPTION_KEY",),
         in_profiles=False,
@@ -199,7 +199,7 @@ _SPECS = (
         "encryption_key_file",
         "path",
         values.path,
-        "A file of Fernet keys, one a line, newest first, that only its owner may read.",
+        "A file of Fernet keys, one per line, newest first. Only its owner may have access to it.",
         ("~/.config/app/cache.keys",),
         variables=("SPARK_CACHE_ENCRYPTION_KEY_FILE",),
     ),
@@ -207,7 +207,7 @@ _SPECS = (
         "fsync",
         "boolean",
         values.boolean,
-        "Whether a write waits until the disk has it.",
+        "Whether a write waits until the data is on disk.",
         (True,),
         variables=("SPARK_CACHE_FSYNC",),
     ),
@@ -215,7 +215,7 @@ _SPECS = (
         "store_requests",
         "boolean",
         values.boolean,
-        "Whether an entry holds its request beside the answer.",
+        "Whether an entry stores the request in addition to the response.",
         (True,),
         variables=("SPARK_CACHE_STORE_REQUESTS",),
     ),
@@ -223,7 +223,7 @@ _SPECS = (
         "store_truncated",
         "boolean",
         values.boolean,
-        "Whether answers that were cut at the token limit are stored.",
+        "Whether responses that were cut off at the token limit are stored.",
         (True,),
         variables=("SPARK_CACHE_STORE_TRUNCATED",),
     ),
@@ -231,7 +231,7 @@ _SPECS = (
         "lock_timeout_seconds",
         "duration",
         values.duration,
-        "How long a call waits for another that asks the same, before it asks the provider itself.",
+        "How long a call waits for an identical call in progress before it calls the provider itself.",
         ("60s",),
         variables=("SPARK_CACHE_LOCK_TIMEOUT",),
     ),
@@ -239,7 +239,7 @@ _SPECS = (
         "store",
         "choice",
         values.choice(("file", "memory")),
-        "Where entries are kept.",
+        "Where entries are stored.",
         ("file", "memory"),
         variables=("SPARK_CACHE_STORE",),
     ),
@@ -247,7 +247,7 @@ _SPECS = (
         "log_level",
         "choice",
         _log_level,
-        "The level of the logger spark_cache; unset leaves it to the application.",
+        "The level of the spark_cache logger. If not set, the application decides.",
         _LOG_LEVELS,
         variables=("SPARK_CACHE_LOG_LEVEL",),
     ),
@@ -255,7 +255,7 @@ _SPECS = (
         "log_format",
         "choice",
         values.choice(("console", "json")),
-        "The form of the log lines, where the library is asked to set up logging.",
+        "The format of log lines when the library sets up logging.",
         ("console", "json"),
         variables=("SPARK_CACHE_LOG_FORMAT",),
     ),
@@ -270,70 +270,86 @@ _SPECS = (
         "commit_entries",
         "boolean",
         values.boolean,
-        "Whether the .gitignore that the cache writes lets its entries be committed.",
+        "Whether the .gitignore that the cache writes allows entries to be committed.",
         (True,),
     ),
     FieldSpec(
         "recordings_expire",
         "boolean",
         values.boolean,
-        "Whether entries that may be committed grow old; else they answer until they are recorded anew.",
+        "Whether entries that may be committed expire. Otherwise they are valid until they are re-recorded.",
         (True,),
     ),
     FieldSpec(
         "redact",
         "patterns",
         values.patterns,
-        "Regular expressions of secrets beside the well-known ones; a group called secret is the part to hide.",
+        "Regular expressions for secrets in addition to the built-in ones. A group named secret marks the part to hide.",
         (["KD-[0-9]{6}"],),
     ),
     FieldSpec(
         "redact_emails",
         "boolean",
         values.boolean,
-        "Whether e-mail addresses count as secrets.",
+        "Whether email addresses count as secrets.",
         (True,),
     ),
 )
 
 FIELDS = {spec.name: spec for spec in _SPECS}
-"""Every field but ``rules``, in the order in which reports list them."""
+"""Every field except ``rules``, in the order in which reports list them."""
 
 VARIABLES = {
     variable: spec for spec in _SPECS for variable in spec.variables if variable not in PROFILE_VARIABLES
 }
-"""The variables that set a field, and the field."""
+"""Each variable that sets a field, and that field."""
 
 _SHORT = {spec.short: spec.name for spec in _SPECS if spec.short}
 
 
 def canonical_name(key: object) -> str:
-    """The field that a key in TOML stands for, where it is a short form; else the key."""
+    """Return the field name for a short form in TOML; return any other key unchanged.
+
+    Args:
+        key: A key in a TOML table.
+    """
     return _SHORT.get(str(key), str(key))
 
 
-def dotted(place: KeyPath) -> str:
-    """A key as people write it: ``rules[0].ttl``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+def dotted(key_path: KeyPath) -> str:
+    """Format the path of a key: ``rules[0].ttl``.
+
+    Args:
+        key_path: The path of the key.
+    """
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in key_path)
+    return "".join(parts).removeprefix(".")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of a message: the known name that was probably meant, or else what is known.
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return the end of an error message: the closest known name, or all known names if none is close.
 
-    Words in another order count as alike: people write ``SPARK_CACHE_ENABLED`` for ``SPARK_ENABLE_CACHE``.
+    The order of the words in a name is ignored, because ``SPARK_CACHE_ENABLED`` is often written for
+    ``SPARK_ENABLE_CACHE``.
+
+    Args:
+        word: The unknown name.
+        known: The known names.
     """
     names = sorted(known)
-    long = canonical_name(word)
-    if long in names:
-        return f"; did you mean {long}?"
-    likeness, close = max((_likeness(word, name), name) for name in names)
-    return f"; did you mean {close}?" if likeness >= _ALIKE else f"; there are {', '.join(names)}"
+    field = canonical_name(word)
+    if field in names:
+        return f"; did you mean {field}?"
+    similarity, closest = max((_similarity(word, name), name) for name in names)
+    return (
+        f"; did you mean {closest}?" if similarity >= _MIN_SIMILARITY else f"; available: {', '.join(names)}"
+    )
 
 
-def _likeness(one: str, other: str) -> float:
-    pairs = ((one, other), (_in_order(one), _in_order(other)))
+def _similarity(one: str, other: str) -> float:
+    pairs = ((one, other), (_sorted_words(one), _sorted_words(other)))
     return max(SequenceMatcher(None, *pair).ratio() for pair in pairs)
 
 
-def _in_order(word: str) -> str:
+def _sorted_words(word: str) -> str:
     return "_".join(sorted(word.split("_")))

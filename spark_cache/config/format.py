@@ -1,4 +1,4 @@
-"""How a configuration is shown: values as people read them, and as JSON; of keys only their ids."""
+"""Format a configuration as text and as JSON. Encryption keys are shown by their IDs."""
 
 from __future__ import annotations
 
@@ -18,35 +18,40 @@ if TYPE_CHECKING:
     from spark_cache.errors import Problem
 
 __all__ = [
+    "describe",
     "formatted",
-    "given",
-    "in_words",
     "json_origin",
     "json_problem",
     "json_rule",
     "json_value",
-    "layer",
+    "layer_name",
     "legend",
+    "location",
     "rule_text",
-    "short",
-    "where",
+    "short_location",
+    "written_value",
 ]
 
 _UNSET = "not set"
 _FORMATS = {
-    "lifetime": values.format_duration,
+    "ttl": values.format_duration,
     "duration": values.format_duration,
     "size": values.format_size,
 }
 
 
 def formatted(name: str, value: Any) -> str:
-    """A field's value as people write it: ``24h``, ``500MB``, ``true``."""
+    """Format the value of a field: ``24h``, ``500MB``, ``true``.
+
+    Args:
+        name: The field, ``rules`` or ``guard.NAME``.
+        value: The parsed value; for a guard, the raw one.
+    """
     if name == "rules":
         return "; ".join(rule_text(rule) for rule in value) or "none"
     if name in FIELDS:
         return _field_text(FIELDS[name], value)
-    # A guard, as it is written.
+    # A guard keeps the value as written.
     return _UNSET if value is None else ", ".join(value) if isinstance(value, list) else str(value).lower()
 
 
@@ -62,15 +67,24 @@ def _field_text(spec: FieldSpec, value: Any) -> str:
     return _UNSET if value is None else values.without_keys(str(value))
 
 
-def given(name: str, origin: Origin) -> str:
-    """The value at one place, as it is written there."""
+def written_value(name: str, origin: Origin) -> str:
+    """Format the value of a field as written at its origin.
+
+    Args:
+        name: The field.
+        origin: The origin.
+    """
     if origin.kind == "default" and not isinstance(origin.raw, str):
         return formatted(name, origin.raw)
     return origin.value or _UNSET
 
 
 def rule_text(rule: Rule) -> str:
-    """A rule on one line."""
+    """Format a rule on one line.
+
+    Args:
+        rule: The rule.
+    """
     settings = ", ".join(
         f"{name} = {str(value).lower() if name == 'sensitive' else formatted(name, value)}"
         for name, value in rule.settings
@@ -78,50 +92,79 @@ def rule_text(rule: Rule) -> str:
     return f"{rule.provider or '*'}/{rule.model or '*'}: {settings}"
 
 
-def where(origin: Origin) -> str:
-    """The place of an origin: ``FILE:LINE``, or the variable, or the argument."""
+def location(origin: Origin) -> str:
+    """Format the location of an origin: ``FILE:LINE``, the variable or the argument.
+
+    Args:
+        origin: The origin.
+    """
     if origin.path is not None or origin.name is None:
         return origin.place
     return f"{origin.name} in the environment" if origin.kind == "environment" else origin.name
 
 
-def layer(origin: Origin) -> str:
-    """The layer of an origin, with the profile where it is one: ``shipped profile testing``."""
+def layer_name(origin: Origin) -> str:
+    """Format the layer of an origin, including the profile name: ``shipped profile testing``.
+
+    Args:
+        origin: The origin.
+    """
     return f"{origin.kind} {origin.profile}" if origin.profile else origin.kind
 
 
-def in_words(origin: Origin) -> str:
-    """An origin as a reader says it: ``cache.ttl in the shipped profile testing``."""
+def describe(origin: Origin) -> str:
+    """Describe an origin: ``cache.ttl in the shipped profile testing``.
+
+    Args:
+        origin: The origin.
+    """
     if origin.kind == "default":
         return "built-in default"
-    places = {
+    phrases = {
         "command line": "on the command line",
         "constructor": "in code",
         "environment": "in the environment",
         ".env": "in .env",
     }
-    return f"{origin.name} {places.get(origin.kind) or f'in the {layer(origin)}'}"
+    return f"{origin.name} {phrases.get(origin.kind) or f'in the {layer_name(origin)}'}"
 
 
-def short(origin: Origin) -> str:
-    """A place that fits half a terminal, ``shipped testing.toml:6``; :func:`legend` tells the file."""
+def short_location(origin: Origin) -> str:
+    """Format a location that fits half a terminal: ``shipped testing.toml:6``. :func:`legend` lists the full path.
+
+    Args:
+        origin: The origin.
+    """
     if origin.path is None:
-        return where(origin)
+        return location(origin)
     named = origin.kind if origin.profile is None else f"{origin.kind.split()[0]} {origin.path.name}"
     return named if origin.line is None else f"{named}:{origin.line}"
 
 
 def legend(origins: Iterable[Origin]) -> list[str]:
-    """The file that each short place stands for, one a line."""
-    files = {short(replace(origin, line=None)): origin.path for origin in origins if origin.path is not None}
+    """Return one line per file that :func:`short_location` abbreviates.
+
+    Args:
+        origins: The origins shown.
+    """
+    files = {
+        short_location(replace(origin, line=None)): origin.path
+        for origin in origins
+        if origin.path is not None
+    }
     return [f"{name} is {path}" for name, path in files.items()]
 
 
 def json_value(name: str, value: Any) -> Any:
-    """A field's value in JSON: numbers of seconds and MB, null for never, unlimited and not set."""
+    """Return the value of a field for JSON: numbers of seconds and MB, null for never, unlimited and not set.
+
+    Args:
+        name: The field, ``rules`` or ``guard.NAME``.
+        value: The parsed value; for a guard, the raw one.
+    """
     if name == "rules":
         return [json_rule(rule) for rule in value]
-    if name not in FIELDS:  # a guard, as it is written
+    if name not in FIELDS:  # a guard keeps the value as written
         return value
     if FIELDS[name].is_secret:
         return (key_ids(value) or "").removeprefix("key id ").split(", key id ") if value else []
@@ -133,7 +176,11 @@ def json_value(name: str, value: Any) -> Any:
 
 
 def json_rule(rule: Rule) -> dict[str, Any]:
-    """A rule in JSON."""
+    """Return a rule for JSON.
+
+    Args:
+        rule: The rule.
+    """
     patterns = {"provider": rule.provider, "model": rule.model}
     settings = {
         name: value if name == "sensitive" else json_value(name, value) for name, value in rule.settings
@@ -142,7 +189,12 @@ def json_rule(rule: Rule) -> dict[str, Any]:
 
 
 def json_origin(origin: Origin, *, shadows: bool = True) -> dict[str, Any]:
-    """An origin in JSON."""
+    """Return an origin for JSON.
+
+    Args:
+        origin: The origin.
+        shadows: Whether to include the origins that it shadows.
+    """
     form: dict[str, Any] = {
         "kind": origin.kind,
         "name": origin.name,
@@ -158,5 +210,9 @@ def json_origin(origin: Origin, *, shadows: bool = True) -> dict[str, Any]:
 
 
 def json_problem(problem: Problem) -> dict[str, Any]:
-    """A problem in JSON."""
+    """Return a problem for JSON.
+
+    Args:
+        problem: The problem.
+    """
     return {"source": problem.source, "line": problem.line, "key": problem.key, "message": problem.message}

@@ -1,4 +1,4 @@
-"""Guards: what a profile demands of the configuration, wherever its values come from."""
+"""Guards: conditions of a profile that the configuration must meet, whichever layers its values come from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_cache.config import values
 from spark_cache.config.fields import LEVELS
-from spark_cache.config.origins import place_of
+from spark_cache.config.origins import origin_of
 from spark_cache.errors import Problem
 from spark_cache.types import Mode
 
@@ -23,7 +23,7 @@ __all__ = ["CONDITIONS", "Condition", "ConditionSpec", "Guard"]
 
 
 class GuardedConfig(Protocol):
-    """The part of a ``CacheConfig`` that guards look at."""
+    """The part of a ``CacheConfig`` that guards check."""
 
     @property
     def mode(self) -> Mode: ...
@@ -44,23 +44,23 @@ class ConditionSpec:
     """One kind of condition.
 
     Attributes:
-        kind: The form of its value, as a reference names it.
-        parse: TOML value to value; ``ValueError`` says what is accepted.
-        broken: Given the configuration and the value, the keys that break it and how.
-        description: What it demands.
-        examples: What people write.
+        kind: The kind of its value.
+        parse: Parses a TOML value. Raises ``ValueError`` if it is not accepted.
+        violations: Yields each key of the configuration that violates the condition, with a description.
+        description: What the condition requires.
+        examples: Example values.
     """
 
     kind: str
     parse: Callable[[object], Any]
-    broken: Callable[[GuardedConfig, Any], Iterator[tuple[str, str]]]
+    violations: Callable[[GuardedConfig, Any], Iterator[tuple[str, str]]]
     description: str
     examples: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of a profile: its name, its value, and where it is written."""
+    """One condition of a profile, with its origin."""
 
     name: str
     value: Any
@@ -69,53 +69,58 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The conditions that hold for a configuration."""
+    """The conditions that a configuration must meet."""
 
     conditions: tuple[Condition, ...] = ()
 
     def problems(self, config: GuardedConfig, origins: Mapping[str, Origin]) -> list[Problem]:
-        """What of ``config`` breaks which condition, each with the place of the value and of the guard."""
+        """Return every violation, each with the origin of the value and of the condition.
+
+        Args:
+            config: The configuration to check.
+            origins: The origin of every field.
+        """
         found = [
             (
-                place_of(key, origins),
+                origin_of(key, origins),
                 key,
-                f"{what}, and guard.{condition.name} at {condition.origin.place} forbids it",
+                f"{violation}, which violates guard.{condition.name} at {condition.origin.place}",
             )
             for condition in self.conditions
-            for key, what in CONDITIONS[condition.name].broken(config, condition.value)
+            for key, violation in CONDITIONS[condition.name].violations(config, condition.value)
         ]
         return [
-            Problem(message, place.source, place.line, place.name or key) for place, key, message in found
+            Problem(message, origin.source, origin.line, origin.name or key) for origin, key, message in found
         ]
 
 
 def _set_anywhere(config: GuardedConfig, field: str) -> Iterator[tuple[str, Any, str]]:
-    """The field's value and those that rules give it, each with the key to blame and words for it."""
+    """Yield the key, the value and a label for the field itself and for every rule that sets it."""
     yield field, getattr(config, field), field
     for number, rule in enumerate(config.rules):
         for name, value in rule.settings:
             if name == field:
-                words = f"{field} of a rule for {rule.provider or '*'}/{rule.model or '*'}"
-                yield f"rules[{number}]", value, words
+                label = f"{field} in the rule for {rule.provider or '*'}/{rule.model or '*'}"
+                yield f"rules[{number}]", value, label
 
 
 def _weak_encryption(config: GuardedConfig, least: str) -> Iterator[tuple[str, str]]:
     if LEVELS.index(config.encryption) < LEVELS.index(least):
-        yield "encryption", f"encryption is {config.encryption!r}, less than {least!r}"
+        yield "encryption", f"encryption is {config.encryption!r}, weaker than {least!r}"
 
 
 def _forbidden_mode(config: GuardedConfig, modes: tuple[Mode, ...]) -> Iterator[tuple[str, str]]:
-    for field, mode, words in _set_anywhere(config, "mode"):
+    for field, mode, label in _set_anywhere(config, "mode"):
         if mode in modes:
-            yield field, f"{words} is {str(mode)!r}"
+            yield field, f"{label} is {str(mode)!r}"
 
 
 def _long_ttl(config: GuardedConfig, longest: float) -> Iterator[tuple[str, str]]:
-    for field, ttl, words in _set_anywhere(config, "ttl_seconds"):
+    for field, ttl, label in _set_anywhere(config, "ttl_seconds"):
         if ttl is None or ttl > longest:
             yield (
                 field,
-                f"{words} is {values.format_duration(ttl)}, more than {values.format_duration(longest)}",
+                f"{label} is {values.format_duration(ttl)}, longer than {values.format_duration(longest)}",
             )
 
 
@@ -130,11 +135,11 @@ def _open_cache_dir(config: GuardedConfig, forbidden: bool) -> Iterator[tuple[st
     try:
         mode = config.cache_dir.stat().st_mode
     except OSError:
-        return  # the cache makes what is missing, for its owner alone
+        return  # the cache creates a missing directory with access for its owner only
     if mode & stat.S_IRWXO:
         yield (
             "cache_dir",
-            f"cache_dir {config.cache_dir} is open to everybody (mode {stat.S_IMODE(mode):04o})",
+            f"cache_dir {config.cache_dir} is accessible to other users (mode {stat.S_IMODE(mode):04o})",
         )
 
 
@@ -148,14 +153,14 @@ CONDITIONS = {
         "choice",
         values.choice(LEVELS[1:]),
         _weak_encryption,
-        "The least encryption that is accepted.",
+        "The weakest encryption level that is accepted.",
         LEVELS[1:],
     ),
     "forbid_modes": ConditionSpec(
         "modes", _modes, _forbidden_mode, "The modes that are not accepted.", (["replay"],)
     ),
     "max_ttl": ConditionSpec(
-        "duration", values.duration, _long_ttl, "The longest lifetime that is accepted.", ("1h",)
+        "duration", values.duration, _long_ttl, "The longest TTL that is accepted.", ("1h",)
     ),
     "require_namespace": ConditionSpec(
         "boolean", values.boolean, _no_namespace, "Whether a namespace must be set.", (True,)
@@ -164,8 +169,8 @@ CONDITIONS = {
         "boolean",
         values.boolean,
         _open_cache_dir,
-        "Whether a cache directory that everybody may enter is refused.",
+        "Whether a cache directory that other users can access is refused.",
         (True,),
     ),
 }
-"""Every condition there is."""
+"""All conditions by name."""

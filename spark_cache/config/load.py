@@ -1,4 +1,4 @@
-"""Load a configuration: every layer, resolved once."""
+"""Load the configuration from all its layers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from spark_cache.config.model import CacheConfig
     from spark_cache.config.resolve import Resolution
 
-__all__ = ["asked_profile", "load_config", "reload_config", "usable", "use_profile"]
+__all__ = ["load_config", "profile_from_code", "reload_config", "usable", "use_profile"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_in_use: ContextVar[str | None] = ContextVar("spark_cache_profile", default=None)
+_active_profile: ContextVar[str | None] = ContextVar("spark_cache_profile", default=None)
 
 
 def load_config(
@@ -37,49 +37,53 @@ def load_config(
     cwd: Path | None = None,
     **overrides: Any,
 ) -> CacheConfig:
-    """Resolve the configuration from code, environment, ``.env``, profiles and defaults, in this order.
+    """Resolve the configuration from code, the environment, ``.env``, profiles and defaults, in this order.
 
     Args:
-        profile: The profile; None leaves it to ``SPARK_PROFILE`` and ``ENVIRONMENT``.
-        environ: The process environment; None is the real one.
-        cwd: The working directory; None is the real one.
-        overrides: Fields and values that win over everything else, in the forms that ``CacheConfig`` takes.
-            None counts as not given; a lifetime without end is ``ttl_seconds="never"``.
+        profile: The profile. None selects it by ``SPARK_PROFILE`` or ``ENVIRONMENT``.
+        environ: The environment variables. None uses those of the process.
+        cwd: The working directory. None uses that of the process.
+        overrides: Values that take precedence over every other layer, in the forms that ``CacheConfig`` accepts.
+            None counts as not given. For entries that never expire, use ``ttl_seconds="never"``.
 
     Returns:
-        The configuration, its ``cache_dir`` absolute, its ``origins`` telling where each value came from.
+        The configuration. ``cache_dir`` is absolute, and ``origins`` holds the origin of each value.
 
     Raises:
-        ConfigError: Something is wrong; all problems at once.
+        ConfigError: The configuration cannot be used. The error lists all problems.
     """
-    asked = asked_profile(profile)
-    config = usable(resolve(asked, overrides, ConfigContext.of(environ, cwd)))
-    # What use_profile says now may no longer be said when the configuration is loaded again.
-    arguments = {"profile": asked and asked.raw, "environ": environ, "cwd": cwd, **overrides}
+    selected = profile_from_code(profile)
+    config = usable(resolve(selected, overrides, ConfigContext.of(environ, cwd)))
+    # The block of use_profile may be over when the configuration is reloaded.
+    arguments = {"profile": selected and selected.raw, "environ": environ, "cwd": cwd, **overrides}
     return config.loaded(replace(config.provenance, arguments=arguments))
 
 
 def usable(resolution: Resolution) -> CacheConfig:
-    """The configuration of a resolution, its warnings given.
+    """Return the configuration of a resolution and log its warnings.
+
+    Args:
+        resolution: The resolved layers.
 
     Raises:
-        ConfigError: There are problems; all at once.
+        ConfigError: The resolution has problems. The error lists all of them.
     """
-    for notice in resolution.notices:
-        warn_once(str(notice))
+    for warning in resolution.warnings:
+        warn_once(str(warning))
     if resolution.config is None:
         raise ConfigError(resolution.problems)
     return resolution.config
 
 
 def reload_config(config: CacheConfig) -> CacheConfig:
-    """Load a configuration again as it was loaded, and change it again as it was changed.
+    """Load a configuration again with the same arguments, and apply the same changes.
 
     Args:
-        config: What :func:`spark_cache.load_config` returned, or ``with_`` made of it; any other comes back as it is.
+        config: A configuration from :func:`spark_cache.load_config` or from its ``with_`` method. Any other
+            configuration is returned unchanged.
 
     Raises:
-        ConfigError: What the layers say now cannot be used.
+        ConfigError: The current layers do not give a valid configuration.
     """
     provenance = config.provenance
     if provenance.arguments is None:
@@ -90,10 +94,10 @@ def reload_config(config: CacheConfig) -> CacheConfig:
 
 @final
 class use_profile:  # noqa: N801 - it is called like a function
-    """Let :func:`spark_cache.load_config` take this profile within a ``with`` block, or a decorated function or coroutine.
+    """Select the profile for :func:`spark_cache.load_config` in a ``with`` block or a decorated function or coroutine.
 
-    It wins over ``SPARK_PROFILE`` and ``ENVIRONMENT``, not over an explicit ``load_config(profile=…)``. It holds
-    in this thread or task, and in the tasks started from it.
+    The profile takes precedence over ``SPARK_PROFILE`` and ``ENVIRONMENT``, but not over an explicit
+    ``load_config(profile=…)``. It applies to the current thread or task and to tasks started from it.
 
     Args:
         name: The profile.
@@ -104,13 +108,17 @@ class use_profile:  # noqa: N801 - it is called like a function
         self._before: list[Token[str | None]] = []
 
     def __enter__(self) -> None:
-        self._before.append(_in_use.set(self._name))
+        self._before.append(_active_profile.set(self._name))
 
     def __exit__(self, *_: object) -> None:
-        _in_use.reset(self._before.pop())
+        _active_profile.reset(self._before.pop())
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
-        """The same function, called within the profile."""
+        """Return a function that runs with the profile.
+
+        Args:
+            function: A function or a coroutine function.
+        """
         if iscoroutinefunction(function):
 
             @wraps(function)
@@ -128,9 +136,13 @@ class use_profile:  # noqa: N801 - it is called like a function
         return within
 
 
-def asked_profile(profile: str | None) -> Origin | None:
-    """The profile that the code asks for: by an argument, else by :func:`use_profile`."""
+def profile_from_code(profile: str | None) -> Origin | None:
+    """Return the profile that code selects: by an argument, or by :func:`use_profile`.
+
+    Args:
+        profile: The argument.
+    """
     if profile is not None:
         return Origin("constructor", "profile", raw=profile)
-    used = _in_use.get()
-    return None if used is None else Origin("constructor", "use_profile", raw=used)
+    active = _active_profile.get()
+    return None if active is None else Origin("constructor", "use_profile", raw=active)

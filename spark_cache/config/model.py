@@ -1,4 +1,4 @@
-"""The configuration itself: a frozen value."""
+"""The configuration as a frozen value."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, SkipValidation, ValidationError
 
-from spark_cache.config.fields import FIELDS, KEY_FIELDS, dotted, nearest
+from spark_cache.config.fields import FIELDS, KEY_FIELDS, dotted, suggestion
 from spark_cache.config.guard import Guard
 from spark_cache.config.origins import Origin, redacted
-from spark_cache.config.policy import Policy, policy_of
+from spark_cache.config.policy import Policy, apply_rules
 from spark_cache.config.rules import Rule, parse_rules
 from spark_cache.config.secret import read_key_file
 from spark_cache.errors import ConfigError, Problem
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheConfig", "Provenance"]
 
-_REMEMBERED = 1024
+_MAX_CACHED_POLICIES = 1024
 
 Number = Annotated[float, SkipValidation]
-"""A number that stays as it was parsed: an integral one is an int, and prints as one."""
+"""A number that keeps its parsed type: an integral value is an int and prints as one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a loaded configuration knows about itself beside its values.
+    """Information about a configuration in addition to its values.
 
     Attributes:
-        origins: Where each value came from.
-        guard: What it must meet.
-        arguments: What ``load_config`` was given, to load again; None where it was not loaded.
-        changes: What was changed since.
+        origins: The origin of each value.
+        guard: The conditions that the configuration must meet.
+        arguments: The arguments of ``load_config``, for a reload. None if the configuration was not loaded.
+        changes: The changes that ``with_`` has made since.
     """
 
     origins: Mapping[str, Origin]
@@ -46,42 +46,42 @@ class Provenance:
 
 
 class CacheConfig(BaseModel):
-    """How a cache behaves: frozen, hashable, comparable by value.
+    """The configuration of a cache: frozen, hashable and comparable by value.
 
-    ``CacheConfig()`` reads nothing and is off; :func:`spark_cache.load_config` makes one from the environment and
-    the profiles. Arguments take the forms that people write: ``ttl_seconds="24h"``, ``max_cache_size_mb="2GB"``,
-    ``rules=[{"model": "gpt-4o*", "ttl": "1h"}]``.
+    ``CacheConfig()`` reads no variables and no profiles, and the cache is off. :func:`spark_cache.load_config` builds a
+    configuration from the environment and the profiles. Arguments accept the same forms as profiles:
+    ``ttl_seconds="24h"``, ``max_cache_size_mb="2GB"``, ``rules=[{"model": "gpt-4o*", "ttl": "1h"}]``.
 
     Attributes:
-        profile: The profile that the settings were taken from.
-        enabled: Whether answers are read from the cache and stored in it.
-        cache_dir: The directory of the entries, absolute; None means the default directory.
-        ttl_seconds: How long an answer may be served, in seconds; None is for ever, 0 is never.
-        max_cache_size_mb: How large the cache may grow, in MB of 2^20 bytes; None is without limit.
+        profile: The profile that the settings come from.
+        enabled: Whether responses are read from the cache and stored in it.
+        cache_dir: The absolute path of the directory that holds the entries. None means the default directory.
+        ttl_seconds: How long an entry may be served, in seconds. None means forever, 0 means never.
+        max_cache_size_mb: The maximum size of the cache, in MB of 2^20 bytes. None means no limit.
         cleanup_interval_seconds: How often expired entries are removed, in seconds.
-        mode: What a call may do with the cache.
+        mode: How calls use the cache.
         namespace: Part of every key.
         cache_version: Part of every key.
-        endpoint: A name that stands for the provider's address in keys.
+        endpoint: A name that replaces the provider's address in keys.
         encryption: Which entries are encrypted.
         encryption_keys: Fernet keys, newest first.
-        encryption_key_file: A file of Fernet keys, newest first; read when the configuration is made.
-        fsync: Whether a write waits until the disk has it.
-        store_requests: Whether an entry holds its request.
-        store_truncated: Whether answers cut at the token limit are stored.
-        lock_timeout_seconds: How long a call waits for another that asks the same, in seconds.
-        store: Where entries are kept.
-        log_level: The level of the logger ``spark_cache``; None leaves it to the application.
-        log_format: The form of the log lines.
+        encryption_key_file: A file of Fernet keys, newest first. It is read when the configuration is created.
+        fsync: Whether a write waits until the data is on disk.
+        store_requests: Whether an entry stores its request.
+        store_truncated: Whether responses cut off at the token limit are stored.
+        lock_timeout_seconds: How long a call waits for an identical call in progress, in seconds.
+        store: Where entries are stored.
+        log_level: The level of the ``spark_cache`` logger. None means that the application decides.
+        log_format: The format of log lines.
         allow_plaintext: Whether entries may be stored in plain text without a warning.
-        commit_entries: Whether the ``.gitignore`` that the cache writes lets its entries be committed.
-        recordings_expire: Whether entries that may be committed grow old.
-        redact: Regular expressions of secrets beside the well-known ones.
-        redact_emails: Whether e-mail addresses count as secrets.
-        rules: What holds for the models that match, first things first.
+        commit_entries: Whether the ``.gitignore`` that the cache writes allows entries to be committed.
+        recordings_expire: Whether entries that may be committed expire.
+        redact: Regular expressions for secrets in addition to the built-in ones.
+        redact_emails: Whether email addresses count as secrets.
+        rules: Settings for matching models, highest precedence first.
 
     Raises:
-        ConfigError: Something is wrong; all problems at once.
+        ConfigError: An argument is not accepted. The error lists all problems.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -117,7 +117,7 @@ class CacheConfig(BaseModel):
     _provenance: Provenance | None = PrivateAttr(default=None)
     _policies: dict[tuple[str, str], Policy] = PrivateAttr(default_factory=dict)
 
-    if not TYPE_CHECKING:  # the signature that type checkers see is made from the fields
+    if not TYPE_CHECKING:  # type checkers generate the signature from the fields
 
         def __init__(self, /, **values: Any) -> None:
             parsed, problems = _parse(values)
@@ -129,12 +129,12 @@ class CacheConfig(BaseModel):
 
     @property
     def origins(self) -> Mapping[str, Origin]:
-        """For every field, where its value came from and what it shadows."""
+        """The origin of every field, and what it shadows."""
         return self.provenance.origins
 
     @property
     def provenance(self) -> Provenance:
-        """What is known of the configuration beside its values; no part of its identity."""
+        """Information in addition to the values. It does not take part in comparisons."""
         if self._provenance is None:
             origins = {}
             for name in type(self).model_fields:
@@ -147,24 +147,33 @@ class CacheConfig(BaseModel):
         return self._provenance
 
     def loaded(self, provenance: Provenance) -> Self:
-        """The same configuration, knowing where it came from; for the loader."""
+        """Return the same configuration with its provenance, for the loader.
+
+        Args:
+            provenance: The provenance.
+        """
         copy = self.model_copy()
-        copy._provenance = provenance  # noqa: SLF001 - a copy of this very class
+        copy._provenance = provenance  # noqa: SLF001 - an instance of this class
         return copy
 
     def policy(self, provider: str, model_id: str) -> Policy:
-        """What one call to ``model_id`` of ``provider`` needs to know, after the rules."""
+        """Return the settings for calls to one model, with the rules applied.
+
+        Args:
+            provider: The name of the provider.
+            model_id: The name of the model.
+        """
         name = (provider, model_id) if self.rules else ("", "")
-        # Past pydantic's own look-up of private attributes, which takes longer than the rest of this.
+        # Pydantic's own lookup of private attributes takes longer than the rest of this method.
         policies: dict[tuple[str, str], Policy] = (self.__pydantic_private__ or {})["_policies"]
         policy = policies.get(name)
         if policy is None:
-            if len(policies) >= _REMEMBERED:
+            if len(policies) >= _MAX_CACHED_POLICIES:
                 policies.clear()
-            policy = policies[name] = policy_of(
+            policy = policies[name] = apply_rules(
                 self._base_policy(),
                 [rule for rule in self.rules if rule.matches(provider, model_id)],
-                recorded_for_good=self.commit_entries and not self.recordings_expire,
+                never_expires=self.commit_entries and not self.recordings_expire,
             )
         return policy
 
@@ -183,17 +192,17 @@ class CacheConfig(BaseModel):
         )
 
     def fernet_keys(self) -> tuple[str, ...]:
-        """The texts of the encryption keys, newest first, from the keys given or their file; a secret."""
+        """Return the encryption keys in plain text, newest first, from the given keys or the key file."""
         return self._file_keys or tuple(key.get_secret_value() for key in self.encryption_keys)
 
     def with_(self, **changes: Any) -> Self:
-        """A copy with other values, which win over the rules there were.
+        """Return a copy with other values, which take precedence over the existing rules.
 
         Args:
-            changes: Fields and values, in the forms that the constructor takes.
+            changes: Fields and values, in the forms that the constructor accepts.
 
         Raises:
-            ConfigError: A value is not accepted, or the profile's guard forbids the result.
+            ConfigError: A value is not accepted, or the result violates the guard of the profile.
         """
         given = dict(changes)
         if not given.keys().isdisjoint(KEY_FIELDS):
@@ -213,12 +222,17 @@ class CacheConfig(BaseModel):
         return copy.loaded(replace(before, origins=origins, changes={**before.changes, **given}))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; with ``update`` what :meth:`with_` makes of it, so that nothing goes unchecked."""
+        """Return a copy. With ``update``, the copy is made by :meth:`with_`, so that every value is checked.
+
+        Args:
+            update: Fields and values that differ in the copy.
+            deep: Whether the copy is deep. Ignored with ``update``.
+        """
         return self.with_(**update) if update else super().model_copy(deep=deep)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).model_fields:
-            # pydantic's own refusal repeats the value, which may be a key.
+            # Pydantic's own error repeats the value, which may be an encryption key.
             raise ValidationError.from_exception_data(
                 type(self).__name__,
                 [{"type": "frozen_instance", "loc": (name,), "input": None}],
@@ -229,7 +243,7 @@ class CacheConfig(BaseModel):
     def __getstate__(self) -> dict[Any, Any]:
         if self.fernet_keys():
             raise TypeError(
-                "a configuration with encryption keys is not pickled: load it anew in the other process"
+                "a configuration with encryption keys cannot be pickled: load it again in the other process"
             )
         return super().__getstate__()
 
@@ -249,19 +263,19 @@ _DEFAULTS = {name: info.default for name, info in CacheConfig.model_fields.items
 
 
 def _parse(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Read every argument, and collect what is wrong."""
+    """Parse every argument and collect all problems."""
     parsed: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, raw in given.items():
         if name == "rules":
             rules, faults = parse_rules(raw)
             parsed[name] = tuple(rule for _, rule in rules)
-            problems += [Problem(text, "constructor", key=dotted(place)) for place, text in faults]
+            problems += [Problem(text, "constructor", key=dotted(key_path)) for key_path, text in faults]
             continue
         spec = FIELDS.get(name)
         if spec is None:
-            hint = nearest(name, (*FIELDS, "rules"))
-            problems.append(Problem(f"there is no such field{hint}", "constructor", key=name))
+            hint = suggestion(name, (*FIELDS, "rules"))
+            problems.append(Problem(f"unknown field{hint}", "constructor", key=name))
             continue
         try:
             parsed[name] = spec.parse(raw)
@@ -271,12 +285,12 @@ def _parse(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def _file_keys_of(parsed: Mapping[str, Any], problems: list[Problem]) -> tuple[str, ...]:
-    """Read the key file where there is one, and check what the encryption needs."""
-    named = {problem.key for problem in problems}
+    """Read the key file, if one is set, and check that the encryption level has the keys it requires."""
+    invalid = {problem.key for problem in problems}
     keys, file = parsed.get("encryption_keys"), parsed.get("encryption_key_file")
     file_keys: tuple[str, ...] = ()
     if keys and file:
-        message = "both keys and a key file are given: keep one"
+        message = "both encryption keys and a key file are set: keep only one of them"
         problems.append(Problem(message, "constructor", key="encryption_key_file"))
     elif file:
         try:
@@ -284,13 +298,15 @@ def _file_keys_of(parsed: Mapping[str, Any], problems: list[Problem]) -> tuple[s
         except ValueError as error:
             problems.append(Problem(str(error), "constructor", key="encryption_key_file"))
             return ()
-    if keys or file or not named.isdisjoint(KEY_FIELDS):
+    if keys or file or not invalid.isdisjoint(KEY_FIELDS):
         return file_keys
-    way_out = "set SPARK_CACHE_ENCRYPTION_KEY or SPARK_CACHE_ENCRYPTION_KEY_FILE"
+    solution = "set SPARK_CACHE_ENCRYPTION_KEY or SPARK_CACHE_ENCRYPTION_KEY_FILE"
     if parsed.get("encryption") == "all":
-        problems.append(Problem(f"'all' needs a key: {way_out}", "constructor", key="encryption"))
+        problems.append(
+            Problem(f"'all' requires an encryption key: {solution}", "constructor", key="encryption")
+        )
     for number, rule in enumerate(parsed.get("rules", ())):
         if ("encryption", "all") in rule.settings:
-            message = f'a rule with encryption = "all" needs a key: {way_out}'
+            message = f'a rule with encryption = "all" requires an encryption key: {solution}'
             problems.append(Problem(message, "constructor", key=f"rules[{number}]"))
     return ()

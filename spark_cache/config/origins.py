@@ -1,4 +1,4 @@
-"""Where a value came from, and what it shadows."""
+"""The origin of a value, and the values it shadows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Kind", "Origin", "place_of", "redacted"]
+__all__ = ["Kind", "Origin", "origin_of", "redacted"]
 
 Kind = Literal[
     "command line",
@@ -26,22 +26,22 @@ Kind = Literal[
     "shipped profile",
     "default",
 ]
-"""The layers a value can come from, highest first; the command line names a profile and nothing else."""
+"""The layers that a value can come from, highest first. The command line only selects a profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One place that gives a field a value.
+    """The origin of a value: one place that sets a field.
 
     Attributes:
         kind: The layer.
-        name: The name as it is written there: ``SPARK_CACHE_TTL``, ``cache.ttl``; None for a default.
-        path: The file, where there is one.
+        name: The name used there: ``SPARK_CACHE_TTL``, ``cache.ttl``. None for a default.
+        path: The file, if there is one.
         line: The line in that file, counted from 1.
-        profile: The name of the profile the file defines, where it is one.
-        raw: The value as it is written there, a secret inside ``SecretStr``.
-        note: What else the reader should know, such as why another profile's values were taken.
-        shadows: The places it wins over, highest first; empty for a shadowed place itself.
+        profile: The name of the profile, if the file defines one.
+        raw: The value as written there. Secrets are wrapped in ``SecretStr``.
+        note: Additional information, such as why the values of another profile are used.
+        shadows: The origins that this one overrides, highest first. Empty for a shadowed origin itself.
     """
 
     kind: Kind
@@ -55,17 +55,17 @@ class Origin:
 
     @property
     def source(self) -> str:
-        """The file, or the layer where there is no file."""
+        """The file, or the layer if there is no file."""
         return self.kind if self.path is None else str(self.path)
 
     @property
     def place(self) -> str:
-        """``file:line``, or the layer where there is no file."""
+        """``file:line``, or the layer if there is no file."""
         return self.source if self.line is None else f"{self.source}:{self.line}"
 
     @property
     def value(self) -> str | None:
-        """The value as it is written there, of keys only their ids; None where nothing is set."""
+        """The value as written there, or None if it is not set. Encryption keys are shown by their IDs."""
         if isinstance(self.raw, SecretStr) or (
             isinstance(self.raw, tuple) and self.raw[:1] and isinstance(self.raw[0], SecretStr)
         ):
@@ -75,7 +75,11 @@ class Origin:
         return without_keys(self.raw) if isinstance(self.raw, str) else shown(self.raw)
 
     def over(self, *others: Origin) -> Origin:
-        """The same place, winning over ``others`` and what they shadow."""
+        """Return this origin as one that shadows ``others`` and everything they shadow.
+
+        Args:
+            others: The origins of lower layers, highest first.
+        """
         chain: list[Origin] = []
         for other in others:
             chain.append(replace(other, shadows=()) if other.shadows else other)
@@ -84,7 +88,12 @@ class Origin:
 
 
 def redacted(field: str, raw: object) -> object:
-    """A value as an origin may hold it: keys inside ``SecretStr``."""
+    """Return a raw value for an origin, with encryption keys wrapped in ``SecretStr``.
+
+    Args:
+        field: The field.
+        raw: The value.
+    """
     if field != "encryption_keys" or isinstance(raw, SecretStr):
         return raw
     if isinstance(raw, list | tuple):
@@ -92,11 +101,15 @@ def redacted(field: str, raw: object) -> object:
     return SecretStr(key_text(raw))
 
 
-def place_of(key: str, origins: Mapping[str, Origin]) -> Origin:
-    """Where a field comes from, or one rule: ``rules[1]``.
+def origin_of(key: str, origins: Mapping[str, Origin]) -> Origin:
+    """Return the origin of a field or of a single rule such as ``rules[1]``.
 
-    The origin of the rules is that of the first, over the others in their order; where code gave all of them at
-    once it is one place for all.
+    The origin of ``rules`` is the origin of the first rule and shadows those of the other rules, in their order.
+    Rules that code sets all at once share one origin.
+
+    Args:
+        key: A field, or ``rules[N]``.
+        origins: The origin of every field.
     """
     field, bracket, position = key.partition("[")
     origin = origins[field]

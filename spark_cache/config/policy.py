@@ -1,4 +1,4 @@
-"""The settings of one call: the configuration after its rules."""
+"""The settings for one call: the configuration with its rules applied."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from spark_cache.config.rules import Rule
     from spark_cache.types import Mode
 
-__all__ = ["Policy", "policy_of"]
+__all__ = ["Policy", "apply_rules"]
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one call to one model needs to know.
+    """The settings for calls to one model.
 
     Attributes:
         enabled: Whether the cache is used at all.
-        ttl_seconds: How long an answer may be served, in seconds; None is for ever, 0 is never.
-        mode: What the call may do with the cache.
+        ttl_seconds: How long an entry may be served, in seconds. None means forever, 0 means never.
+        mode: How the call uses the cache.
         namespace: Part of the key.
         cache_version: Part of the key.
-        endpoint: The name that stands for the provider's address in the key.
+        endpoint: The name that replaces the provider's address in the key.
         encryption: ``off``, ``sensitive`` or ``all``.
-        sensitive: Whether a rule says that every request to this model is sensitive.
-        store_requests: Whether an entry holds its request.
-        store_truncated: Whether answers cut at the token limit are stored.
+        sensitive: Whether a rule marks every request to this model as sensitive.
+        store_requests: Whether an entry stores its request.
+        store_truncated: Whether responses cut off at the token limit are stored.
     """
 
     enabled: bool
@@ -45,15 +45,15 @@ class Policy:
     store_truncated: bool
 
 
-def policy_of(base: Policy, rules: Iterable[Rule], *, recorded_for_good: bool) -> Policy:
+def apply_rules(base: Policy, rules: Iterable[Rule], *, never_expires: bool) -> Policy:
     """Apply rules to a policy. For each field, the first rule that sets it wins.
 
-    Rules can only raise the encryption level, and a request is sensitive if any rule says so.
+    Rules can only raise the encryption level. A request is sensitive if any rule marks it so.
 
     Args:
         base: The policy without rules.
         rules: The rules that match a model, highest first.
-        recorded_for_good: Whether entries never expire. A TTL of 0 still turns the cache off.
+        never_expires: Whether entries never expire. A TTL of 0 still turns the cache off.
     """
     values: dict[str, Any] = {}
     encryption, sensitive = base.encryption, base.sensitive
@@ -65,6 +65,6 @@ def policy_of(base: Policy, rules: Iterable[Rule], *, recorded_for_good: bool) -
                 encryption = max(encryption, value, key=LEVELS.index)
             else:
                 values.setdefault(name, value)
-    if recorded_for_good and values.get("ttl_seconds", base.ttl_seconds) != 0:
+    if never_expires and values.get("ttl_seconds", base.ttl_seconds) != 0:
         values["ttl_seconds"] = None
     return replace(base, **values, encryption=encryption, sensitive=sensitive)

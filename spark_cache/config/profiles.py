@@ -1,4 +1,4 @@
-"""Profiles: where they are looked for, how one is read, and which files make one up."""
+"""Find and read profiles, and determine the files that define each one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.config.fields import dotted, nearest
+from spark_cache.config.fields import dotted, suggestion
 from spark_cache.config.toml_lines import key_lines
 from spark_cache.config.values import shown
 from spark_cache.errors import Problem
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 __all__ = ["ALIASES", "TABLES", "ProfileFile", "Profiles", "is_profile_name"]
 
 TABLES = frozenset({"cache", "description", "extends", "guard", "rules"})
-"""What a profile may hold."""
+"""The top-level keys of a profile."""
 
 ALIASES = {"dev": "development", "test": "testing", "stage": "staging", "prod": "production"}
-"""Short names for the shipped profiles; a profile that is really called so comes first."""
+"""Short names for the shipped profiles. A profile with that exact name takes precedence."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_TOML_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_TOML_LOCATION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileFile:
-    """One file that defines a profile, or a layer of one.
+    """A file that defines a profile or one layer of it.
 
     Attributes:
-        name: The profile's name.
-        kind: The layer it belongs to.
-        path: The file.
-        data: Its content.
-        lines: The line of every key in it.
-        base: Where a relative path in it starts.
+        name: The name of the profile.
+        kind: The layer that the file belongs to.
+        path: The path of the file.
+        data: The content of the file.
+        lines: The line of every key in the file.
+        base: The directory at which relative paths in the file start.
     """
 
     name: str
@@ -54,43 +54,60 @@ class ProfileFile:
     lines: Mapping[KeyPath, int]
     base: Path
 
-    def problem(self, message: str, *place: str | int) -> Problem:
-        """Something wrong with the key at ``place``."""
-        return Problem(message, str(self.path), self.line(*place), dotted(place) or None)
+    def problem(self, message: str, *key_path: str | int) -> Problem:
+        """Return a problem with a key.
 
-    def line(self, *place: str | int) -> int | None:
-        """The line of the key at ``place``, or of the nearest key around it."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place)
+        Args:
+            message: What is wrong.
+            key_path: The path of the key.
+        """
+        return Problem(message, str(self.path), self.line(*key_path), dotted(key_path) or None)
+
+    def line(self, *key_path: str | int) -> int | None:
+        """Return the line of a key, or of the closest enclosing key that has one.
+
+        Args:
+            key_path: The path of the key.
+        """
+        while key_path and key_path not in self.lines:
+            key_path = key_path[:-1]
+        return self.lines.get(key_path)
 
 
 def is_profile_name(name: str) -> bool:
-    """Whether a profile may be called so: it becomes a file name."""
+    """Return whether a name is valid for a profile and its file.
+
+    Args:
+        name: The name.
+    """
     return _NAME.fullmatch(name) is not None
 
 
 class Profiles:
-    """Finds and reads profiles, each file at most once.
+    """The profiles that can be found. Each file is read at most once.
 
     Args:
-        around: The directories to look in.
-        folder: The project's profiles, where a variable names them; else they are looked for.
+        context: The context with the folders to search.
+        folder: The folder with the profiles of the project, if a variable names it. Otherwise it is searched for.
 
     Attributes:
-        tried: Every file that was looked for, and what became of it.
-        doubtful: Files that were passed over though they look as if they were meant.
+        tried: Every file that was looked for, and the outcome.
+        warnings: A warning for each file that was skipped although it looks like a profile.
     """
 
-    def __init__(self, around: ConfigContext, folder: Path | None = None) -> None:
-        self._around = around
+    def __init__(self, context: ConfigContext, folder: Path | None = None) -> None:
+        self._context = context
         self._folder = folder
         self._layers: dict[str, list[ProfileFile | Problem]] = {}
         self.tried: dict[Path, str] = {}
-        self.doubtful: list[Problem] = []
+        self.warnings: list[Problem] = []
 
     def find(self, name: str) -> str | None:
-        """The profile that ``name`` means: the one called so, in any case of its letters, or its alias's."""
+        """Return the full name of a profile: an exact match, a lower-case match, or the meaning of an alias.
+
+        Args:
+            name: The name or alias.
+        """
         if not is_profile_name(name):
             return None
         lower = name.lower()
@@ -98,44 +115,56 @@ class Profiles:
         return next((candidate for candidate in candidates if self.layers(candidate)), None)
 
     def names(self) -> tuple[str, ...]:
-        """Every profile that can be found, sorted."""
+        """Return the names of all profiles that can be found, sorted."""
         found = {path.stem for folder in self.folders() for path in folder.glob("*.toml")}
         return tuple(sorted(name for name in found if is_profile_name(name) and self.layers(name)))
 
     def folders(self) -> Iterator[Path]:
-        """The folders that profiles are looked for in, highest first."""
+        """Yield the folders that are searched for profiles, highest precedence first."""
         if self._folder is not None:
             yield self._folder
         else:
-            yield from (folder / "profiles" for folder in self._around.project)
-        yield self._around.user_profiles
-        yield self._around.shipped
+            yield from (folder / "profiles" for folder in self._context.project)
+        yield self._context.user_profiles
+        yield self._context.shipped
 
     def project_folder(self) -> Path:
-        """Where a new profile of the project belongs: the nearest folder there is, else one at the project root."""
+        """Return the folder for a new project profile: the nearest existing one, or one at the project root."""
         if self._folder is not None:
             return self._folder
-        folders = [parent / "profiles" for parent in self._around.project]
+        folders = [parent / "profiles" for parent in self._context.project]
         return next((folder for folder in folders if os.path.isdir(folder)), folders[-1])
 
-    def unknown(self, name: str) -> str:
-        """What to say of a name that means no profile."""
-        return f"there is no profile {shown(name)}{nearest(name, self.names())}"
+    def unknown_message(self, name: str) -> str:
+        """Return the error message for an unknown profile.
+
+        Args:
+            name: The unknown name.
+        """
+        return f"unknown profile {shown(name)}{suggestion(name, self.names())}"
 
     def layers(self, name: str) -> list[ProfileFile | Problem]:
-        """The files of that name, highest first; a problem stands for one that cannot be used."""
+        """Return the files that define a profile, highest layer first, with a problem for each unusable file.
+
+        Args:
+            name: The full name of the profile.
+        """
         if name not in self._layers:
-            user, shipped = self._around.user_profiles, self._around.shipped
+            user, shipped = self._context.user_profiles, self._context.shipped
             found = (
                 self._project_layer(name),
-                self._read(name, "user profile", user / f"{name}.toml", self._around.project_root),
-                self._read(name, "shipped profile", shipped / f"{name}.toml", self._around.project_root),
+                self._read(name, "user profile", user / f"{name}.toml", self._context.project_root),
+                self._read(name, "shipped profile", shipped / f"{name}.toml", self._context.project_root),
             )
             self._layers[name] = [layer for layer in found if layer is not None]
         return self._layers[name]
 
     def chain(self, name: str) -> tuple[list[ProfileFile], list[Problem]]:
-        """Every file that takes part in a profile, highest first, and what is wrong with them."""
+        """Return every file of a profile and its bases, highest layer first, and all problems with them.
+
+        Args:
+            name: The full name of the profile.
+        """
         files: list[ProfileFile] = []
         problems: list[Problem] = []
         waiting = list(self.layers(name))
@@ -145,9 +174,9 @@ class Profiles:
                 problems.append(layer)
                 continue
             if any(layer.path == file.path for file in files):
-                circle = " → ".join(file.name for file in (*files, layer))
+                cycle = " → ".join(file.name for file in (*files, layer))
                 problems.append(
-                    files[-1].problem(f"profiles extend each other in a circle: {circle}", "extends")
+                    files[-1].problem(f"profiles extend each other in a cycle: {cycle}", "extends")
                 )
                 break
             files.append(layer)
@@ -155,14 +184,15 @@ class Profiles:
             if extends is None:
                 continue
             if not isinstance(extends, str):
-                break  # its source says what is wrong with it
+                break  # its source reports the problem
             base = self.find(extends)
             if base is None:
-                problems.append(layer.problem(self.unknown(extends), "extends"))
+                problems.append(layer.problem(self.unknown_message(extends), "extends"))
                 break
             if base == layer.name:
                 if not waiting:
-                    problems.append(layer.problem(f"there is no profile {base!r} below this one", "extends"))
+                    message = f"this profile extends itself, but no lower layer defines {base!r}"
+                    problems.append(layer.problem(message, "extends"))
                 continue
             waiting = list(self.layers(base))
         return files, problems
@@ -170,23 +200,25 @@ class Profiles:
     def _project_layer(self, name: str) -> ProfileFile | Problem | None:
         if self._folder is not None:
             return self._read(name, "project profile", self._folder / f"{name}.toml", self._folder.parent)
-        for parent in self._around.project:
+        for parent in self._context.project:
             path = parent / "profiles" / f"{name}.toml"
-            if path == self._around.shipped / f"{name}.toml":
-                break  # in a checkout of this library the shipped profiles are no project's
+            if path == self._context.shipped / f"{name}.toml":
+                break  # in a checkout of this library, the shipped profiles are not project profiles
             layer = self._read(name, "project profile", path, parent)
             if isinstance(layer, ProfileFile) and "cache" not in layer.data:
-                self.tried[path] = "passed over: no [cache] table"
+                self.tried[path] = "skipped: no [cache] table"
                 if layer.data and layer.data.keys() <= TABLES:
-                    message = "is passed over, as it has no [cache] table: add one, which may be empty"
-                    self.doubtful.append(Problem(message, str(path)))
+                    message = (
+                        "this file is skipped because it has no [cache] table: add one, which may be empty"
+                    )
+                    self.warnings.append(Problem(message, str(path)))
             elif layer is not None:
                 return layer
         return None
 
     def _read(self, name: str, kind: Kind, path: Path, base: Path) -> ProfileFile | Problem | None:
-        """Read a profile; None where there is no such file."""
-        if not os.path.lexists(path):  # false as well where this user may not search the folder
+        """Read a profile. Return None if the file does not exist."""
+        if not os.path.lexists(path):  # also false if this user may not search the folder
             self.tried[path] = "absent"
             return None
         content = _content(path)
@@ -199,7 +231,7 @@ class Profiles:
 
 
 def _content(path: Path) -> tuple[Mapping[str, Any], Mapping[KeyPath, int]] | Problem:
-    """What a file holds, with the line of every key; or why that cannot be told."""
+    """Return the content of a file and the line of every key, or the problem that prevents reading it."""
     if not os.path.isfile(path):
         return Problem("is not a regular file", str(path))
     text, line = "", None
@@ -209,19 +241,19 @@ def _content(path: Path) -> tuple[Mapping[str, Any], Mapping[KeyPath, int]] | Pr
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError:
-        message = "is not UTF-8 text, as TOML must be"
+        message = "is not UTF-8 text, which TOML requires"
     except RecursionError:
-        message = "is nested too deeply to be read"
+        message = "is nested too deeply to be parsed"
     except tomllib.TOMLDecodeError as error:
-        message = f"is not valid TOML: {_TOML_PLACE.sub('', str(error))}"
-        place = _TOML_PLACE.search(str(error))
-        line = int(place[1]) if place and place[1] else text.count("\n") + 1
-    except ValueError:  # tomllib passes on what int() says of thousands of digits
-        message = "holds a number too long to be read"
+        message = f"is not valid TOML: {_TOML_LOCATION.sub('', str(error))}"
+        location = _TOML_LOCATION.search(str(error))
+        line = int(location[1]) if location and location[1] else text.count("\n") + 1
+    except ValueError:  # tomllib does not catch the error of int() for thousands of digits
+        message = "contains a number that is too long to be parsed"
     return Problem(message, str(path), line)
 
 
 @lru_cache(maxsize=64)
 def _parse(text: str) -> tuple[Mapping[str, Any], Mapping[KeyPath, int]]:
-    """Values and lines, remembered by the text itself and so never stale: a model may load very often."""
+    """Return values and lines. The text is the cache key, so results are never stale; profiles are read very often."""
     return tomllib.loads(text), key_lines(text)

@@ -1,4 +1,4 @@
-"""The reference of the environment variables, made from the table of the fields."""
+"""The reference of environment variables, generated from the table of settings."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Variable", "dotenv_example", "variables"]
 _KINDS = {
     "boolean": "true or false, 1 or 0, yes or no, on or off",
     "duration": "seconds, or 90s, 30m, 24h, 7d",
-    "lifetime": "seconds, or 90s, 30m, 24h, 7d, or never",
+    "ttl": "seconds, or 90s, 30m, 24h, 7d, or never",
     "size": "MB of 2^20 bytes, or 500MB, 2GB, or unlimited",
     "path": "path",
     "text": "text",
-    "keys": "Fernet keys, comma-separated",
+    "keys": "comma-separated Fernet keys",
 }
 _DEFAULT_DIR = "~/.cache/spark/llm-responses"
 _EXAMPLE_VALUES = {
@@ -33,10 +33,10 @@ class Variable:
 
     Attributes:
         name: The variable.
-        field: The field it sets; None where it sets none.
-        type: What it takes.
-        default: What holds without it.
-        description: What it decides.
+        field: The field that it sets, or None.
+        type: The values that it accepts.
+        default: The value that applies if it is not set.
+        description: What it does.
     """
 
     name: str
@@ -47,19 +47,19 @@ class Variable:
 
 
 def variables() -> tuple[Variable, ...]:
-    """Every variable that is read, in the order of the reference."""
+    """Return every variable that is read, in the order of the reference."""
     defaults = CacheConfig()
-    chosen = [
-        Variable(PROFILE_VARIABLES[0], "profile", "name of a profile", "not set", "The profile."),
+    profile_variables = [
+        Variable(PROFILE_VARIABLES[0], "profile", "profile name", "not set", "The profile."),
         Variable(
             PROFILE_VARIABLES[1],
             "profile",
-            "name of a profile",
+            "profile name",
             "not set",
-            "The profile, where SPARK_PROFILE does not name one; the application's own variable.",
+            "The environment of the application. Selects the profile if SPARK_PROFILE is not set.",
         ),
     ]
-    set_fields = [
+    field_variables = [
         Variable(name, spec.name, _type(spec), _default(defaults, spec), _description(name, spec))
         for name, spec in VARIABLES.items()
     ]
@@ -67,17 +67,17 @@ def variables() -> tuple[Variable, ...]:
         PROFILES_DIR,
         None,
         "path",
-        "the nearest profiles/ up to the project root",
-        "The directory of the project's profiles.",
+        "the nearest profiles/ directory up to the project root",
+        "The directory that holds the profiles of the project.",
     )
-    return (*chosen, *set_fields, folder)
+    return (*profile_variables, *field_variables, folder)
 
 
 def dotenv_example() -> str:
-    """The text of ``.env.example``: every variable, commented out, with its meaning."""
+    """Return the text of ``.env.example``: every variable with its description, commented out."""
     head = (
-        "# Settings of spark-cache. Copy this file to .env and uncomment what you need.\n"
-        "# A variable of the process wins over .env, and .env over the profiles; an empty one counts as unset.\n"
+        "# Settings for spark-cache. Copy this file to .env and uncomment what you need.\n"
+        "# Process variables take precedence over .env, and .env over profiles. Empty variables count as unset.\n"
     )
     parts = [
         f"# {variable.description}\n# {variable.type}; default: {variable.default}\n# {variable.name}={_example(variable)}\n"
@@ -98,12 +98,12 @@ def _description(name: str, spec: FieldSpec) -> str:
     return (
         spec.description
         if name == spec.variables[0]
-        else f"Another name of {spec.variables[0]}: set one of the two."
+        else f"An alias for {spec.variables[0]}. Set only one of them."
     )
 
 
 def _example(variable: Variable) -> str:
     if variable.name in _EXAMPLE_VALUES:
         return _EXAMPLE_VALUES[variable.name]
-    known = variable.default not in ("not set", _DEFAULT_DIR) and variable.field is not None
-    return variable.default if known else ""
+    has_default = variable.default not in ("not set", _DEFAULT_DIR) and variable.field is not None
+    return variable.default if has_default else ""

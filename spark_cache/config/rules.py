@@ -1,4 +1,4 @@
-"""Rules: settings for the models that a pattern matches."""
+"""Rules: settings for models that match a pattern."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.config import values
-from spark_cache.config.fields import FIELDS, LEVELS, canonical_name, nearest
+from spark_cache.config.fields import FIELDS, LEVELS, canonical_name, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
     from spark_cache.config.fields import KeyPath
 
-__all__ = ["RULE_FIELDS", "UNBEATEN", "Rule", "effective_rules", "parse_rules"]
+__all__ = ["PROTECTIVE", "RULE_FIELDS", "Rule", "effective_rules", "parse_rules"]
 
 RULE_FIELDS = frozenset(
     {
@@ -30,22 +30,22 @@ RULE_FIELDS = frozenset(
         "store_truncated",
     }
 )
-"""What a rule may set: the fields that one call is decided by."""
+"""The fields that a rule may set: those that apply to a single call."""
 
 _PATTERNS = ("provider", "model")
 
-UNBEATEN = frozenset({"encryption", "sensitive"})
-"""What a rule keeps though a higher layer sets the field: a rule only ever raises protection."""
+PROTECTIVE = frozenset({"encryption", "sensitive"})
+"""The fields that a rule keeps even if a higher layer sets them, because a rule only raises protection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What holds for the models that match.
+    """Settings for models that match a pattern.
 
     Attributes:
-        provider: A glob for the provider's name; None matches all. Case matters.
-        model: A glob for the model's name; None matches all. Case matters.
-        settings: The fields it sets and their values, in order of their names.
+        provider: A case-sensitive glob for the provider name. None matches every provider.
+        model: A case-sensitive glob for the model name. None matches every model.
+        settings: The fields that the rule sets and their values, sorted by name.
     """
 
     provider: str | None
@@ -53,28 +53,39 @@ class Rule:
     settings: tuple[tuple[str, Any], ...]
 
     def matches(self, provider: str, model_id: str) -> bool:
-        """Whether it holds for this model."""
+        """Return whether the rule applies to a model.
+
+        Args:
+            provider: The name of the provider.
+            model_id: The name of the model.
+        """
         return (self.provider is None or fnmatchcase(provider, self.provider)) and (
             self.model is None or fnmatchcase(model_id, self.model)
         )
 
     def without(self, beaten: Container[str]) -> Rule | None:
-        """What is left where a higher layer sets these fields; None when that is nothing."""
-        kept = tuple((name, value) for name, value in self.settings if name in UNBEATEN or name not in beaten)
+        """Return the rule without the fields that a higher layer sets, or None if nothing is left.
+
+        Args:
+            beaten: The fields that a higher layer sets.
+        """
+        kept = tuple(
+            (name, value) for name, value in self.settings if name in PROTECTIVE or name not in beaten
+        )
         return Rule(self.provider, self.model, kept) if kept else None
 
 
 def parse_rules(raw: object) -> tuple[list[tuple[int, Rule]], list[tuple[KeyPath, str]]]:
-    """Read a list of rules.
+    """Parse a list of rules.
 
     Args:
-        raw: Tables, each with ``provider`` or ``model`` or both and what holds for them; or rules.
+        raw: Rules, or tables with ``provider``, ``model`` or both and the settings for them.
 
     Returns:
-        The rules that can be used, each with its position, and what is wrong with the others: where, and a message.
+        The valid rules with their positions, and for each problem the path of its key and a message.
     """
     if not isinstance(raw, list | tuple):
-        return [], [(("rules",), f"{values.shown(raw)} is not a list of rules: write a table for each")]
+        return [], [(("rules",), f"{values.shown(raw)} is not a list of rules: use one table per rule")]
     rules: list[tuple[int, Rule]] = []
     faults: list[tuple[KeyPath, str]] = []
     for number, item in enumerate(raw):
@@ -93,9 +104,8 @@ def _parse_rule(raw: object) -> tuple[Rule | None, list[tuple[str | None, str]]]
             name: glob for name, glob in zip(_PATTERNS, (raw.provider, raw.model), strict=True) if glob
         } | dict(raw.settings)
     if not isinstance(raw, dict):
-        return None, [
-            (None, f'{values.shown(raw)} is not a table: write model = "gpt-4o*" and what holds for it')
-        ]
+        form = 'use a table with a pattern and settings, such as model = "gpt-4o*" and ttl = "1h"'
+        return None, [(None, f"{values.shown(raw)} is not a table: {form}")]
     faults: list[tuple[str | None, str]] = []
     patterns: dict[str, str] = {}
     settings: dict[str, Any] = {}
@@ -103,7 +113,10 @@ def _parse_rule(raw: object) -> tuple[Rule | None, list[tuple[str | None, str]]]
         name = canonical_name(key)
         if name in settings:
             faults.append(
-                (str(key), f"the same field is also given as {_other_spelling(raw, key)}: keep one")
+                (
+                    str(key),
+                    f"the same field is also set as {_other_spelling(raw, key)}: keep only one of them",
+                )
             )
             continue
         try:
@@ -114,9 +127,11 @@ def _parse_rule(raw: object) -> tuple[Rule | None, list[tuple[str | None, str]]]
         except ValueError as error:
             faults.append((str(key), str(error)))
     if not faults and not patterns:
-        faults.append((None, "a rule without provider and model matches everything: write it under [cache]"))
+        faults.append(
+            (None, "a rule without provider or model matches every call: move its settings to [cache]")
+        )
     if not faults and not settings:
-        faults.append((None, 'a rule that sets nothing: add for example ttl = "1h" or sensitive = true'))
+        faults.append((None, 'this rule sets nothing: add a setting such as ttl = "1h" or sensitive = true'))
     if faults:
         return None, faults
     return Rule(patterns.get("provider"), patterns.get("model"), tuple(sorted(settings.items()))), []
@@ -124,7 +139,7 @@ def _parse_rule(raw: object) -> tuple[Rule | None, list[tuple[str | None, str]]]
 
 def _setting(name: str, raw: object) -> Any:
     if name not in RULE_FIELDS:
-        raise ValueError(f"a rule has no such key{nearest(name, (*RULE_FIELDS, *_PATTERNS, 'ttl'))}")
+        raise ValueError(f"unknown key in a rule{suggestion(name, (*RULE_FIELDS, *_PATTERNS, 'ttl'))}")
     return values.boolean(raw) if name == "sensitive" else FIELDS[name].parse(raw)
 
 
@@ -134,18 +149,18 @@ def _other_spelling(table: dict[str, Any], key: str) -> str:
 
 def _pattern(raw: object) -> str:
     if not isinstance(raw, str) or not raw.strip():
-        raise ValueError(f"{values.shown(raw)} is not a pattern: write a name or a glob such as gpt-4o*")
+        raise ValueError(f"{values.shown(raw)} is not a pattern: use a name or a glob such as gpt-4o*")
     return raw
 
 
 def effective_rules(rules: Iterable[Rule | None]) -> list[tuple[int, Rule]]:
-    """The same rules without what an earlier one with the same patterns decides already.
+    """Remove settings that an earlier rule with the same patterns already decides.
 
     Args:
-        rules: The rules in their order; None stands for one that has nothing to say.
+        rules: The rules, highest precedence first. None marks a rule that sets nothing.
 
     Returns:
-        What is left of each rule that still says something, with its position among ``rules``.
+        The rules that still set something, with their positions in ``rules``.
     """
     decided: dict[tuple[str | None, str | None], dict[str, Any]] = {}
     kept = []

@@ -1,4 +1,4 @@
-"""The JSON Schema of a profile, for editors and for checks outside of Python."""
+"""The JSON Schema of a profile, for editors and for validation outside Python."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PATTERN = {"type": "string", "minLength": 1}
 _FORMS: dict[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
     "duration": {"anyOf": _DURATION},
-    "lifetime": {"anyOf": [*_DURATION, {"const": "never"}]},
+    "ttl": {"anyOf": [*_DURATION, {"const": "never"}]},
     "size": {
         "anyOf": [
             {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST},
@@ -46,7 +46,7 @@ _FORMS: dict[str, dict[str, Any]] = {
 
 
 def profile_schema() -> dict[str, Any]:
-    """The schema of a profile file, with a description, examples and the default of every key."""
+    """Return the schema of a profile file, with a description, examples and the default of every key."""
     defaults = CacheConfig()
     cache = {
         key: _described(spec) | {"default": json_value(spec.name, getattr(defaults, spec.name))}
@@ -65,14 +65,14 @@ def profile_schema() -> dict[str, Any]:
     both = [{"required": [spec.name, spec.short]} for spec in FIELDS.values() if spec.short]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A profile of spark-cache",
+        "title": "A spark-cache profile",
         "type": "object",
         "additionalProperties": False,
         "properties": {
             "description": {"type": "string", "description": "What the profile is for."},
             "extends": {
                 "type": "string",
-                "description": "The profile whose settings lie below this one's.",
+                "description": "The profile whose settings this one overrides.",
                 "examples": ["production"],
             },
             "cache": {
@@ -84,12 +84,12 @@ def profile_schema() -> dict[str, Any]:
             },
             "rules": {
                 "type": "array",
-                "description": "Settings for the models that match; the first rule that sets a field decides.",
+                "description": "Settings for matching models. For each field, the first matching rule that sets it applies.",
                 "items": _rule_schema(rule),
             },
             "guard": {
                 "type": "object",
-                "description": "What the resolved configuration must meet, wherever its values come from.",
+                "description": "Conditions that the resolved configuration must meet, whichever layers its values come from.",
                 "additionalProperties": False,
                 "properties": {name: _described(spec) for name, spec in CONDITIONS.items()},
             },
@@ -99,8 +99,9 @@ def profile_schema() -> dict[str, Any]:
 
 def _rule_schema(settings: dict[str, Any]) -> dict[str, Any]:
     patterns = {
-        "provider": _PATTERN | {"description": "A glob for the provider's name.", "examples": ["openai"]},
-        "model": _PATTERN | {"description": "A glob for the model's name.", "examples": ["gpt-4o*"]},
+        "provider": _PATTERN
+        | {"description": "A glob pattern for the provider name.", "examples": ["openai"]},
+        "model": _PATTERN | {"description": "A glob pattern for the model name.", "examples": ["gpt-4o*"]},
         "sensitive": {
             "type": "boolean",
             "description": "Whether every request to these models is sensitive.",

@@ -1,4 +1,4 @@
-"""Encryption keys: what makes one usable, and how to speak of one without showing it."""
+"""Read and check encryption keys, and identify them without showing them."""
 
 from __future__ import annotations
 
@@ -15,51 +15,60 @@ __all__ = ["fernet_keys", "key_id", "key_ids", "key_text", "read_key_file"]
 _FERNET = re.compile(r"[A-Za-z0-9_-]{43}=")
 _LENGTH = 44
 _LARGEST_FILE = 64 * 1024
-_HOW = "make one with Fernet.generate_key() of the package cryptography"
+_HOW = "generate one with Fernet.generate_key() from the cryptography package"
 
 
 def fernet_keys(raw: object) -> tuple[SecretStr, ...]:
-    """Read key texts, newest first, from text with commas or a sequence; no message of an error holds one."""
+    """Parse encryption keys, newest first. No error message contains a key.
+
+    Args:
+        raw: Comma-separated keys, or a sequence of keys.
+
+    Raises:
+        ValueError: A key cannot be used.
+    """
     if raw is None:
         return ()
     parts = key_text(raw).split(",") if isinstance(raw, str | bytes | SecretStr) else raw
     if not isinstance(parts, list | tuple) or not all(
         isinstance(part, str | bytes | SecretStr) for part in parts
     ):
-        raise ValueError("not a list of Fernet keys: write key texts with commas between them, newest first")
-    texts = [key_text(part).strip() for part in parts]
-    return tuple(SecretStr(key) for key in _checked([text for text in texts if text]))
+        raise ValueError("not a list of Fernet keys: use comma-separated keys or a list, newest first")
+    keys = [key_text(part).strip() for part in parts]
+    return tuple(SecretStr(key) for key in _checked([key for key in keys if key]))
 
 
 def key_text(raw: object) -> str:
-    """What was written, out of its cover; ``Fernet.generate_key()`` gives bytes."""
+    """Return a key as a plain string; ``Fernet.generate_key()`` returns bytes."""
     if isinstance(raw, SecretStr):
         return raw.get_secret_value()
     return raw.decode("ascii", "replace") if isinstance(raw, bytes) else str(raw)
 
 
 def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
-    """The keys in a file, one a line, newest first.
+    """Read a key file with one key per line, newest first.
 
     Args:
-        path: The file: a regular one, the reader's own, closed to everybody else, outside of the cache.
-        cache_dir: The cache directory, where it is known.
+        path: A regular file outside the cache directory that the current user owns and no other user can access.
+        cache_dir: The cache directory, if it is known.
 
     Returns:
-        The key texts.
+        The keys.
 
     Raises:
-        ValueError: The file cannot be used; the message never shows its content.
+        ValueError: The file cannot be used. The message never shows its content.
     """
     if _FERNET.search(str(path)):
         raise ValueError(
-            "this is a key, not the path of a file: set SPARK_CACHE_ENCRYPTION_KEY to it instead"
+            "this is an encryption key, not a file path: set SPARK_CACHE_ENCRYPTION_KEY to it instead"
         )
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if os.path.islink(path):
-            raise ValueError(f"the key file {path} is a symbolic link: name the file itself") from None
+            raise ValueError(
+                f"the key file {path} is a symbolic link: use the path of the file itself"
+            ) from None
         raise ValueError(f"the key file {path} cannot be read: {error.strerror}") from None
     try:
         _check_owner_only(path, os.fstat(descriptor))
@@ -67,15 +76,17 @@ def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
     finally:
         os.close(descriptor)
     if cache_dir is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(cache_dir)):
-        raise ValueError(
-            f"the key file {path} lies inside the cache directory {cache_dir}: keep it elsewhere"
-        )
+        raise ValueError(f"the key file {path} is inside the cache directory {cache_dir}: move it elsewhere")
     return _keys_of(path, content)
 
 
 def key_id(key: str) -> str:
-    """Sixteen hex digits that name a key and tell nothing else about it."""
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - 30 ms that only a report needs
+    """Return the ID of an encryption key: 16 hex digits that reveal nothing else about it.
+
+    Args:
+        key: The key.
+    """
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - takes 30 ms, and only reports need it
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415 - the same
 
     derived = HKDF(algorithm=SHA256(), length=8, salt=None, info=b"spark-cache key id v1")
@@ -83,7 +94,7 @@ def key_id(key: str) -> str:
 
 
 def key_ids(raw: object) -> str | None:
-    """The ids of written keys, with commas, for a report; None where they are not keys at all."""
+    """Return the comma-separated IDs of raw keys, or None if they are not valid keys."""
     try:
         return ", ".join(f"key id {key_id(key.get_secret_value())}" for key in fernet_keys(raw))
     except ValueError:
@@ -95,7 +106,9 @@ def _check_owner_only(path: Path, status: os.stat_result) -> None:
         raise ValueError(f"the key file {path} is not a regular file")
     if status.st_mode & 0o077:
         mode = stat.S_IMODE(status.st_mode)
-        raise ValueError(f"the key file {path} is open to others (mode {mode:04o}): run chmod 600 on it")
+        raise ValueError(
+            f"the key file {path} is accessible to other users (mode {mode:04o}): run chmod 600 on it"
+        )
     if status.st_uid != os.geteuid():
         raise ValueError(f"the key file {path} belongs to another user")
 
@@ -111,7 +124,7 @@ def _keys_of(path: Path, content: bytes) -> tuple[str, ...]:
     except ValueError as error:
         raise ValueError(f"the key file {path}: {error}") from None
     if not keys:
-        raise ValueError(f"the key file {path} holds no key: write one a line, newest first")
+        raise ValueError(f"the key file {path} contains no keys: write one per line, newest first")
     return tuple(keys)
 
 
@@ -120,8 +133,8 @@ def _checked(keys: list[str]) -> list[str]:
     for number, key in enumerate(keys, 1):
         if len(key) != _LENGTH:
             raise ValueError(
-                f"key {number} of {len(keys)} is not a Fernet key: it has {len(key)} characters, "
-                f"not {_LENGTH} (a passphrase is not accepted); {_HOW}"
+                f"key {number} of {len(keys)} is not a Fernet key: expected {_LENGTH} characters, "
+                f"got {len(key)} (passphrases are not accepted); {_HOW}"
             )
         if not _FERNET.fullmatch(key):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Which profile it is, and why."""
+"""Select the profile."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
 
 __all__ = ["ProfileChoice", "select_profile"]
 
-_CAUTIOUS = "production"
-"""Whose values are taken where the application's environment has a name of its own."""
+_FALLBACK = "production"
+"""The profile whose values are used if ``ENVIRONMENT`` names no profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileChoice:
-    """The profile.
+    """The selected profile.
 
     Attributes:
-        name: The profile, by its full name; None means the built-in defaults.
-        origin: What named it, over what else would have.
-        guarded: Whether its guards hold.
-        problems: Why it cannot be used.
-        notices: What deserves a warning.
+        name: The full name of the profile. None means the built-in defaults.
+        origin: The origin of the name, with the names that it shadows.
+        guarded: Whether the guards of the profile apply.
+        problems: The reasons why the profile cannot be used.
+        warnings: The warnings to log.
     """
 
     name: str | None
     origin: Origin
     guarded: bool = True
     problems: tuple[Problem, ...] = ()
-    notices: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 def select_profile(
-    asked: Origin | None, environ: Mapping[str, str], dotenv: DotenvFile | None, profiles: Profiles
+    selected: Origin | None, environ: Mapping[str, str], dotenv: DotenvFile | None, profiles: Profiles
 ) -> ProfileChoice:
-    """Choose by the first that names one: the code, the process environment, ``.env``.
+    """Select the profile by the first source that names one: code, the process environment, ``.env``.
 
     Args:
-        asked: What the code asks for, where it does.
+        selected: The profile that code selects, if any.
         environ: The process environment.
-        dotenv: The ``.env`` file, where there is one.
-        profiles: Where profiles are found.
+        dotenv: The ``.env`` file, if there is one.
+        profiles: The profiles that can be found.
     """
-    named = [*([asked] if asked else ()), *_named_in(environ, None)]
+    named = [*([selected] if selected else ()), *_named_in(environ, None)]
     if dotenv is not None:
         named += _named_in(dotenv.variables, dotenv)
     if not named:
@@ -61,16 +61,16 @@ def select_profile(
     written = str(winner.raw)
     found = profiles.find(written)
     if found is not None:
-        note = None if found == written else f"{written} stands for {found}"
+        note = None if found == written else f"{written} means {found}"
         return ProfileChoice(found, replace(winner, note=note))
-    unknown = Problem(profiles.unknown(written), winner.source, winner.line, winner.name)
+    unknown = Problem(profiles.unknown_message(written), winner.source, winner.line, winner.name)
     if winner.name != "ENVIRONMENT":
         return ProfileChoice(None, winner, problems=(unknown,))
-    # ENVIRONMENT belongs to the whole application: a name of its own there must not stop it.
-    taken = f"the values of {_CAUTIOUS} are taken, without its guards"
-    notice = replace(unknown, message=f"{unknown.message}; {taken}")
-    origin = replace(winner, note=f"no profile is called {shown(written)}: {taken}")
-    return ProfileChoice(_CAUTIOUS, origin, guarded=False, notices=(notice,))
+    # ENVIRONMENT belongs to the whole application, so an unknown name there must not stop the application.
+    fallback = f"the values of {_FALLBACK} are used, without its guards"
+    warning = replace(unknown, message=f"{unknown.message}; {fallback}")
+    origin = replace(winner, note=f"unknown profile {shown(written)}: {fallback}")
+    return ProfileChoice(_FALLBACK, origin, guarded=False, warnings=(warning,))
 
 
 def _named_in(variables: Mapping[str, str], file: DotenvFile | None) -> Iterator[Origin]:

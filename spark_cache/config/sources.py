@@ -1,7 +1,7 @@
-"""The layers that settings come from, as sources in the sense of pydantic-settings.
+"""The layers of the configuration, as sources for pydantic-settings.
 
-Each source, called, gives the values it sets by field; beside that it keeps where each stands. They can serve
-in the ``settings_customise_sources`` of another settings class as well.
+Calling a source returns the values that it sets, by field. Each source also keeps the origin of every value. Other
+settings classes can return the sources from ``settings_customise_sources``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spark_cache.config.fields import (
     VARIABLES,
     canonical_name,
     dotted,
-    nearest,
+    suggestion,
 )
 from spark_cache.config.guard import CONDITIONS, Condition
 from spark_cache.config.origins import Kind, Origin, redacted
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 _LONGEST_NAME = 40
-"""The longest name of a variable that is shown: half a key has not run into it."""
+"""The longest variable name that is shown. A longer one may contain part of an encryption key."""
 
 _PREFIX = "SPARK_CACHE_"
 _KNOWN = (*VARIABLES, *PROFILE_VARIABLES, PROFILES_DIR)
@@ -56,35 +56,42 @@ _KNOWN = (*VARIABLES, *PROFILE_VARIABLES, PROFILES_DIR)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value as one layer writes it.
+    """The value of a field in one layer.
 
     Attributes:
-        raw: The value, unread.
-        origin: Where it stands.
-        base: Where a relative path starts; None means the working directory.
-        beside: Variables that a path may name beside those of the process.
+        raw: The raw value.
+        origin: The origin of the value.
+        base: The directory at which a relative path starts. None means the working directory.
+        variables: Variables that a path may refer to in addition to those of the process.
     """
 
-    raw: Any = field(repr=False)  # a secret is not veiled here
+    raw: Any = field(repr=False)  # secrets are not redacted here
     origin: Origin
     base: Path | None = None
-    beside: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def path(self, around: ConfigContext) -> Path:
-        """The value as an absolute path; ``ValueError`` says what is accepted."""
-        known = {**self.beside, **around.environ} if self.beside else around.environ
-        return expand_path(self.raw, known, lambda: self.base or around.cwd)
+    def path(self, context: ConfigContext) -> Path:
+        """Return the value as an absolute path.
+
+        Args:
+            context: The context that the layers are read from.
+
+        Raises:
+            ValueError: The value is not a valid path.
+        """
+        variables = {**self.variables, **context.environ} if self.variables else context.environ
+        return expand_path(self.raw, variables, lambda: self.base or context.cwd)
 
 
 class Source(PydanticBaseSettingsSource):
-    """One layer.
+    """One layer of the configuration.
 
     Attributes:
-        label: What to call it.
-        settings: What it sets, by field.
-        rules: Its rules, each with its place.
-        conditions: What it demands.
-        problems: What is wrong with it, beside values that cannot be read.
+        label: The name of the layer in messages.
+        settings: The values that the layer sets, by field.
+        rules: The rules of the layer, with their origins.
+        conditions: The guard conditions of the layer.
+        problems: The problems of the layer, except for values that cannot be parsed.
     """
 
     def __init__(self, label: str, settings_cls: type[BaseSettings] = BaseSettings) -> None:
@@ -95,25 +102,30 @@ class Source(PydanticBaseSettingsSource):
         self.conditions: list[Condition] = []
         self.problems: list[Problem] = []
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base's signature
-        """The value of one field, or None; never JSON that would have to be decoded."""
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the signature of the base class
+        """Return the raw value of one field or None, its name, and False because the value is never JSON.
+
+        Args:
+            field: The field of the settings class.
+            field_name: The name of the field.
+        """
         setting = self.settings.get(field_name)
         return (None if setting is None else setting.raw), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Every value that this layer sets, by field."""
+        """Return every value that this layer sets, by field."""
         return {name: setting.raw for name, setting in self.settings.items()}
 
     def _set(self, field: str, setting: Setting) -> None:
-        """Note a value; a second spelling of the same field is a problem."""
+        """Add a value. A second spelling of the same field is a problem."""
         first, origin = self.settings.setdefault(field, setting), setting.origin
         if first is not setting:
-            message = f"the same field is also given as {first.origin.name}: keep one"
+            message = f"the same field is also set as {first.origin.name}: keep only one of them"
             self.problems.append(Problem(message, origin.source, origin.line, origin.name))
 
 
 class ConstructorSource(Source):
-    """What the code gives; an argument of None counts as not given."""
+    """The values that code passes. None counts as not given."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         super().__init__("constructor")
@@ -125,17 +137,17 @@ class ConstructorSource(Source):
             elif name in FIELDS and name != "profile":
                 self._set(name, Setting(raw, Origin("constructor", name, raw=redacted(name, raw))))
             else:
-                hint = nearest(name, (*(field for field in FIELDS if field != "profile"), "rules"))
-                self.problems.append(Problem(f"there is no such field{hint}", "constructor", key=name))
+                hint = suggestion(name, (*(field for field in FIELDS if field != "profile"), "rules"))
+                self.problems.append(Problem(f"unknown field{hint}", "constructor", key=name))
 
     def _rules(self, raw: object) -> None:
         rules, faults = parse_rules(raw)
         self.rules = [(rule, Origin("constructor", f"rules[{number}]")) for number, rule in rules]
-        self.problems += [Problem(text, "constructor", key=dotted(place)) for place, text in faults]
+        self.problems += [Problem(text, "constructor", key=dotted(key_path)) for key_path, text in faults]
 
 
 class VariableSource(Source):
-    """Environment variables, of the process or of a ``.env`` file; an empty one counts as unset."""
+    """The variables of the process or of a ``.env`` file. Empty variables count as unset."""
 
     def __init__(self, variables: Mapping[str, str], file: DotenvFile | None = None) -> None:
         kind: Kind = "environment" if file is None else ".env"
@@ -150,27 +162,27 @@ class VariableSource(Source):
                     None if file is None else file.lines[variable],
                     raw=redacted(spec.name, raw),
                 )
-                self._set(spec.name, Setting(raw, origin, beside={} if file is None else variables))
+                self._set(spec.name, Setting(raw, origin, variables={} if file is None else variables))
 
 
 class ProfileSource(Source):
-    """One file of a profile."""
+    """A profile file."""
 
     def __init__(self, file: ProfileFile) -> None:
         super().__init__(str(file.path))
         self.file = file
         for key, value in file.data.items():
             if key not in TABLES:
-                hint = nearest(key, TABLES)
+                hint = suggestion(key, TABLES)
                 misplaced = canonical_name(key) in FIELDS
-                message = "belongs under [cache]" if misplaced else f"a profile has no such key{hint}"
+                message = "move this key to [cache]" if misplaced else f"unknown top-level key{hint}"
                 self.problems.append(file.problem(message, key))
             elif key in ("cache", "guard") and not isinstance(value, dict):
                 self.problems.append(file.problem(f"must be a table: write [{key}]", key))
             elif key == "rules" and not isinstance(value, list):
                 self.problems.append(file.problem("must be a list of tables: write [[rules]]", key))
             elif key in ("description", "extends") and not isinstance(value, str):
-                self.problems.append(file.problem("must be text", key))
+                self.problems.append(file.problem("must be a string", key))
             elif key == "cache":
                 self._cache(value)
             elif key == "guard":
@@ -178,9 +190,9 @@ class ProfileSource(Source):
             elif key == "rules":
                 self._rules(value)
 
-    def _origin(self, *place: str | int, raw: object = None) -> Origin:
+    def _origin(self, *key_path: str | int, raw: object = None) -> Origin:
         file = self.file
-        return Origin(file.kind, dotted(place), file.path, file.line(*place), file.name, raw)
+        return Origin(file.kind, dotted(key_path), file.path, file.line(*key_path), file.name, raw)
 
     def _cache(self, table: Mapping[str, Any]) -> None:
         file = self.file
@@ -189,15 +201,15 @@ class ProfileSource(Source):
             spec = FIELDS.get(name)
             if name == "encryption_keys" or key in ("encryption_key", "SPARK_CACHE_ENCRYPTION_KEY"):
                 message = (
-                    "keys do not belong in a profile: set SPARK_CACHE_ENCRYPTION_KEY in the environment, "
-                    "or name a file with encryption_key_file"
+                    "a profile must not contain encryption keys: set SPARK_CACHE_ENCRYPTION_KEY in the environment, "
+                    "or set encryption_key_file to the path of a key file"
                 )
                 self.problems.append(file.problem(message, "cache", key))
             elif spec is None or not spec.in_profiles:
                 known = [field for field, spec in FIELDS.items() if spec.in_profiles]
                 self.problems.append(
                     file.problem(
-                        f"[cache] has no such key{nearest(key, (*known, 'ttl', 'max_size'))}", "cache", key
+                        f"unknown key in [cache]{suggestion(key, (*known, 'ttl', 'max_size'))}", "cache", key
                     )
                 )
             else:
@@ -207,7 +219,7 @@ class ProfileSource(Source):
         for name, value in table.items():
             spec = CONDITIONS.get(name)
             if spec is None:
-                message = f"[guard] has no such condition{nearest(name, CONDITIONS)}"
+                message = f"unknown condition in [guard]{suggestion(name, CONDITIONS)}"
                 self.problems.append(self.file.problem(message, "guard", name))
                 continue
             try:
@@ -220,18 +232,26 @@ class ProfileSource(Source):
     def _rules(self, items: list[Any]) -> None:
         rules, faults = parse_rules(items)
         self.rules = [(rule, self._origin("rules", number)) for number, rule in rules]
-        self.problems += [self.file.problem(text, *place) for place, text in faults]
+        self.problems += [self.file.problem(text, *key_path) for key_path, text in faults]
 
 
 def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Variables that look like ours and that nobody reads, each with what to say of it."""
+    """Return every unknown variable with the prefix ``SPARK_CACHE_``, and a warning for each.
+
+    Args:
+        variables: The variables of the process or of a ``.env`` file.
+    """
     return [
-        (name, f"nothing reads the variable {shown_name(name)}{nearest(name[:_LONGEST_NAME], _KNOWN)}")
+        (name, f"unknown variable {shown_name(name)} is ignored{suggestion(name[:_LONGEST_NAME], _KNOWN)}")
         for name in variables
         if name.startswith(_PREFIX) and name not in VARIABLES
     ]
 
 
 def shown_name(name: str) -> str:
-    """A variable's name for a message: of a long one only what marks it as ours, as a key may have run into it."""
+    """Return a variable name for a message. Only the prefix of a long name is shown, as it may contain a key.
+
+    Args:
+        name: The name.
+    """
     return name if len(name) <= _LONGEST_NAME else f"{_PREFIX}…"

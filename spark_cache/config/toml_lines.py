@@ -1,7 +1,7 @@
-"""The line of every key in a TOML text.
+"""Find the line of every key in a TOML document.
 
-``tomllib`` tells values, not places. This reads the same text once more, in one pass and in time linear in
-its length; the text must already have been accepted by ``tomllib``, so nothing is checked here.
+``tomllib`` returns values without line numbers. This module reads the same text again in one pass, in time linear in
+its length. It validates nothing, so ``tomllib`` must have accepted the text before.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["key_lines"]
 
 _TOKEN = re.compile(
     r"""
-      [ \t\r]+ | \#[^\n]*                                   # passed over
+      [ \t\r]+ | \#[^\n]*                                   # skipped
     | (?P<long>
           \"{3} (?: \\. | (?!\"{3}) [^\\] )*+ \"{3,5}
         | '{3} (?: (?!'{3}) . )*+ '{3,5}
@@ -33,12 +33,16 @@ _TOKEN = re.compile(
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """The line, counted from 1, where each key, table and array element of a valid TOML text begins."""
+    """Return the line, counted from 1, on which each key, table and array element of a TOML document begins.
+
+    Args:
+        text: A document that ``tomllib`` accepts.
+    """
     return _Reader(text).read()
 
 
 class _Reader:
-    """Walks over the tokens; ``_next`` holds the one that comes next, ``_line`` the line it is on."""
+    """A reader of tokens. ``_next`` is the next token, ``_line`` the line it is on."""
 
     def __init__(self, text: str) -> None:
         self._tokens: Iterator[re.Match[str]] = _TOKEN.finditer(text)
@@ -60,7 +64,7 @@ class _Reader:
         return self._lines
 
     def _advance(self) -> str:
-        """Take the next token; the newlines in it count once it has been taken."""
+        """Return the next token and move past it. Its newlines are counted only now."""
         taken = self._next
         self._line += taken.count("\n")
         for match in self._tokens:
@@ -109,34 +113,34 @@ class _Reader:
         self._advance()
         self._value(table)
 
-    def _value(self, place: KeyPath) -> None:
+    def _value(self, key_path: KeyPath) -> None:
         if self._next == "[":
-            self._array(place)
+            self._array(key_path)
         elif self._next == "{":
-            self._inline_table(place)
+            self._inline_table(key_path)
         else:
             while self._next not in ("\n", ",", "]", "}", ""):
                 self._advance()
 
-    def _array(self, place: KeyPath) -> None:
+    def _array(self, key_path: KeyPath) -> None:
         position = 0
         self._advance()
         while self._next != "]":
             if self._next in ("\n", ","):
                 self._advance()
                 continue
-            self._lines[*place, position] = self._line
-            self._value((*place, position))
+            self._lines[*key_path, position] = self._line
+            self._value((*key_path, position))
             position += 1
         self._advance()
 
-    def _inline_table(self, place: KeyPath) -> None:
+    def _inline_table(self, key_path: KeyPath) -> None:
         self._advance()
         while self._next != "}":
             if self._next in ("\n", ","):
                 self._advance()
                 continue
-            self._pair(place)
+            self._pair(key_path)
         self._advance()
 
 

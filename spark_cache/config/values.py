@@ -1,7 +1,7 @@
-"""The forms in which people write values, each with one parser and one way to print it back.
+"""Parse and format setting values, with one parser per kind of value.
 
-A parser takes whatever stands in a variable, a TOML file or a constructor and returns the value, or raises
-``ValueError`` with a message that repeats what was written and says what is accepted.
+A parser accepts the raw value from a variable, a TOML file or a constructor. It returns the parsed value, or raises
+``ValueError`` with a message that repeats the raw value and states what is accepted.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ __all__ = [
     "format_duration",
     "format_size",
     "home",
-    "lifetime",
     "path",
     "patterns",
     "shown",
     "size",
     "text",
+    "ttl",
     "without_keys",
     "words",
 ]
 
 LONGEST = 100 * 366 * 86400
-"""The longest duration that is accepted, in seconds."""
+"""The longest accepted duration, in seconds."""
 
 LARGEST = 2**30
-"""The largest size that is accepted, in MB."""
+"""The largest accepted size, in MB of 2^20 bytes."""
 
 MOST_CHARACTERS = 200
-"""The longest text that is accepted."""
+"""The maximum length of a text value."""
 
 _SHOWN = 60
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -58,11 +58,13 @@ _KEY_FORM = re.compile(r"[A-Za-z0-9_-]{43}=")
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 
-_DURATIONS = "seconds, or 90s, 30m, 24h, 7d, 1h30m"
+_DURATIONS = "a number of seconds, or a value such as 90s, 30m, 24h, 7d or 1h30m"
+_TTLS = "a number of seconds, a value such as 90s, 30m, 24h, 7d or 1h30m, or never"
+_SIZES = "a number of MB (2^20 bytes), a value such as 500MB or 2GB, or unlimited"
 
 
 def shown(raw: object) -> str:
-    """What was written, on one line and cut short, for an error message; never a key that strayed there."""
+    """Return a raw value for an error message: on one line, shortened, with misplaced encryption keys redacted."""
     if isinstance(raw, dict):
         return "a table"
     form = repr(raw) if isinstance(raw, str | list | tuple) else str(raw)
@@ -73,12 +75,12 @@ def shown(raw: object) -> str:
 
 
 def without_keys(text: str) -> str:
-    """The same text with anything that has the form of a Fernet key covered."""
+    """Return ``text`` with everything that looks like a Fernet key redacted."""
     return _KEY_FORM.sub("(a key)", text)
 
 
 def boolean(raw: object) -> bool:
-    """True or false, or the words for them."""
+    """Parse a boolean, or a word or digit for one."""
     if isinstance(raw, bool):
         return raw
     word = str(raw).strip().lower() if isinstance(raw, str | int) else ""
@@ -86,45 +88,42 @@ def boolean(raw: object) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise ValueError(
-        f"{shown(raw)} is neither true nor false: write true or false, 1 or 0, yes or no, on or off"
-    )
+    raise ValueError(f"{shown(raw)} is not a boolean: use true or false, 1 or 0, yes or no, on or off")
 
 
 def duration(raw: object) -> float:
-    """A span of time in seconds."""
+    """Parse a duration, in seconds."""
     return _seconds(raw, accepted=_DURATIONS)
 
 
-def lifetime(raw: object) -> float | None:
-    """A span of time in seconds; None for ever."""
+def ttl(raw: object) -> float | None:
+    """Parse a TTL, in seconds; None means that entries never expire."""
     if raw is None or (isinstance(raw, str) and raw.strip().lower() == "never"):
         return None
-    return _seconds(raw, accepted=f"{_DURATIONS}, or never")
+    return _seconds(raw, accepted=_TTLS)
 
 
 def size(raw: object) -> float | None:
-    """A size in MB of 2^20 bytes; None for no limit."""
+    """Parse a size, in MB of 2^20 bytes; None means that there is no limit."""
     if raw is None or (isinstance(raw, str) and raw.strip().lower() == "unlimited"):
         return None
-    accepted = "MB of 2^20 bytes, or 500MB, 2GB, or unlimited"
     megabytes = _number(raw)
     if megabytes is None and isinstance(raw, str) and (found := _SIZE.fullmatch(raw.strip())):
         amount = _number(found[1])
         megabytes = None if amount is None else amount * _MEGABYTES[f"{found[2].lower()}b"]
     if megabytes is None:
-        raise ValueError(f"{shown(raw)} is not a size: write {accepted}")
+        raise ValueError(f"{shown(raw)} is not a size: use {_SIZES}")
     if megabytes <= 0:
         raise ValueError(
-            f"{shown(raw)} is not above 0: write {accepted}; enabled = false switches the cache off"
+            f"{shown(raw)} is not greater than 0: use {_SIZES}. To turn the cache off, set enabled = false"
         )
     if not megabytes <= LARGEST:
-        raise ValueError(f"{shown(raw)} is larger than 1024TB, the largest size accepted: write {accepted}")
+        raise ValueError(f"{shown(raw)} is larger than the maximum of 1024TB: use {_SIZES}")
     return _tidy(megabytes)
 
 
 def choice(options: Iterable[str]) -> Callable[[object], str]:
-    """A parser for one of a few words."""
+    """Return a parser that accepts one of ``options``, in any case."""
     accepted = tuple(options)
 
     def parse(raw: object) -> str:
@@ -140,86 +139,90 @@ def choice(options: Iterable[str]) -> Callable[[object], str]:
 
 
 def words(raw: object) -> tuple[str, ...]:
-    """A list: commas in text, or an array."""
+    """Parse a list of words: comma-separated text, or an array."""
     parts = raw.split(",") if isinstance(raw, str) else raw
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         raise ValueError(
-            f"{shown(raw)} is not a list of words: write words with commas between them, or an array of text"
+            f"{shown(raw)} is not a list of words: use comma-separated words or an array of strings"
         )
     return tuple(part.strip() for part in parts if part.strip())
 
 
 def patterns(raw: object) -> tuple[str, ...]:
-    """Regular expressions: an array, or one as text."""
+    """Parse regular expressions: an array, or a single one as text."""
     parts = (raw,) if isinstance(raw, str) else raw
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) and part for part in parts):
-        raise ValueError(f"{shown(raw)} is not a list of patterns: write an array of text")
+        raise ValueError(f"{shown(raw)} is not a list of patterns: use an array of strings")
     for part in parts:
         try:
             re.compile(part)
         except re.error as error:
-            raise ValueError(f"{shown(part)} is not a regular expression of Python: {error}") from None
+            raise ValueError(f"{shown(part)} is not a valid Python regular expression: {error}") from None
     return tuple(parts)
 
 
 def text(raw: object) -> str | None:
-    """A short text on one line; a whole number is taken as its digits."""
+    """Parse a short text on one line; an integer is converted to its digits."""
     if raw is None:
         return None
     if isinstance(raw, int) and not isinstance(raw, bool):
         return str(raw)
     if not isinstance(raw, str) or not raw.strip() or len(raw) > MOST_CHARACTERS or not raw.isprintable():
         raise ValueError(
-            f"{shown(raw)} is not accepted: write 1 to {MOST_CHARACTERS} printable characters on one line"
+            f"{shown(raw)} is not valid text: use 1 to {MOST_CHARACTERS} printable characters on one line"
         )
     return raw
 
 
 def path(raw: object) -> Path | None:
-    """A path given in code: text expands with the process environment; the working directory is the base."""
+    """Parse a path given in code: text is expanded, and a relative path starts at the working directory."""
     if raw is None:
         return None
     return expand_path(raw, os.environ, Path.cwd)
 
 
 def expand_path(raw: object, environ: Mapping[str, str], base: Callable[[], Path]) -> Path:
-    """Make an absolute path.
+    """Return an absolute path.
 
     Args:
-        raw: Text, in which ``~`` and ``$VARS`` expand, or a path, which is taken as it is.
-        environ: Where the variables and the home directory are looked up.
-        base: The directory that a relative path starts from, asked for only when it is needed.
+        raw: Text, in which ``~`` and ``$VARS`` are expanded, or a path object, which is not expanded.
+        environ: The variables, including the one for the home directory.
+        base: Returns the directory that a relative path starts at; called only for a relative path.
 
     Returns:
-        The absolute path; symbolic links are left as they are.
+        The absolute path. Symbolic links are not resolved.
+
+    Raises:
+        ValueError: The value is not a path, or it refers to an unknown variable or user.
     """
     if isinstance(raw, os.PathLike):
-        place = Path(raw)
+        expanded = Path(raw)
     else:
         if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
-            raise ValueError(f"{shown(raw)} is not a path: write for example ./dev_cache or ~/.cache/app")
-        place = Path(_expand_variables(raw.strip(), environ))
-        if place.parts[:1] == ("~",):
-            place = home(environ).joinpath(*place.parts[1:])
-        elif place.parts[:1] and place.parts[0].startswith("~"):
+            raise ValueError(f"{shown(raw)} is not a path: use a path such as ./dev_cache or ~/.cache/app")
+        expanded = Path(_expand_variables(raw.strip(), environ))
+        if expanded.parts[:1] == ("~",):
+            expanded = home(environ).joinpath(*expanded.parts[1:])
+        elif expanded.parts[:1] and expanded.parts[0].startswith("~"):
             try:
-                place = place.expanduser()
+                expanded = expanded.expanduser()
             except RuntimeError:
-                raise ValueError(f"{shown(raw)} names the home of a user that there is not") from None
-    return place if place.is_absolute() else base() / place
+                message = f"{shown(raw)} refers to the home directory of an unknown user"
+                raise ValueError(message) from None
+    return expanded if expanded.is_absolute() else base() / expanded
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """The home directory; the root where none is known, as container runtimes have it."""
-    folder = environ.get("HOME") or os.path.expanduser("~")  # Path.home() raises where none is known
+    """Return the home directory, or ``/`` if none is known, as container runtimes do."""
+    folder = environ.get("HOME") or os.path.expanduser("~")  # Path.home() raises if none is known
     return Path(folder) if folder != "~" else Path("/")
 
 
 def format_duration(seconds: float | None) -> str:
-    """How a lifetime reads best: ``24h`` for 86400, ``never`` for None."""
+    """Format a duration or TTL: ``24h`` for 86400, ``never`` for None."""
     if seconds is None:
         return "never"
-    for unit, least in (("d", 2), ("h", 1), ("m", 1)):  # one day reads as 24h
+    for unit, least in (("d", 2), ("h", 1), ("m", 1)):  # one day is shown as 24h
         count, rest = divmod(seconds, _SECONDS[unit])
         if not rest and count >= least:
             return f"{int(count)}{unit}"
@@ -227,7 +230,7 @@ def format_duration(seconds: float | None) -> str:
 
 
 def format_size(megabytes: float | None) -> str:
-    """How a size reads best: ``2GB`` for 2048, ``unlimited`` for None."""
+    """Format a size in MB: ``2GB`` for 2048, ``unlimited`` for None."""
     if megabytes is None:
         return "unlimited"
     gigabytes, rest = divmod(megabytes, 1024)
@@ -239,13 +242,11 @@ def _seconds(raw: object, *, accepted: str) -> float:
     if seconds is None and isinstance(raw, str):
         seconds = _spelled_duration(raw)
     if seconds is None:
-        raise ValueError(f"{shown(raw)} is not a duration: write {accepted}")
+        raise ValueError(f"{shown(raw)} is not a duration: use {accepted}")
     if seconds < 0:
-        raise ValueError(f"{shown(raw)} is negative: write {accepted}")
+        raise ValueError(f"{shown(raw)} is negative: use {accepted}")
     if not seconds <= LONGEST:
-        raise ValueError(
-            f"{shown(raw)} is longer than 100 years, the longest duration accepted: write {accepted}"
-        )
+        raise ValueError(f"{shown(raw)} is longer than the maximum of 100 years: use {accepted}")
     return _tidy(seconds)
 
 
@@ -265,7 +266,7 @@ def _spelled_duration(raw: str) -> float | None:
 
 
 def _number(raw: object) -> float | None:
-    """The number that was written, or None; nothing that is no finite number passes, and no boolean does."""
+    """Return the number that ``raw`` holds, or None if it holds none; booleans and NaN do not count as numbers."""
     if isinstance(raw, bool):
         return None
     if isinstance(raw, int | float):
@@ -276,7 +277,7 @@ def _number(raw: object) -> float | None:
 
 
 def _tidy(number: float) -> float:
-    """An integral number as an int, so that it prints as people write it."""
+    """Return an integral number as an int, so that it prints without a decimal point."""
     return int(number) if number == int(number) else number
 
 
@@ -284,9 +285,9 @@ def _expand_variables(raw: str, environ: Mapping[str, str]) -> str:
     def replace(found: re.Match[str]) -> str:
         name: Any = found[1] or found[2]
         value = environ.get(name)
-        if not value:  # an empty one would turn $DATA/cache into /cache
+        if not value:  # an empty value would turn $DATA/cache into /cache
             state = "not set" if value is None else "empty"
-            raise ValueError(f"{shown(raw)} names the variable {name}, which is {state}")
+            raise ValueError(f"{shown(raw)} refers to the variable {name}, which is {state}")
         return value
 
     return _VARIABLE.sub(replace, raw)

@@ -1,4 +1,4 @@
-"""Warnings that are given once."""
+"""Warnings that are logged once per process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _given: set[str] = set()
 
 
 def warn_once(message: str) -> None:
-    """Log a warning unless this process has given it before: a model may load very often."""
+    """Log a warning unless this process has logged it before; a configuration may be loaded very often."""
     if message not in _given:
         _given.add(message)
         _logger.warning("%s", message)

@@ -1,4 +1,4 @@
-"""What all managers of one cache directory share: the store, the figures, the calls under way, and which faults were told."""
+"""What everyone who uses a cache directory shares in one process: store, ledger, running calls, known faults."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Directory:
 
     Args:
         path: The real path of the directory.
-        config: The configuration it is first opened with.
-        suspect: Whether others may have a hand in where it lies, so that it is not used.
-        clock: The time in seconds since the epoch.
-        sink: Where events go.
+        config: The first configuration that opens it.
+        suspect: Whether other users can change where the path leads, so that it must not be used.
+        clock: Returns the time in seconds since the epoch.
+        sink: Receives events.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Directory:
         self.store: FileStore | MemoryStore
         if in_memory:
             self.store = MemoryStore(
-                clock=clock, sweep=not config.commit_entries, ends_at=_end_of_life, on_removed=self._removed
+                clock=clock, sweep=not config.commit_entries, ends_at=_expiry_of, on_removed=self._removed
             )
         else:
             self.store = FileStore(
@@ -65,7 +65,7 @@ class Directory:
                 clock=clock,
                 commit_entries=config.commit_entries,
                 suspect=suspect,
-                ends_at=_end_of_life,
+                ends_at=_expiry_of,
                 on_removed=self._removed,
             )
         self.key_locks = (
@@ -73,12 +73,12 @@ class Directory:
             if isinstance(self.store, MemoryStore)
             else KeyLocks(f"{path}/{HIDDEN}/leases", prepare=self.store.prepare, on_fault=self._no_key_locks)
         )
-        self._told: dict[tuple[str, str], str] = {}
-        self._told_lock = Lock()
+        self._faults: dict[tuple[str, str], str] = {}
+        self._faults_lock = Lock()
         at_fork(after_in_child=self.forget)
 
     def adopt(self, config: CacheConfig) -> None:
-        """Take on the bounds that one more configuration asks for."""
+        """Apply the bounds of one more configuration; the strictest ones hold."""
         cap = config.max_cache_size_mb
         self.store.require(
             fsync=config.fsync,
@@ -87,17 +87,24 @@ class Directory:
         )
 
     def forget(self) -> None:
-        """Begin with new locks in a forked child: another thread of the parent may have held the old ones."""
+        """Replace the locks in a forked child: another thread of the parent may have held them."""
         global _open_lock  # noqa: PLW0603 - the lock of the registry below is one of them
         _open_lock = Lock()
-        self._told_lock = Lock()
+        self._faults_lock = Lock()
         self.store.forget()
         if self.key_locks is not None:
             self.key_locks.forget()
 
-    def tell(self, operation: str, error: str, *, profile: str | None, hint: str | None = None) -> None:
-        """Warn of a fault: once for each cause, until the operation that met it works again."""
-        # What keeps a directory from being read keeps it from being written, and need not be said twice.
+    def warn_once(self, operation: str, error: str, *, profile: str | None, hint: str | None = None) -> None:
+        """Warn that an operation failed, once for each cause until the operation works again.
+
+        Args:
+            operation: The operation, such as ``read``.
+            error: The cause.
+            profile: The name of the profile in force.
+            hint: The way out.
+        """
+        # A cause that prevents reading also prevents writing, and one warning is enough.
         subject = "" if operation in _ON_DISK else operation
         if self.is_new_fault(subject, error, operation) and self._sink.wants(logging.WARNING):
             self._sink.emit(
@@ -105,25 +112,31 @@ class Directory:
             )
 
     def is_new_fault(self, subject: str, cause: str, until: str) -> bool:
-        """Whether a cause was not yet told of a subject; it counts as told until an operation, or an entry, recovers."""
-        with self._told_lock:
-            if (subject, cause) in self._told:
+        """Whether a fault has not been reported yet. From now on it counts as reported, until :meth:`clear_fault`.
+
+        Args:
+            subject: What failed: an operation, or the name of an entry.
+            cause: Why it failed.
+            until: The operation or entry whose success clears the fault.
+        """
+        with self._faults_lock:
+            if (subject, cause) in self._faults:
                 return False
-            if len(self._told) >= _FAULTS_REMEMBERED:
-                self._told.clear()
-            self._told[subject, cause] = until
+            if len(self._faults) >= _FAULTS_REMEMBERED:
+                self._faults.clear()
+            self._faults[subject, cause] = until
             return True
 
     def clear_fault(self, what: str) -> None:
-        """Note that an operation worked, or that an entry of this name is whole, so that its next fault is told again."""
-        if self._told:
-            with self._told_lock:
-                self._told = {told: until for told, until in self._told.items() if until != what}
+        """Note that an operation, or the entry of this name, works again, so that its next fault is reported."""
+        if self._faults:
+            with self._faults_lock:
+                self._faults = {told: until for told, until in self._faults.items() if until != what}
 
     def _no_key_locks(self, error: OSError | StoreError) -> None:
-        # As a fault of writing: what keeps leases away keeps entries away too, most of the time.
-        told = failure("write", error) if isinstance(error, OSError) else error
-        self.tell("write", told.cause, profile=None)
+        # Reported as a write fault: what prevents locks usually prevents writing entries too.
+        fault = failure("write", error) if isinstance(error, OSError) else error
+        self.warn_once("write", fault.cause, profile=None)
 
     def _removed(self, at: Address, size_bytes: int, why: str) -> None:
         self.ledger.record(why, provider=at.provider_folder, model=at.model_folder, profile=None, keep=True)
@@ -141,12 +154,12 @@ class Directory:
 
 
 def _is_reached_by_others(path: str) -> bool:
-    """Whether somebody else has a hand in a link on the way to a directory, or in what that link leads to."""
+    """Whether another user can change a link on the path to a directory, or the folder it leads to."""
     while path != (above := os.path.dirname(path)):
         if os.path.islink(path):
             try:
                 foreign = os.lstat(path).st_uid not in (0, os.geteuid())
-                # Every user of the machine may make something there, such as what the link leads to.
+                # In a world-writable folder anyone can create the target of the link.
                 public = os.stat(os.path.dirname(os.path.realpath(path))).st_mode & stat.S_IWOTH
             except OSError:
                 return False
@@ -156,27 +169,27 @@ def _is_reached_by_others(path: str) -> bool:
     return False
 
 
-def _end_of_life(data: bytes) -> float:
-    """When an entry's own lifetime is over, in seconds since the epoch; never, for what is no entry."""
+def _expiry_of(data: bytes) -> float:
+    """Return when the TTL of an entry ends, in seconds since the epoch; infinity for anything else."""
     described = describe(data, "")
     if not isinstance(described, EntryMeta) or described.ttl is None:
         return inf
     return described.timestamp + described.ttl
 
 
-# Kept as long as the process: its figures, and the entries of a memory store, outlive the model that made them.
+# Kept for the life of the process: counts, and the entries of a memory store, outlive the model that made them.
 _open: dict[tuple[str, str, bool, int], Directory] = {}
 _open_lock = Lock()
 
 
 def open_directory(path: str, config: CacheConfig, *, clock: Callable[[], float], sink: Sink) -> Directory:
-    """The shared state of a directory: the same object for everybody who names the same real directory.
+    """Return the shared state of a directory: the same object for every path that leads to it.
 
     Args:
-        path: The directory, absolute; it need not exist.
-        config: What one more manager asks for.
-        clock: The time in seconds since the epoch; managers with different clocks share nothing.
-        sink: Where events go.
+        path: The directory, absolute. It may not exist yet.
+        config: The configuration of one more user.
+        clock: Returns the time in seconds since the epoch. Users with different clocks share nothing.
+        sink: Receives events.
     """
     real = os.path.realpath(path)
     suspect = _is_reached_by_others(path)

@@ -1,17 +1,14 @@
-"""Entries in a directory: find, open and decode them. What the machine does to them never raises."""
+"""Look up entries: find the file, read it, decrypt and decode it, judge its age."""
 
 from __future__ import annotations
 
-from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.core.fast_hit import QuickHits
 from spark_cache.core.plan import Hit, Miss, must_encrypt
-from spark_cache.core.telemetry import Recorder
-from spark_cache.entries import CacheEntry, answer, decode, describe, staleness
+from spark_cache.entries import CacheEntry, decode, describe, read_answer, staleness
 from spark_cache.errors import StoreError
-from spark_cache.stores import Address, FileStore, entry_name, folder_name
+from spark_cache.stores import Address, entry_name, folder_name
 from spark_cache.types import CacheKey, MissReason, Mode
 
 if TYPE_CHECKING:
@@ -19,74 +16,137 @@ if TYPE_CHECKING:
 
     from spark_cache.config import CacheConfig, Policy
     from spark_cache.core.directory import Directory
+    from spark_cache.core.entry_names import EntryNames
+    from spark_cache.core.telemetry import Recorder
     from spark_cache.entries.keyring import KeyRing
-    from spark_cache.events import Sink
     from spark_cache.stores import Stored
     from spark_cache.types import EntryMeta
 
-    Reader = Callable[[dict[str, Any]], Any]
-    KeyedReader = Callable[[dict[str, Any], CacheKey, Any], Any]
+    Parser = Callable[[dict[str, Any]], Any]
 
-__all__ = ["EntryReader"]
+__all__ = ["Lookup"]
 
 
-class EntryReader:
-    """The entries of one directory, as one configuration sees them.
+class Lookup:
+    """Reads the entries of one directory under one configuration. An I/O error is a miss and a warning, never an exception.
 
     Args:
         directory: The shared state of the directory.
-        config: The configuration; its rules are applied by the caller, who hands in a policy.
-        ring: The keys for encrypted entries; None where there are none.
-        sink: Where events go.
+        config: The configuration. Callers apply its rules and pass a policy.
+        ring: The encryption keys; None without encryption.
+        names: The file names of entries.
+        recorder: Counts and logs what a lookup comes to.
     """
 
     def __init__(
-        self, directory: Directory, config: CacheConfig, *, ring: KeyRing | None, sink: Sink
+        self,
+        directory: Directory,
+        config: CacheConfig,
+        *,
+        ring: KeyRing | None,
+        names: EntryNames,
+        recorder: Recorder,
     ) -> None:
         self.directory = directory
         self.config = config
-        self._profile = config.profile
+        self.names = names
+        self.recorder = recorder
         self._ring = ring
-        self.recorder = Recorder(directory, profile=config.profile, sink=sink)
-        store = directory.store
-        self._quick = QuickHits(store, directory.clock, ring) if isinstance(store, FileStore) else None
 
-    def name(self, key: str, *, encrypted: bool) -> str:
-        """The file name under which an entry is written."""
-        return self._ring.names(key)[0] if encrypted and self._ring is not None else entry_name(key)
-
-    def shown_name(self, at: Address, key: str, *, encrypted: bool) -> str:
-        """The name that a log may show for an address: where encryption is required, never a digest of the request."""
-        return self.name(key, encrypted=True) if encrypted and at.name == entry_name(key) else at.name
-
-    def addresses(self, key: str, provider: str | None = None) -> Iterator[Address]:
-        """Where the entry of a key may stand: under the names of each encryption key, newest first, then under the plain one.
-
-        With encryption keys, the first place comes once more at the end: the entry may have been moved there, out of a later
-        place, while that one was not looked at yet.
+    def fetch(
+        self,
+        key: CacheKey,
+        policy: Policy,
+        mode: Mode,
+        *,
+        encrypted: bool,
+        operation: str | None = None,
+        parse: Parser | None = None,
+    ) -> Hit | Miss:
+        """Answer from the entry of a key, and count and log the hit or miss.
 
         Args:
-            key: A key that knows its model, or a plain text, for which all folders are looked through.
-            provider: Where to look for a plain text.
+            key: The key.
+            policy: The settings of the call.
+            mode: What the call may do.
+            encrypted: Whether only an encrypted entry may answer.
+            operation: The operation of the request, for the log.
+            parse: Turns the stored response into the caller's answer; returns None, or a reason, if it cannot.
         """
-        if isinstance(key, CacheKey):
-            folders = folder_name(key.provider), folder_name(key.model_id)
-            for name in self._names(key):
-                yield Address(*folders, name)
-            return
-        try:
-            for name in self._names(key):
-                for at in self.directory.store.find(name):
-                    if provider is None or at.provider_folder == folder_name(provider):
-                        yield at
-        except StoreError as error:
-            self.directory.tell("read", error.cause, profile=self._profile)
+        started = perf_counter()
+        found, name = self.find(key, policy, mode, encrypted=encrypted, parse=parse)
+        self.recorder.count(found, key.provider, key.model_id, name, mode, operation, started)
+        return found
 
-    def _names(self, key: str) -> Iterator[str]:
+    def find(
+        self, key: CacheKey, policy: Policy, mode: Mode, *, encrypted: bool, parse: Parser | None = None
+    ) -> tuple[Hit | Miss, str]:
+        """Do what :meth:`fetch` does without counting it; return the result and the name of the entry it is about."""
+        folders = folder_name(key.provider), folder_name(key.model_id)
+        plain_name = entry_name(key)
         if self._ring is None:
-            return iter((entry_name(key),))
-        names = self._ring.names(key)
-        return chain(names, _after(names, key))
+            return self._try(Address(*folders, plain_name), key, policy, mode, parse, encrypted), plain_name
+        result = Miss(MissReason.ABSENT)
+        first = ""
+        for name in self.names.candidates(key):
+            if name == first and result.reason is not MissReason.ABSENT:
+                # The first name comes again in case the entry moved there. It cannot have: the name is taken.
+                break
+            at = Address(*folders, name)
+            first = first or name
+            found = self._try(at, key, policy, mode, parse, encrypted or name != plain_name)
+            if isinstance(found, Hit):
+                return found, name
+            if result.reason is MissReason.ABSENT and found.reason is not MissReason.ABSENT:
+                # An unusable entry explains more than an absent one.
+                if name != plain_name:
+                    found = _unless_planted(found)
+                result, first = found, self.names.shown(at, key, encrypted=encrypted)
+        return result, first
+
+    def _try(
+        self,
+        at: Address,
+        key: CacheKey,
+        policy: Policy,
+        mode: Mode,
+        parse: Parser | None,
+        encrypted_only: bool,
+    ) -> Hit | Miss:
+        """Read, decrypt, decode, judge and parse the entry at an address."""
+        data = self.read(at, note_use=mode.writes)
+        if not isinstance(data, bytes):
+            return data
+        opened = read_answer(data, key, policy.namespace, self._ring, encrypted_only=encrypted_only)
+        if not isinstance(opened, tuple):
+            return Miss(opened)
+        response, timestamp, ttl = opened
+        stale = self.why_stale(timestamp, ttl, policy, mode)
+        if stale is not None:
+            return Miss(stale)
+        if parse is None:
+            return Hit(response, timestamp)
+        parsed = parse(response)
+        if parsed is None:
+            return Miss(MissReason.CORRUPT)
+        return Miss(parsed) if isinstance(parsed, MissReason) else Hit(response, timestamp, parsed)
+
+    def read(self, at: Address, *, note_use: bool) -> bytes | Miss:
+        """Read the bytes at an address. An I/O error is a warning and a miss.
+
+        Args:
+            at: The address.
+            note_use: Whether the read counts as a use.
+        """
+        try:
+            data = self.directory.store.read(at, note_use=note_use)
+        except StoreError as error:
+            self.directory.warn_once("read", error.cause, profile=self.config.profile)
+            return Miss(MissReason.UNREADABLE, error.cause)
+        if not isinstance(data, bytes):
+            return Miss(data)
+        self.directory.clear_fault("read")
+        return data
 
     def open(
         self,
@@ -97,16 +157,16 @@ class EntryReader:
         encrypted: bool = False,
         note_use: bool = False,
     ) -> CacheEntry | Miss:
-        """Read and decode what stands at an address, whatever its age; a fault of the machine is told, and is a miss.
+        """Read the whole entry at an address, whatever its age.
 
         Args:
-            at: Where to look.
+            at: The address.
             key: The key that was asked for.
             policy: The settings of the call; None takes those of the model that the entry names.
-            encrypted: Whether only an encrypted entry will do.
+            encrypted: Whether only an encrypted entry may answer.
             note_use: Whether the read counts as a use.
         """
-        data = self._read(at, note_use=note_use)
+        data = self.read(at, note_use=note_use)
         if isinstance(data, Miss):
             return data
         if policy is None:
@@ -119,159 +179,50 @@ class EntryReader:
         entry = decode(
             data, key, ring=self._ring, namespace=policy.namespace, encrypted_only=encrypted or named_by_ring
         )
-        return entry if isinstance(entry, CacheEntry) else _unopened(entry, named_by_ring=named_by_ring)
+        if isinstance(entry, CacheEntry):
+            return entry
+        return _unless_planted(Miss(entry)) if named_by_ring else Miss(entry)
 
-    def _read(self, at: Address, *, note_use: bool) -> bytes | Miss:
-        """The bytes at an address; a fault of the machine is told, and is a miss."""
-        try:
-            data = self.directory.store.read(at, note_use=note_use)
-        except StoreError as error:
-            self.directory.tell("read", error.cause, profile=self._profile)
-            return Miss(MissReason.UNREADABLE, error.cause)
-        if isinstance(data, MissReason):
-            return Miss(data)
-        self.directory.clear_fault("read")
-        return data
-
-    def fresh(self, found: CacheEntry | Miss, policy: Policy, mode: Mode) -> Hit | Miss:
-        """Judge the age of an entry; replay takes it whatever its age."""
-        if isinstance(found, Miss):
-            return found
-        return self._judged(found.response, found.timestamp, found.ttl, policy, mode)
-
-    def _judged(
-        self, response: dict[str, Any], timestamp: float, ttl: float | None, policy: Policy, mode: Mode
-    ) -> Hit | Miss:
-        if policy.ttl_seconds == 0:
-            return Miss(MissReason.NO_TTL)
-        if mode is not Mode.REPLAY:
-            stale = staleness(timestamp, ttl, self.directory.clock(), policy.ttl_seconds)
-            if stale is not None:
-                return Miss(stale)
-        return Hit(response, timestamp)
-
-    def fetch(
-        self,
-        key: CacheKey,
-        policy: Policy,
-        mode: Mode,
-        *,
-        encrypted: bool,
-        operation: str | None = None,
-        read: Reader | None = None,
-    ) -> Hit | Miss:
-        """Answer from the entry of a key, and count and log what came of it.
+    def why_stale(self, timestamp: float, ttl: float | None, policy: Policy, mode: Mode) -> MissReason | None:
+        """Return why an entry is too old, or dated in the future; None if it is fresh. Replay accepts any age.
 
         Args:
-            key: The key.
+            timestamp: When the entry was stored, in seconds since the epoch.
+            ttl: Its TTL in seconds.
             policy: The settings of the call.
             mode: What the call may do.
-            encrypted: Whether only encrypted entries will do.
-            operation: What is asked for, for the log.
-            read: Makes the caller's answer out of the stored response; None where it cannot.
         """
-        started = perf_counter()
-        found: Hit | Miss | None = None
-        if self._quick is not None:
-            found, name = self._quick.find(key, policy, mode, encrypted=encrypted)
-            if found is not None:
-                self.directory.clear_fault("read")
-                if read is not None:
-                    found = _understood(found, read)
-        if found is None:
-            found, name = self.find(key, policy, mode, encrypted=encrypted, read=read)
-        self.recorder.count(found, key.provider, key.model_id, name, mode, operation, started)
-        return found
+        if policy.ttl_seconds == 0:
+            return MissReason.NO_TTL
+        if mode is Mode.REPLAY:
+            return None
+        return staleness(timestamp, ttl, self.directory.clock(), policy.ttl_seconds)
 
-    def usual_hit(
-        self,
-        key: CacheKey,
-        policy: Policy,
-        read: KeyedReader | None = None,
-        origin: object = None,
-        *,
-        encrypted: bool = False,
-    ) -> Any:
-        """What :meth:`fetch` answers with, where an entry of the usual kind gives it and nobody listens; None for all else.
+    def addresses(self, key: str, provider: str | None = None) -> Iterator[Address]:
+        """Yield the addresses where the entry of a key may be stored.
 
         Args:
-            key: The key.
-            policy: The settings of the call.
-            read: Makes the caller's answer out of the stored response, the key and the origin; None, or a reason, where it cannot.
-                Without it the response is the answer.
-            origin: Given to ``read``.
-            encrypted: Whether only an encrypted entry will do.
+            key: A :class:`spark_cache.CacheKey`, which knows its model, or a string, which is looked for in all folders.
+            provider: The only provider to search for a string.
         """
-        if self._quick is None or self.recorder.hears_hits():
-            return None
-        found, _ = self._quick.find(key, policy, policy.mode, encrypted=encrypted)
-        if found is None:
-            return None
-        response = found.response
-        understood = response if read is None else read(response, key, origin)
-        if understood is None or isinstance(understood, MissReason):
-            return None
-        self.directory.clear_fault("read")
-        self.recorder.count_hit(response, key, policy.mode)
-        return understood
-
-    def find(
-        self, key: CacheKey, policy: Policy, mode: Mode, *, encrypted: bool, read: Reader | None = None
-    ) -> tuple[Hit | Miss, str]:
-        """What :meth:`fetch` answers with, uncounted, and the name of the entry that it speaks of."""
-        folders = folder_name(key.provider), folder_name(key.model_id)
-        plain_name = entry_name(key)
-        if self._ring is None:
-            at = Address(*folders, plain_name)
-            found = self._tried(at, key, policy, mode, read, encrypted=encrypted, named_by_ring=False)
-            return found, plain_name
-        result = Miss(MissReason.ABSENT)
-        name = ""
-        for tried in self._names(key):
-            if tried == name and result.reason is not MissReason.ABSENT:
-                # Nothing was moved to the first place: something stands there.
-                break
-            at = Address(*folders, tried)
-            name = name or tried
-            found = self._tried(
-                at, key, policy, mode, read, encrypted=encrypted, named_by_ring=tried != plain_name
-            )
-            if isinstance(found, Hit):
-                return found, tried
-            if result.reason is MissReason.ABSENT and found.reason is not MissReason.ABSENT:
-                # What stands there and cannot be used says more than that nothing stands elsewhere.
-                result, name = found, self.shown_name(at, key, encrypted=encrypted)
-        return result, name
-
-    def _tried(
-        self,
-        at: Address,
-        key: CacheKey,
-        policy: Policy,
-        mode: Mode,
-        read: Reader | None,
-        *,
-        encrypted: bool,
-        named_by_ring: bool,
-    ) -> Hit | Miss:
-        """What stands at an address, read, opened, judged and understood for one call."""
-        data = self._read(at, note_use=mode.writes)
-        if isinstance(data, Miss):
-            return data
-        opened = answer(
-            data, key, ring=self._ring, namespace=policy.namespace, encrypted_only=encrypted or named_by_ring
-        )
-        if isinstance(opened, MissReason):
-            return _unopened(opened, named_by_ring=named_by_ring)
-        response, timestamp, ttl = opened
-        found = self._judged(response, timestamp, ttl, policy, mode)
-        return found if read is None else _understood(found, read)
+        if isinstance(key, CacheKey):
+            folders = folder_name(key.provider), folder_name(key.model_id)
+            for name in self.names.candidates(key):
+                yield Address(*folders, name)
+            return
+        try:
+            for name in self.names.candidates(key):
+                for at in self.directory.store.find(name):
+                    if provider is None or at.provider_folder == folder_name(provider):
+                        yield at
+        except StoreError as error:
+            self.directory.warn_once("read", error.cause, profile=self.config.profile)
 
     def scan(self, provider: str | None = None, model_id: str | None = None) -> Iterator[Stored]:
-        """Every stored entry, or those of a provider or of one of its models.
+        """Yield every stored entry, or those of one provider or model.
 
         Raises:
-            StoreError: The store could not be listed.
+            StoreError: The store cannot be listed.
         """
         return self.directory.store.scan(
             None if provider is None else folder_name(provider),
@@ -281,12 +232,12 @@ class EntryReader:
     def metas(
         self, provider: str | None = None, model_id: str | None = None
     ) -> Iterator[tuple[Address, EntryMeta]]:
-        """Where each readable entry stands, and what a listing shows of it."""
+        """Yield the address and the listing of every readable entry."""
         for stored in self.scan(provider, model_id):
             try:
                 data = self.directory.store.read(stored.address, note_use=False)
             except StoreError as error:
-                self.directory.tell("read", error.cause, profile=self._profile)
+                self.directory.warn_once("read", error.cause, profile=self.config.profile)
                 continue
             if isinstance(data, MissReason):
                 continue
@@ -295,27 +246,7 @@ class EntryReader:
                 yield stored.address, described
 
 
-def _after(names: tuple[str, ...], key: str) -> Iterator[str]:
-    """What is looked for once the names under the encryption keys were."""
-    yield entry_name(key)
-    yield names[0]
-
-
-def _unopened(reason: MissReason, *, named_by_ring: bool) -> Miss:
-    """The miss for bytes that answer nothing."""
-    if named_by_ring and reason is MissReason.PLAIN_REFUSED:
-        # Plain text under a name that only a key gives: somebody put it there.
-        return Miss(MissReason.WRONG_KEY)
-    return Miss(reason)
-
-
-def _understood(found: Hit | Miss, read: Reader) -> Hit | Miss:
-    """A hit with the caller's answer; a miss where the entry holds something else, or an answer that will not do."""
-    if isinstance(found, Miss):
-        return found
-    understood = read(found.response)
-    if isinstance(understood, MissReason):
-        return Miss(understood)
-    if understood is None:
-        return Miss(MissReason.CORRUPT)
-    return Hit(found.response, found.timestamp, understood)
+def _unless_planted(found: Miss) -> Miss:
+    """Return the miss for an unusable entry under a name that only an encryption key gives."""
+    # A plain entry under such a name was put there by someone else.
+    return Miss(MissReason.WRONG_KEY) if found.reason is MissReason.PLAIN_REFUSED else found

@@ -1,8 +1,8 @@
-"""What one call may do with the cache: a pure decision, taken before anything is done."""
+"""What one call may do with the cache: a pure decision, made before anything is read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache.keys import stateful_parameter
 from spark_cache.types import MissReason, Mode
@@ -11,16 +11,19 @@ if TYPE_CHECKING:
     from spark_cache.config import Policy
     from spark_cache.types import CacheKey, Request
 
-__all__ = ["Hit", "Miss", "Place", "Plan", "mode_of", "must_encrypt", "refusal_of"]
+__all__ = ["Hit", "Miss", "Plan", "mode_of", "must_encrypt", "refusal_of"]
 
 
-# Named tuples, not dataclasses: each call makes one of every kind, and a frozen dataclass takes twice as long to make.
+# Named tuples: every call makes one of each, and a frozen dataclass takes four times as long to make.
 
 
 class Hit(NamedTuple):
-    """The cache answered: what was stored, and when, in seconds since the epoch.
+    """A response from the cache.
 
-    ``answer`` is what the caller's reader made of the stored response, where it gave one.
+    Attributes:
+        response: The stored dictionary.
+        timestamp: When it was stored, in seconds since the epoch.
+        answer: What the caller's parser made of the response, if there was one.
     """
 
     response: dict[str, Any]
@@ -29,18 +32,10 @@ class Hit(NamedTuple):
 
 
 class Miss(NamedTuple):
-    """The cache did not answer; ``detail`` says more where the reason alone is not enough."""
+    """The reason why the cache has no response, with detail where the reason alone is not enough."""
 
     reason: MissReason
     detail: str | None = None
-
-
-class Place(Protocol):
-    """Where entries are kept."""
-
-    def name(self, key: str, *, encrypted: bool) -> str:
-        """The file name under which the entry of a key is written."""
-        ...
 
 
 class Plan(NamedTuple):
@@ -48,11 +43,10 @@ class Plan(NamedTuple):
 
     Attributes:
         policy: The settings of the call, after its rules.
-        mode: What it may do.
-        encrypted: Whether only encrypted entries will do.
-        key: Its cache key; None where the cache has no part in the call.
-        refusal: Why the cache has no part in it.
-        place: Where its entry is kept: a call ends where it began, whatever is reloaded meanwhile.
+        mode: What the call may do.
+        encrypted: Whether only encrypted entries may be read and written.
+        key: The cache key; None if the call bypasses the cache.
+        refusal: Why the call bypasses the cache.
     """
 
     policy: Policy
@@ -60,36 +54,28 @@ class Plan(NamedTuple):
     encrypted: bool = False
     key: CacheKey | None = None
     refusal: Miss | None = None
-    place: Place | None = None
-
-    @property
-    def name(self) -> str | None:
-        """The name of its entry, which is what may be shown of the key; None without one. Found when asked for: a hit needs none."""
-        if self.key is None or self.place is None:
-            return None
-        return self.place.name(self.key, encrypted=self.encrypted)
 
 
 def mode_of(policy: Policy, asked: Mode | None) -> Mode:
-    """The mode of a call: the one it asks for, except that replay, once configured, cannot be left."""
+    """Return the mode of a call: the one it asks for, unless the configured mode is replay, which cannot be left."""
     return policy.mode if asked is None or policy.mode is Mode.REPLAY else asked
 
 
 def must_encrypt(policy: Policy, *, sensitive: bool) -> bool:
-    """Whether an entry may only be stored encrypted: rules and requests can only raise the configured level."""
+    """Whether an entry may only be stored encrypted. Rules and requests can only raise the configured level."""
     return policy.encryption == "all" or policy.sensitive or sensitive
 
 
 def refusal_of(
     request: Request, policy: Policy, asked: Mode | None, *, encrypted: bool, can_encrypt: bool
 ) -> Miss | None:
-    """Why the cache has no part in a call, as far as that is known without its key.
+    """Return why a call bypasses the cache, as far as that is known without its key.
 
     Args:
-        request: What is asked.
+        request: The request.
         policy: The settings of the call.
         asked: The mode that the call itself asks for.
-        encrypted: Whether only encrypted entries will do.
+        encrypted: Whether only encrypted entries may be used.
         can_encrypt: Whether encryption is on and has a key.
     """
     if not policy.enabled:

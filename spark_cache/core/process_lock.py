@@ -50,6 +50,11 @@ class KeyLocks:
         self._fd = -1
         self._held: dict[str, int] = {}
 
+    @property
+    def held_count(self) -> int:
+        """The number of leases that this process holds."""
+        return len(self._held)
+
     @asynccontextmanager
     async def held(self, name: str, *, timeout_seconds: float) -> AsyncIterator[None]:
         """Hold the lease of a key, as far as it can be had.

@@ -42,6 +42,11 @@ class SingleFlight:
         self._calls: dict[Hashable, _Flight] = {}
         at_fork(after_in_child=self.forget)
 
+    @property
+    def running_count(self) -> int:
+        """The number of calls that are running."""
+        return len(self._calls)
+
     async def share(
         self, key: Hashable, call: Callable[[], Awaitable[T]], *, client: object, timeout_seconds: float
     ) -> T:

@@ -1,4 +1,4 @@
-"""What is told of a call: counted in the ledger, and logged."""
+"""Count and log what calls come to."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _CORRUPT = frozenset(
         MissReason.UNDECRYPTABLE,
     }
 )
-"""Reasons that somebody should know of: an entry is there and cannot be used."""
+"""Reasons to warn about: an entry exists and cannot be used."""
 
 _NUMBERS = frozenset({float, int})
 
-_TOO_MANY = 10**9
-"""Seconds that no single call takes."""
+_TOO_MANY_SECONDS = 10**9
+"""No single call takes this long."""
 
 
 class Recorder:
-    """Counts and logs what one configuration's calls to a directory come to.
+    """Counts calls in the ledger of a directory and sends events about them.
 
     Args:
         directory: The shared state of the directory.
-        profile: The name of the profile; None where there is none.
-        sink: Where events go.
+        profile: The name of the profile in force.
+        sink: Receives events.
     """
 
     def __init__(self, directory: Directory, *, profile: str | None, sink: Sink) -> None:
@@ -61,47 +61,56 @@ class Recorder:
         operation: str | None,
         started: float,
     ) -> None:
-        """Count and log what a lookup came to."""
-        hit = isinstance(found, Hit)
-        usage, seconds = _spared(found.response) if isinstance(found, Hit) else (None, 0.0)
+        """Count and log the result of a lookup.
+
+        Args:
+            found: The result.
+            provider: The provider of the request.
+            model: The model of the request.
+            name: The name of the entry.
+            mode: What the call may do with the cache.
+            operation: The operation of the request.
+            started: The reading of ``perf_counter`` when the lookup started.
+        """
+        if isinstance(found, Hit):
+            event, reason, level = "hit", "", CacheHit.level
+            usage, seconds = _saved(found.response)
+        else:
+            event, reason, level = "miss", found.reason.value, CacheCorrupt.level
+            usage, seconds = None, 0.0
         self._directory.ledger.record(
-            "hit" if hit else "miss",
+            event,
             provider=provider,
             model=model,
             profile=self._profile,
             keep=mode.writes,
-            reason="" if isinstance(found, Hit) else found.reason.value,
+            reason=reason,
             seconds=seconds,
             usage=usage,
         )
-        # Asked before anything is put together for it: most programs let no hit through.
-        if not self._sink.wants(CacheHit.level if hit else CacheCorrupt.level):
+        # Most programs do not listen to hits, so ask before anything is put together.
+        if not self._sink.wants(level):
             return
         about = {"provider": provider, "model": model, "key": name[:12], "operation": operation}
         if isinstance(found, Hit):
             age = self._directory.clock() - found.timestamp
             self.emit(CacheHit, **about, age=age, duration_ms=milliseconds_since(started))
             return
-        if found.reason in _CORRUPT and self._directory.is_new_fault(name, found.reason.value, name):
-            self.emit(CacheCorrupt, **about, reason=found.reason.value)
-        self.emit(CacheMiss, **about, reason=found.reason.value, duration_ms=milliseconds_since(started))
-
-    def hears_hits(self) -> bool:
-        """Whether anybody wants to be told of a hit."""
-        return self._sink.wants(CacheHit.level)
-
-    def count_hit(self, response: Mapping[str, Any], key: CacheKey, mode: Mode) -> None:
-        """Count a hit that nobody wants to be told of."""
-        self._count_answer("hit", key, mode, response)
+        if found.reason in _CORRUPT and self._directory.is_new_fault(name, reason, name):
+            self.emit(CacheCorrupt, **about, reason=reason)
+        self.emit(CacheMiss, **about, reason=reason, duration_ms=milliseconds_since(started))
 
     def count_shared(self, key: CacheKey, mode: Mode, response: Mapping[str, Any]) -> None:
-        """Count a question that missed, and was answered with the response of an equal one that was under way."""
-        self._count_answer("shared", key, mode, response)
+        """Count a miss that got the response of an equal call already running.
 
-    def _count_answer(self, event: str, key: CacheKey, mode: Mode, response: Mapping[str, Any]) -> None:
-        usage, seconds = _spared(response)
+        Args:
+            key: The key of the request.
+            mode: What the call may do with the cache.
+            response: The response, as it is stored.
+        """
+        usage, seconds = _saved(response)
         self._directory.ledger.record(
-            event,
+            "shared",
             provider=key.provider,
             model=key.model_id,
             profile=self._profile,
@@ -111,22 +120,27 @@ class Recorder:
         )
 
     def emit(self, kind: type[Event], **facts: Any) -> None:
-        """Send an event of a kind, if anybody wants it."""
+        """Send an event if the sink wants its level.
+
+        Args:
+            kind: The class of the event.
+            **facts: Its fields.
+        """
         if self._sink.wants(kind.level):
             self._sink.emit(kind(profile=self._profile, **facts))
 
 
-def _spared(response: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, float]:
-    """What the call that a hit spared consumed, and the seconds it took, as far as the response tells."""
+def _saved(response: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, float]:
+    """Return the usage and the seconds of the call that a hit saved, as far as the stored response tells."""
     usage = response.get("usage")
     seconds: Any = response.get("latency_seconds")
-    # Anybody may have written the file: what no call can have taken is not added up.
+    # Anyone may have written the file, so impossible figures are not added up.
     return (
         usage if isinstance(usage, dict) else None,
-        float(seconds) if type(seconds) in _NUMBERS and 0 <= seconds < _TOO_MANY else 0.0,
+        float(seconds) if type(seconds) in _NUMBERS and 0 <= seconds < _TOO_MANY_SECONDS else 0.0,
     )
 
 
 def milliseconds_since(started: float) -> float:
-    """Milliseconds since a reading of ``perf_counter``."""
+    """Return the milliseconds since a reading of ``perf_counter``."""
     return (perf_counter() - started) * 1000

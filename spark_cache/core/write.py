@@ -1,93 +1,140 @@
-"""Entries in a directory: encode and write them. What the machine does to them never raises."""
+"""Write entries: redact, encode, encrypt, store."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from spark_cache.core.lookup import EntryReader
-from spark_cache.core.redacted import is_unchanged, redacted
 from spark_cache.core.telemetry import milliseconds_since
-from spark_cache.entries import encode, encrypt_entry
+from spark_cache.entries import CacheEntry, decode, encode, encrypt_entry, readable, same_answer
 from spark_cache.errors import StoreError
 from spark_cache.events import CacheBypass, CacheError, CacheStore
 from spark_cache.redaction import Redactor
 from spark_cache.stores import address, entry_name
+from spark_cache.types import CacheKey
 
 if TYPE_CHECKING:
-    from spark_cache.config import CacheConfig
-    from spark_cache.core.directory import Directory
-    from spark_cache.entries import CacheEntry
+    from collections.abc import Sequence
+
+    from spark_cache.config import CacheConfig, Policy
+    from spark_cache.core.lookup import Lookup
     from spark_cache.entries.keyring import KeyRing
-    from spark_cache.events import Sink
+    from spark_cache.redaction import Secret
     from spark_cache.stores import Address
 
-__all__ = ["EntryStore"]
+__all__ = ["Writer"]
 
 
-class EntryStore(EntryReader):
-    """The entries of one directory, as one configuration reads and writes them; arguments as for :class:`EntryReader`."""
+class Writer:
+    """Writes the entries of one directory under one configuration. An I/O error is a warning, never an exception.
 
-    def __init__(
-        self, directory: Directory, config: CacheConfig, *, ring: KeyRing | None, sink: Sink
-    ) -> None:
-        super().__init__(directory, config, ring=ring, sink=sink)
+    Args:
+        lookup: Reads the entries of the same directory.
+        config: The configuration. Callers apply its rules and pass a policy.
+        ring: The encryption keys; None without encryption.
+    """
+
+    def __init__(self, lookup: Lookup, config: CacheConfig, *, ring: KeyRing | None) -> None:
+        self._lookup = lookup
+        self._directory = lookup.directory
+        self._names = lookup.names
+        self._recorder = lookup.recorder
+        self._ring = ring
+        self._profile = config.profile
         self._allow_plaintext = config.allow_plaintext
         self._commit = config.commit_entries
         self._redactor = Redactor(config.redact, emails=config.redact_emails)
 
-    def put(
-        self, entry: CacheEntry, *, encrypted: bool, operation: str | None = None, of_a_model: bool = False
+    def store(
+        self,
+        key: str,
+        provider: str,
+        model_id: str,
+        *,
+        request: Any,
+        response: dict[str, Any],
+        ttl: float | None,
+        policy: Policy,
+        encrypted: bool,
+        operation: str | None = None,
+        of_a_model: bool = False,
     ) -> bool:
-        """Write an entry, and remove what stands under the other names of its key; whether it is now in the store.
+        """Store a response and remove the entries under the other names of its key.
 
         Args:
-            entry: The entry. Secrets in its request are left out.
-            encrypted: Whether it is written encrypted.
-            operation: What was asked for, for the log.
-            of_a_model: Whether the response is an answer of a model.
+            key: The cache key.
+            provider: The provider that gave the response.
+            model_id: The model that gave it.
+            request: The request, stored without its secrets if the policy stores requests.
+            response: The dictionary to store.
+            ttl: The TTL of the entry in seconds; None is never.
+            policy: The settings of the call.
+            encrypted: Whether the entry is written encrypted.
+            operation: The operation of the request, for the log.
+            of_a_model: Whether the response comes from a model, so that call IDs and times may differ between equal ones.
+
+        Returns:
+            Whether the response is now in the store.
 
         Raises:
             UncacheableResponseError: The response would not come back equal.
         """
+        entry = CacheEntry(
+            key=key,
+            provider=provider,
+            model_id=model_id,
+            response=response,
+            timestamp=self._directory.clock(),
+            ttl=ttl,
+            profile=self._profile,
+            digests=key.digests if isinstance(key, CacheKey) else {},
+            request=request if policy.store_requests else None,
+            namespace=policy.namespace,
+        )
+        return self._put(entry, encrypted=encrypted, operation=operation, of_a_model=of_a_model)
+
+    def _put(self, entry: CacheEntry, *, encrypted: bool, operation: str | None, of_a_model: bool) -> bool:
         started = perf_counter()
         key, provider, model = entry.key, entry.provider, entry.model_id
         entry = redacted(entry, self._redactor)
         if not encrypted:
             data = encode(entry, sort_keys=self._commit)
-            if self._commit and self._tells_a_secret(entry, operation):
+            if self._commit and self._has_secret(entry, operation):
                 return False
         elif self._ring is not None:
             data = encrypt_entry(entry, self._ring)
         else:
-            # The keys went with a reload since this call was planned: never plain text instead.
+            # A reload removed the encryption keys after this call was planned. Never fall back to plain text.
             return False
-        at = address(provider, model, self.name(key, encrypted=encrypted))
+        at = address(provider, model, self._names.written(key, encrypted=encrypted))
         try:
-            kept = self._stands(at, entry, encrypted=encrypted, of_a_model=of_a_model) or (
-                self.directory.store.write(at, data, expires_at=entry.expires_at)
+            kept = self._is_unchanged(at, entry, encrypted=encrypted, of_a_model=of_a_model) or (
+                self._directory.store.write(at, data, expires_at=entry.expires_at)
             )
         except StoreError as error:
-            self.directory.tell("write", error.cause, profile=self._profile)
+            self._directory.warn_once("write", error.cause, profile=self._profile)
             return False
         if not kept:
-            # Not "write": that a smaller entry can be written makes this one no smaller.
-            self.directory.tell("keep an entry", "it is larger than the cache may be", profile=self._profile)
+            # Not "write": that a smaller entry can be written does not clear this fault.
+            self._directory.warn_once(
+                "keep an entry", "it is larger than the cache may be", profile=self._profile
+            )
             return False
-        self.directory.clear_fault("write")
-        self.directory.clear_fault(at.name)
+        self._directory.clear_fault("write")
+        self._directory.clear_fault(at.name)
         self._remove_others(at, key)
         if not encrypted and not self._allow_plaintext:
-            self.directory.tell(
+            self._directory.warn_once(
                 "encrypt",
                 "entries are stored as plain text",
                 profile=self._profile,
                 hint="set SPARK_CACHE_ENCRYPTION=all, or allow_plaintext = true in the profile",
             )
-        self.directory.ledger.record(
+        self._directory.ledger.record(
             "store", provider=provider, model=model, profile=self._profile, keep=True
         )
-        self.recorder.emit(
+        self._recorder.emit(
             CacheStore,
             provider=provider,
             model=model,
@@ -99,42 +146,90 @@ class EntryStore(EntryReader):
         )
         return True
 
-    def _stands(self, at: Address, entry: CacheEntry, *, encrypted: bool, of_a_model: bool) -> bool:
-        """Whether a file that may be committed already says what an entry says: it is then left as it is."""
+    def _is_unchanged(self, at: Address, entry: CacheEntry, *, encrypted: bool, of_a_model: bool) -> bool:
+        """Whether a file that may be committed already holds this entry, so that git sees no change."""
         if not self._commit:
             return False
-        data = self._read(at, note_use=False)
+        data = self._lookup.read(at, note_use=False)
         return isinstance(data, bytes) and is_unchanged(
-            data, entry, self.directory.clock(), ring=self._ring, encrypted=encrypted, of_a_model=of_a_model
+            data, entry, self._directory.clock(), ring=self._ring, encrypted=encrypted, of_a_model=of_a_model
         )
 
-    def _tells_a_secret(self, entry: CacheEntry, operation: str | None) -> bool:
-        """Whether the answer, which must stay what it was, holds a secret; a warning says where, and never what."""
+    def _has_secret(self, entry: CacheEntry, operation: str | None) -> bool:
+        """Whether the response holds a secret. A response cannot be redacted, so a warning names the place of the secret."""
         secret = self._redactor.first(entry.response)
         if secret is None:
             return False
         provider, model, name = entry.provider, entry.model_id, entry_name(entry.key)
         about = {"provider": provider, "model": model, "key": name[:12], "operation": operation}
-        if self.directory.is_new_fault(name, str(secret), name):
-            self.recorder.emit(
+        if self._directory.is_new_fault(name, str(secret), name):
+            self._recorder.emit(
                 CacheError,
                 **about | {"operation": "record an answer"},
-                directory=self.directory.path,
+                directory=self._directory.path,
                 error=f"it holds a secret: {secret}",
                 hint="entries of this directory may be committed, so it was not stored",
             )
-        self.recorder.emit(CacheBypass, **about, reason="secret")
+        self._recorder.emit(CacheBypass, **about, reason="secret")
         return True
 
     def _remove_others(self, at: Address, key: str) -> None:
-        """Leave one entry of a key: an older one would be found before it, and a plain one tells what was to be encrypted."""
+        """Leave one entry of a key. An older one would be found first; a plain one would reveal what is now encrypted."""
         if self._ring is None:
-            # It has one name.
             return
-        for name in self._names(key):
+        for name in self._names.candidates(key):
             if name == at.name:
                 continue
             try:
-                self.directory.store.remove(at._replace(name=name))
+                self._directory.store.remove(at._replace(name=name))
             except StoreError as error:
-                self.directory.tell("remove", error.cause, profile=self._profile)
+                self._directory.warn_once("remove", error.cause, profile=self._profile)
+
+
+def redacted(entry: CacheEntry, redactor: Redactor) -> CacheEntry:
+    """Return an entry whose request holds no secret.
+
+    The digests of the redacted parts are dropped too. A short secret could otherwise be confirmed by guessing, even
+    where another part of the request is unknown.
+    """
+    if entry.request is None:
+        return entry
+    request, secrets = redactor.redact(readable(entry.request))
+    if not secrets:
+        return entry
+    return replace(entry, request=request, digests=_digests_without(entry, request, secrets))
+
+
+def _digests_without(entry: CacheEntry, request: Any, secrets: Sequence[Secret]) -> dict[str, str]:
+    parts = {secret.path.partition(".")[0].partition("[")[0] for secret in secrets}
+    if not isinstance(request, dict) or not parts <= entry.digests.keys():
+        # The request has its own structure, so no digest can be matched to a secret.
+        return {}
+    return {name: digest for name, digest in entry.digests.items() if name not in parts}
+
+
+def is_unchanged(
+    data: bytes, entry: CacheEntry, now: float, *, ring: KeyRing | None, encrypted: bool, of_a_model: bool
+) -> bool:
+    """Whether the stored entry says the same as a new one and is not stale, so that it need not be written.
+
+    Args:
+        data: The bytes of the stored entry.
+        entry: The new entry.
+        now: The time in seconds since the epoch.
+        ring: The encryption keys.
+        encrypted: Whether the new entry would be written encrypted.
+        of_a_model: Whether the responses come from a model. Two of those may differ in call IDs and times.
+    """
+    stored = decode(data, entry.key, ring=ring, namespace=entry.namespace, encrypted_only=encrypted)
+    if not isinstance(stored, CacheEntry) or stored.staleness(now, entry.ttl) is not None:
+        return False
+    if (stored.ttl, stored.request, dict(stored.digests)) != (
+        entry.ttl,
+        readable(entry.request),
+        dict(entry.digests),
+    ):
+        return False
+    if of_a_model:
+        return same_answer(stored.response, entry.response)
+    return stored.response == entry.response

@@ -1,26 +1,26 @@
-"""Entries: an answer with what is needed to give it back, explain it and judge its age; plain, or sealed with a key.
+"""Cache entries: read, write, encrypt and describe them.
 
-Pure: no file, no clock, no log.
+An entry holds a response and the data needed to return it, explain it and judge its age. It is stored as plain JSON or encrypted.
+
+The functions here are pure: they touch no file, no clock and no log.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orjson import loads
-
 from spark_cache.entries.codec import (
     SCHEMA_VERSION,
+    Answer,
     answer_in,
     decode_document,
     describe,
     encode,
     parse,
-    quick_answer_in,
     readable,
 )
 from spark_cache.entries.comparison import same_answer
-from spark_cache.entries.encrypted import encrypt_bytes, open_document, quick_open
+from spark_cache.entries.encrypted import decrypt_document, encrypt_bytes
 from spark_cache.entries.entry import CLOCK_SKEW, CacheEntry, staleness
 from spark_cache.types import MissReason
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOCK_SKEW",
     "SCHEMA_VERSION",
+    "Answer",
     "CacheEntry",
-    "answer",
     "decode",
     "decrypt_entry",
     "describe",
@@ -39,8 +39,7 @@ __all__ = [
     "encrypt_bytes",
     "encrypt_entry",
     "key_id_of",
-    "quick_answer",
-    "quick_encrypted_answer",
+    "read_answer",
     "readable",
     "same_answer",
     "staleness",
@@ -58,91 +57,98 @@ def decode(
     """Read an entry, plain or encrypted.
 
     Args:
-        data: What stands in the file.
-        key: The key that was asked for; None, for tools, takes whatever key and whatever namespace the entry has.
-        ring: The keys at hand.
+        data: The content of the file.
+        key: The cache key that the entry must have. None, meant for tools, accepts any key and any namespace.
+        ring: The available encryption keys.
         namespace: The reader's namespace.
-        encrypted_only: Whether a plain entry answers nothing.
+        encrypted_only: Whether to refuse plain entries.
 
     Returns:
-        The entry, or why these bytes answer nothing.
+        The entry, or the reason why it cannot be used.
     """
-    document = _opened(data, ring, encrypted_only=encrypted_only)
+    document = _plain_document(data, ring, encrypted_only=encrypted_only)
     return document if isinstance(document, MissReason) else decode_document(document, key, namespace)
 
 
-def answer(
-    data: bytes, key: str, *, ring: KeyRing | None, namespace: str | None, encrypted_only: bool
-) -> tuple[dict[str, Any], float, float | None] | MissReason:
-    """What a hit needs of an entry: its response, timestamp and lifetime; or why these bytes answer nothing.
+def read_answer(
+    data: bytes,
+    key: str,
+    namespace: str | None,
+    ring: KeyRing | None = None,
+    *,
+    encrypted_only: bool = False,
+) -> Answer | MissReason:
+    """Read the parts of an entry that a hit needs: response, timestamp and TTL.
 
-    The arguments are those of :func:`decode`.
+    Args:
+        data: The content of the file.
+        key: The cache key that the entry must have.
+        namespace: The reader's namespace.
+        ring: The available encryption keys.
+        encrypted_only: Whether to refuse plain entries.
+
+    Returns:
+        The three parts, or the reason why the entry cannot be used.
     """
-    document = _opened(data, ring, encrypted_only=encrypted_only)
-    return document if isinstance(document, MissReason) else answer_in(document, key, namespace)
+    document = _plain_document(data, ring, encrypted_only=encrypted_only)
+    return answer_in(document, key, namespace) if isinstance(document, dict) else document
 
 
-def quick_answer(
-    data: bytes | MissReason, key: str, namespace: str | None
-) -> tuple[dict[str, Any], float, float | None] | None:
-    """What :func:`answer` says of a plain entry of the usual kind; None for everything else, whatever it is."""
-    if isinstance(data, MissReason):
-        return None
-    try:
-        return quick_answer_in(loads(data), key, namespace)
-    except ValueError:
-        return None
-
-
-def quick_encrypted_answer(
-    data: bytes | MissReason, key: str, namespace: str | None, ring: KeyRing
-) -> tuple[dict[str, Any], float, float | None] | None:
-    """What :func:`answer` says of an encrypted entry of the usual kind; None for everything else, whatever it is."""
-    if isinstance(data, MissReason):
-        return None
-    document = quick_open(data, ring)
-    return None if document is None else quick_answer_in(document, key, namespace)
-
-
-def _opened(data: bytes, ring: KeyRing | None, *, encrypted_only: bool) -> dict[str, Any] | MissReason:
-    """The plain entry in these bytes, decrypted where need be; or why there is none."""
+def _plain_document(
+    data: bytes, ring: KeyRing | None, *, encrypted_only: bool
+) -> dict[str, Any] | MissReason:
+    """Parse a file and decrypt it if it is encrypted."""
     document = parse(data)
-    if isinstance(document, MissReason):
+    if not isinstance(document, dict):
         return document
     if "token" in document:
-        opened = open_document(document, ring)
-        return opened if isinstance(opened, MissReason) else opened[1]
+        decrypted = decrypt_document(document, ring)
+        return decrypted[1] if isinstance(decrypted, tuple) else decrypted
     return MissReason.PLAIN_REFUSED if encrypted_only else document
 
 
 def encrypt_entry(entry: CacheEntry, ring: KeyRing) -> bytes:
-    """Write an entry encrypted with the newest key of a ring.
+    """Encode an entry and encrypt it with the newest encryption key.
+
+    Args:
+        entry: The entry.
+        ring: The encryption keys.
 
     Raises:
-        UncacheableResponseError: The response is not made of JSON values, or would come back changed.
+        UncacheableResponseError: JSON cannot represent the response, or would change it.
     """
     return encrypt_bytes(encode(entry), entry, ring)
 
 
 def decrypt_entry(data: bytes, ring: KeyRing) -> tuple[CacheEntry, bytes] | MissReason:
-    """An entry and its plain form, byte for byte as it was sealed; or why it cannot be had.
+    """Read an entry together with its plain form, byte for byte as it was encrypted.
 
     Args:
-        data: What stands in the file; of a plain entry, its plain form.
-        ring: The keys at hand.
+        data: The content of the file. A plain entry is its own plain form.
+        ring: The available encryption keys.
+
+    Returns:
+        The entry and its plain bytes, or the reason why it cannot be read.
     """
     document = parse(data)
     if isinstance(document, MissReason):
         return document
-    opened = open_document(document, ring) if "token" in document else (data, document)
-    if isinstance(opened, MissReason):
-        return opened
-    entry = decode_document(opened[1], None, None)
-    return entry if isinstance(entry, MissReason) else (entry, opened[0])
+    decrypted = decrypt_document(document, ring) if "token" in document else (data, document)
+    if isinstance(decrypted, MissReason):
+        return decrypted
+    entry = decode_document(decrypted[1], None, None)
+    return entry if isinstance(entry, MissReason) else (entry, decrypted[0])
 
 
 def key_id_of(data: bytes) -> str | None:
-    """The id of the key that an encrypted entry says it is sealed with; None for anything else."""
+    """Return the ID of the encryption key that an encrypted entry names.
+
+    Args:
+        data: The content of the file.
+
+    Returns:
+        The ID, or None if the file is not an encrypted entry.
+    """
     document = parse(data)
     if isinstance(document, MissReason) or "token" not in document:
         return None

@@ -1,4 +1,7 @@
-"""An entry <-> the JSON on disk, which a person can read, diff, commit and copy."""
+"""The JSON form of a plain entry.
+
+People can read, diff, commit and copy the files.
+"""
 
 from __future__ import annotations
 
@@ -13,57 +16,60 @@ from spark_cache.types import EntryMeta, MissReason
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Answer",
     "answer_in",
     "decode_document",
     "describe",
     "encode",
     "other_version",
     "parse",
-    "quick_answer_in",
     "readable",
 ]
 
+Answer = tuple[dict[str, Any], float, float | None]
+"""The response of an entry, its timestamp and its TTL."""
+
 SCHEMA_VERSION = 1
-"""The version of the format; a reader leaves entries of another version alone."""
+"""The version of the format. Readers leave entries of another version alone."""
 
 _LAST_TIMESTAMP = 253_402_300_799
-"""The end of the year 9999: what lies beyond is no date that anything could show."""
+"""The end of the year 9999. Later timestamps cannot be shown as dates."""
 
-_TEXT_OR_NONE = frozenset({str, type(None)})
+_STR_OR_NONE = frozenset({str, type(None)})
 
 _NUMBERS = frozenset({float, int})
 
-_MISSING = object()
+_NO_RESPONSE: dict[str, Any] = {}
 
 _INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _SORTED = _INDENTED | orjson.OPT_SORT_KEYS
 
-_ALWAYS = ("content", "stop_reason", "usage")
-"""The fields of a response that every entry shows at its top level."""
+_REQUIRED = ("content", "stop_reason", "usage")
+"""The response fields that every entry has at the top level."""
 
-_AT_TIMES = ("provider_stop_reason", "tool_calls", "latency_seconds", "raw", "events")
-"""Those that it shows where the response has them."""
+_OPTIONAL = ("provider_stop_reason", "tool_calls", "latency_seconds", "raw", "events")
+"""The response fields that an entry has at the top level if the response has them."""
 
-_RESPONSE_FIELDS = (*_ALWAYS, *_AT_TIMES)
-"""The fields of a response that stand at the top level; a response of exactly these is not written twice."""
+_RESPONSE_FIELDS = (*_REQUIRED, *_OPTIONAL)
+"""The response fields at the top level. A response that has no others is not repeated under ``response``."""
 
 _RESPONSE_NAMES = frozenset(_RESPONSE_FIELDS)
 
 
 def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
-    """Write an entry as indented JSON, the answer first.
+    """Encode an entry as indented JSON, with the response first.
 
     Args:
         entry: The entry.
-        sort_keys: Whether the names in every object are in order, so that equal entries are written with equal bytes.
+        sort_keys: Whether to sort the names in every object, so that equal entries have equal bytes.
 
     Raises:
-        UncacheableResponseError: The response is not made of JSON values, or would come back changed (a tuple as a list).
+        UncacheableResponseError: JSON cannot represent the response, or would change it (a tuple becomes a list).
     """
     response = entry.response
     if not isinstance(response, dict):
-        raise UncacheableResponseError(f"is a {type(response).__qualname__}; it takes a dictionary")
-    document: dict[str, Any] = {name: response.get(name) for name in _ALWAYS}
+        raise UncacheableResponseError(f"the response must be a dict, not {type(response).__qualname__}")
+    document: dict[str, Any] = {name: response.get(name) for name in _REQUIRED}
     document["timestamp"] = entry.timestamp
     document["ttl"] = entry.ttl
     document["provider"] = entry.provider
@@ -75,7 +81,7 @@ def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
         document["namespace"] = entry.namespace
     document["digests"] = dict(entry.digests)
     if _at_top_level(response):
-        for name in _AT_TIMES:
+        for name in _OPTIONAL:
             if name in response:
                 document[name] = response[name]
     else:
@@ -86,17 +92,24 @@ def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
     try:
         data = orjson.dumps(document, option=_SORTED if sort_keys else _INDENTED)
     except (TypeError, RecursionError) as error:
-        raise UncacheableResponseError(f"is not made of JSON values: {error}") from None
-    # What orjson accepts is more than what JSON can give back (a tuple, a date, NaN): only reading it again tells.
+        raise UncacheableResponseError(f"the response is not JSON-serializable: {error}") from None
+    # orjson accepts values that JSON does not preserve (a tuple, a date, NaN). Only a second read finds them.
     if _response_of(orjson.loads(data)) != response:
         raise UncacheableResponseError(
-            "holds a value that JSON gives back changed, such as a tuple, a date or NaN"
+            "the response contains a value that JSON does not preserve, such as a tuple, a date or NaN"
         )
     return data
 
 
 def parse(data: bytes) -> dict[str, Any] | MissReason:
-    """Read the JSON object of an entry, plain or encrypted; or why these bytes are none."""
+    """Parse the JSON object of an entry, plain or encrypted.
+
+    Args:
+        data: The content of the file.
+
+    Returns:
+        The object, or ``CORRUPT``.
+    """
     try:
         document = orjson.loads(data)
     except ValueError:
@@ -110,16 +123,16 @@ def decode_document(
     """Read a plain entry.
 
     Args:
-        document: What :func:`parse` read.
-        key: The key that was asked for; None takes whatever key, and whatever namespace, the entry has.
+        document: The result of :func:`parse`.
+        key: The cache key that the entry must have. None accepts any key and any namespace.
         namespace: The reader's namespace.
 
     Returns:
-        The entry, or why it answers nothing.
+        The entry, or the reason why it cannot be used.
     """
-    misfit = _misfit(document, key, namespace)
-    if misfit is not None:
-        return misfit
+    reason = _rejection(document, key, namespace)
+    if reason is not None:
+        return reason
     return CacheEntry(
         key=document["key"],
         provider=document["provider"],
@@ -134,57 +147,34 @@ def decode_document(
     )
 
 
-def answer_in(
-    document: dict[str, Any], key: str, namespace: str | None
-) -> tuple[dict[str, Any], float, float | None] | MissReason:
-    """What a hit needs of a plain entry: its response, timestamp and lifetime; or why it answers nothing.
+def answer_in(document: dict[str, Any], key: str, namespace: str | None) -> Answer | MissReason:
+    """Read the parts of a plain entry that a hit needs: response, timestamp and TTL.
 
-    As :func:`decode_document`, of which it leaves out what is not asked for with every hit.
+    The checks are those of :func:`decode_document`.
+
+    Args:
+        document: The result of :func:`parse`.
+        key: The cache key that the entry must have.
+        namespace: The reader's namespace.
+
+    Returns:
+        The three parts, or the reason why the entry cannot be used.
     """
-    misfit = _misfit(document, key, namespace)
-    if misfit is not None:
-        return misfit
+    reason = _rejection(document, key, namespace)
+    if reason is not None:
+        return reason
     return _response_of(document), document["timestamp"], document["ttl"]
 
 
-def quick_answer_in(
-    document: Any, key: str, namespace: str | None
-) -> tuple[dict[str, Any], float, float | None] | None:
-    """What :func:`answer_in` says of a plain entry that nothing is wrong with; None for anything else, whatever it is.
-
-    The document is taken apart: what is left of it is the response.
-    """
-    try:
-        pop = document.pop
-        version, its_key, timestamp, ttl = pop("schema"), pop("key"), pop("timestamp"), pop("ttl")
-        provider, model_id, digests = pop("provider"), pop("model_id"), pop("digests")
-        profile, its_namespace = pop("profile", None), pop("namespace", None)
-        pop("request", None)
-    except (AttributeError, KeyError, TypeError):
-        # A field is missing, or it is no object at all.
-        return None
-    usual = (
-        type(version) is int
-        and version == SCHEMA_VERSION
-        and its_key == key
-        and its_namespace == namespace
-        and type(timestamp) in _NUMBERS
-        and 0 <= timestamp <= _LAST_TIMESTAMP
-        and (ttl is None or type(ttl) in _NUMBERS)
-        and type(provider) is str
-        and type(model_id) is str
-        and type(digests) is dict
-        and type(profile) in _TEXT_OR_NONE
-        and "content" in document
-        and "stop_reason" in document
-        and "usage" in document
-        and (len(document) == len(_ALWAYS) or document.keys() <= _RESPONSE_NAMES)
-    )
-    return (document, timestamp, ttl) if usual else None
-
-
 def other_version(document: dict[str, Any]) -> MissReason | None:
-    """Why a document is not in the format that this release reads; None when it says that it is."""
+    """Return why this release cannot read the format of a document.
+
+    Args:
+        document: The result of :func:`parse`.
+
+    Returns:
+        ``CORRUPT``, ``OTHER_VERSION``, or None if the document has the current version.
+    """
     version = document.get("schema")
     if type(version) is not int:
         return MissReason.CORRUPT
@@ -192,19 +182,26 @@ def other_version(document: dict[str, Any]) -> MissReason | None:
 
 
 def describe(data: bytes, name: str) -> EntryMeta | MissReason:
-    """What a listing shows of an entry: what stands in the open, so that no key is needed for an encrypted one.
+    """Read the metadata that a listing shows. No encryption key is needed.
 
     Args:
-        data: What stands in the file.
-        name: The name of the file without its ending.
+        data: The content of the file.
+        name: The file name without its extension.
+
+    Returns:
+        The metadata, or the reason why the file is not a readable entry.
     """
     document = parse(data)
     if isinstance(document, MissReason):
         return document
-    misfit = other_version(document)
-    if misfit is not None:
-        return misfit
-    if not _dated(document):
+    wrong_version = other_version(document)
+    if wrong_version is not None:
+        return wrong_version
+    try:
+        well_formed = _has_metadata(document)
+    except KeyError:
+        well_formed = False
+    if not well_formed:
         return MissReason.CORRUPT
     return EntryMeta(
         name=name,
@@ -218,7 +215,14 @@ def describe(data: bytes, name: str) -> EntryMeta | MissReason:
 
 
 def readable(request: Any) -> Any:
-    """A request as JSON for people to read; None where it has no such form, which harms no answer."""
+    """Convert a request to JSON values for display.
+
+    Args:
+        request: The request.
+
+    Returns:
+        The JSON value, or None if the request cannot be converted. The response is stored in either case.
+    """
     if request is None:
         return None
     try:
@@ -236,7 +240,7 @@ def _json_form(value: Any) -> Any:
 
 
 def _at_top_level(response: dict[str, Any]) -> bool:
-    return all(name in response for name in _ALWAYS) and all(name in _RESPONSE_FIELDS for name in response)
+    return all(name in response for name in _REQUIRED) and all(name in _RESPONSE_FIELDS for name in response)
 
 
 def _response_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -249,48 +253,48 @@ def _response_of(document: dict[str, Any]) -> dict[str, Any]:
         "stop_reason": document["stop_reason"],
         "usage": document["usage"],
     }
-    for name in _AT_TIMES:
+    for name in _OPTIONAL:
         if name in document:
             response[name] = document[name]
     return response
 
 
-def _misfit(document: dict[str, Any], key: str | None, namespace: str | None) -> MissReason | None:
-    """Why a plain entry does not answer a key in a namespace; None when it does."""
-    misfit = other_version(document)
-    if misfit is not None:
-        return misfit
-    if not _well_formed(document):
+def _rejection(document: dict[str, Any], key: str | None, namespace: str | None) -> MissReason | None:
+    """Return why a plain entry does not match a key and a namespace, or None if it does."""
+    wrong_version = other_version(document)
+    if wrong_version is not None:
+        return wrong_version
+    get = document.get
+    try:
+        stored_key, stored_namespace = document["key"], get("namespace")
+        well_formed = (
+            _has_metadata(document)
+            and type(stored_key) is str
+            and type(stored_namespace) in _STR_OR_NONE
+            and type(get("profile")) in _STR_OR_NONE
+            and type(document["digests"]) is dict
+            and "content" in document
+            and "stop_reason" in document
+            and "usage" in document
+            and type(get("response", _NO_RESPONSE)) is dict
+        )
+    except KeyError:
         return MissReason.CORRUPT
-    if key is not None and (document["key"] != key or document.get("namespace") != namespace):
+    if not well_formed:
+        return MissReason.CORRUPT
+    if key is not None and (stored_key != key or stored_namespace != namespace):
         return MissReason.WRONG_KEY
     return None
 
 
-def _well_formed(document: dict[str, Any]) -> bool:
-    """Whether the fields that every plain entry has are there, with their types."""
-    return (
-        _dated(document)
-        and type(document.get("key")) is str
-        and type(document.get("profile")) in _TEXT_OR_NONE
-        and type(document.get("namespace")) in _TEXT_OR_NONE
-        and type(document.get("digests")) is dict
-        and "content" in document
-        and "stop_reason" in document
-        and "usage" in document
-        and ("response" not in document or type(document["response"]) is dict)
-    )
-
-
-def _dated(document: dict[str, Any]) -> bool:
-    """Whether the fields that also an encrypted entry shows are there, with their types."""
-    # What JSON gives has no subclasses: to compare types is all there is to ask.
-    timestamp: Any = document.get("timestamp")
-    ttl: Any = document.get("ttl", _MISSING)
+def _has_metadata(document: dict[str, Any]) -> bool:
+    """Return whether the fields that every entry has in plain text have the right types; KeyError if one is missing."""
+    # Values parsed from JSON have no subclasses, so comparing types is enough.
+    timestamp, ttl = document["timestamp"], document["ttl"]
     return (
         type(timestamp) in _NUMBERS
         and 0 <= timestamp <= _LAST_TIMESTAMP
         and (ttl is None or type(ttl) in _NUMBERS)
-        and type(document.get("provider")) is str
-        and type(document.get("model_id")) is str
+        and type(document["provider"]) is str
+        and type(document["model_id"]) is str
     )

@@ -1,4 +1,7 @@
-"""Whether two answers say the same: a model that is asked again gives new ids and times, and often nothing else that is new."""
+"""Compare two responses by content.
+
+A repeated call returns new IDs and new times, and often nothing else that is new.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,25 @@ if TYPE_CHECKING:
 
 __all__ = ["same_answer"]
 
-_SAID = ("content", "stop_reason", "provider_stop_reason", "tool_calls")
-"""What a caller goes by. The ids of tool calls are part of it: the next request repeats them."""
+_CONTENT_FIELDS = ("content", "stop_reason", "provider_stop_reason", "tool_calls")
+"""The fields that callers depend on. They include the IDs of tool calls, because the next request repeats them."""
 
-_OF_THE_CALL = frozenset(
+_CALL_FIELDS = frozenset(
     {
-        # which call it was
+        # the identity of the call
         "id",
         "responseId",
         "request_id",
         "requestId",
         "RequestId",
         "ResponseMetadata",
-        # when, and how long it took
+        # its time and duration
         "created",
         "created_at",
         "completed_at",
         "createTime",
         "metrics",
-        # on which machine, and what that one still had in its prompt cache
+        # the machine that served it, and the state of that machine's prompt cache
         "system_fingerprint",
         "cached_tokens",
         "cache_write_tokens",
@@ -39,26 +42,27 @@ _OF_THE_CALL = frozenset(
         "cacheTokensDetails",
     }
 )
-"""What providers say of a call, and not of its answer."""
+"""The fields in which providers describe the call rather than the response."""
 
 
 def same_answer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two stored responses differ in nothing but what their calls were.
+    """Return whether two stored responses differ only in fields that describe their calls.
 
-    The events of a stream are left out: they are the same answer in other pieces.
+    The events of a stream are not compared. They are the same response in different pieces.
 
     Args:
-        one: A response as it is stored.
-        other: Another.
+        one: A stored response.
+        other: Another stored response.
     """
-    return all(one.get(name) == other.get(name) for name in _SAID) and all(
-        _of_the_answer(one.get(name)) == _of_the_answer(other.get(name)) for name in ("usage", "raw")
+    return all(one.get(name) == other.get(name) for name in _CONTENT_FIELDS) and all(
+        _without_call_fields(one.get(name)) == _without_call_fields(other.get(name))
+        for name in ("usage", "raw")
     )
 
 
-def _of_the_answer(value: Any) -> Any:
+def _without_call_fields(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _of_the_answer(item) for name, item in value.items() if name not in _OF_THE_CALL}
+        return {name: _without_call_fields(item) for name, item in value.items() if name not in _CALL_FIELDS}
     if isinstance(value, list):
-        return [_of_the_answer(item) for item in value]
+        return [_without_call_fields(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""One cached answer."""
+"""The cache entry."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 __all__ = ["CLOCK_SKEW", "CacheEntry", "staleness"]
 
 CLOCK_SKEW = 300.0
-"""How far ahead of the reader's clock an entry may be dated, in seconds: machines that share a directory disagree a little."""
+"""How far ahead of the reader's clock a timestamp may be, in seconds. Machines that share a directory disagree slightly."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class CacheEntry:
-    """One cached answer. Its ``repr`` shows no content.
+    """A stored response. Its ``repr`` shows no content.
 
     Attributes:
-        key: The cache key it answers.
-        provider: The provider that gave the answer.
-        model_id: The model that gave it.
-        response: The dictionary that was stored.
-        timestamp: When it was stored, in seconds since the epoch.
-        ttl: How long it may live at most, in seconds; None is for ever.
-        profile: The profile in force when it was stored.
+        key: The cache key.
+        provider: The provider that returned the response.
+        model_id: The model that produced it.
+        response: The stored dictionary.
+        timestamp: When the response was stored, in seconds since the epoch.
+        ttl: The TTL in seconds. None means that the entry never expires.
+        profile: The active profile when the response was stored.
         digests: The digest of each part of the request.
-        request: The request itself, where requests are stored.
-        namespace: The namespace it was stored in; only readers of the same one get it.
+        request: The request, if requests are stored.
+        namespace: The namespace of the entry. Readers in other namespaces do not see it.
     """
 
     key: str
@@ -50,21 +50,34 @@ class CacheEntry:
 
     @property
     def expires_at(self) -> float:
-        """When its own lifetime is over, in seconds since the epoch; infinity is never."""
+        """When the entry expires by its own TTL, in seconds since the epoch. Infinity means never."""
         return inf if self.ttl is None else self.timestamp + self.ttl
 
     def staleness(self, now: float, reader_ttl: float | None) -> MissReason | None:
-        """Why the entry is too old, or too new, for a reader; None when it is neither.
+        """Return why the entry is too old, or too new, for a reader.
 
         Args:
             now: The reader's clock, in seconds since the epoch.
-            reader_ttl: The reader's own bound on age, in seconds; None is no bound.
+            reader_ttl: The reader's own TTL, in seconds. None means no limit.
+
+        Returns:
+            ``EXPIRED``, ``FUTURE``, or None if the entry is fresh.
         """
         return staleness(self.timestamp, self.ttl, now, reader_ttl)
 
 
 def staleness(timestamp: float, ttl: float | None, now: float, reader_ttl: float | None) -> MissReason | None:
-    """What :meth:`CacheEntry.staleness` says, of an entry that was stored at a time with a lifetime."""
+    """Return why an entry is too old, or too new, for a reader.
+
+    Args:
+        timestamp: When the entry was stored, in seconds since the epoch.
+        ttl: The TTL of the entry, in seconds. None means that it never expires.
+        now: The reader's clock, in seconds since the epoch.
+        reader_ttl: The reader's own TTL, in seconds. None means no limit.
+
+    Returns:
+        ``EXPIRED``, ``FUTURE``, or None if the entry is fresh.
+    """
     age = now - timestamp
     if age < -CLOCK_SKEW:
         return MissReason.FUTURE

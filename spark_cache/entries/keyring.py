@@ -1,4 +1,4 @@
-"""The keys that encrypted entries are sealed with: one to write, all to read."""
+"""Encryption keys: the newest one encrypts, every one decrypts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyRing"]
 
-# Fixed texts of the format: another one gives other ids and names, and no entry would be found again.
+# These values are part of the format. Changing one changes every ID or name, and no entry would be found again.
 _ID_INFO = b"spark-cache key id v1"
 _NAME_INFO = b"spark-cache entry name v1"
 
@@ -27,7 +27,7 @@ _BLOCK_BYTES = 64
 
 _NAMES_REMEMBERED = 1024
 _LONGEST_REMEMBERED = 64
-"""The names of so many keys, none longer than so many characters, are worked out once: programs ask for the same ones again."""
+"""The bounds of the name cache: the number of cache keys, and the longest key. Programs look up the same keys repeatedly."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,17 +39,19 @@ class _Key:
 
 
 class KeyRing:
-    """Seals and opens entries with Fernet keys. Neither its ``repr`` nor a pickle shows a key.
+    """A list of Fernet keys that encrypts and decrypts entries.
+
+    The ``repr`` shows no key, and a ring cannot be pickled.
 
     Args:
-        keys: Keys as ``Fernet.generate_key()`` makes them, newest first; at least one.
+        keys: Keys in the format of ``Fernet.generate_key()``, newest first. At least one is required.
 
     Raises:
-        ValueError: One of them is no Fernet key.
+        ValueError: A key is not a Fernet key.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        # Derived once, here: a derivation takes longer than opening a short entry.
+        # Derive once: a derivation takes longer than decrypting a short entry.
         self._keys = tuple(_derived(key) for key in keys)
         self._by_id = {key.id: key for key in self._keys}
         self._names: dict[str, tuple[str, ...]] = {}
@@ -58,44 +60,65 @@ class KeyRing:
         return f"KeyRing({', '.join(self.ids)})"
 
     def __reduce__(self) -> str:
-        raise TypeError("a key ring is not pickled: it holds keys")
+        raise TypeError("a KeyRing cannot be pickled because it holds encryption keys")
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The id of each key, 16 hex digits, newest first."""
+        """The ID of each encryption key as 16 hex digits, newest first."""
         return tuple(self._by_id)
 
     def names(self, cache_key: str) -> tuple[str, ...]:
-        """The file name of an entry under each key, newest first: without the key, no guess of a request can be checked."""
-        known = self._names.get(cache_key)
-        if known is not None:
-            return known
+        """Return the file name of an entry under each encryption key, newest first.
+
+        Without the encryption key, a name cannot confirm a guess of the request.
+
+        Args:
+            cache_key: The cache key of the entry.
+        """
+        cached = self._names.get(cache_key)
+        if cached is not None:
+            return cached
         try:
             text = cache_key.encode()
         except UnicodeEncodeError:
             text = cache_key.encode("utf-8", "surrogatepass")
         names = []
         for key in self._keys:
-            # HMAC-SHA256 from the two states that the key gives: ``hmac`` would prepare them anew, at three times the cost.
+            # HMAC-SHA256 from two prepared states. The ``hmac`` module would prepare them again each time, at three times the cost.
             inner, outer = key.inner.copy(), key.outer.copy()
             inner.update(text)
             outer.update(inner.digest())
             names.append(outer.hexdigest())
-        found = tuple(names)
+        result = tuple(names)
         if len(cache_key) <= _LONGEST_REMEMBERED:
             if len(self._names) >= _NAMES_REMEMBERED:
                 self._names.clear()
-            # By a plain text: a cache key holds its request's parts.
-            self._names[str.__str__(cache_key)] = found
-        return found
+            # Store a plain string: a CacheKey would keep the parts of its request alive.
+            self._names[str.__str__(cache_key)] = result
+        return result
 
-    def encrypt_entry(self, body: bytes) -> tuple[str, str]:
-        """Encrypt with the newest key; its id, and the token."""
+    def encrypt(self, plain: bytes) -> tuple[str, str]:
+        """Encrypt bytes with the newest key.
+
+        Args:
+            plain: The bytes to encrypt.
+
+        Returns:
+            The ID of the key and the Fernet token.
+        """
         newest = self._keys[0]
-        return newest.id, newest.fernet.encrypt(body).decode()
+        return newest.id, newest.fernet.encrypt(plain).decode()
 
-    def open(self, key_id: str, token: str) -> bytes | None:
-        """Decrypt a token; None when its key is not at hand, or the token was tampered with."""
+    def decrypt(self, key_id: str, token: str) -> bytes | None:
+        """Decrypt a token.
+
+        Args:
+            key_id: The ID of the key that encrypted the token.
+            token: The Fernet token.
+
+        Returns:
+            The plain bytes, or None if the key is not available or the token was tampered with.
+        """
         key = self._by_id.get(key_id)
         if key is None:
             return None

@@ -1,4 +1,7 @@
-"""Look on: every event of every cache of this process, beside the log; for test tools that add up what a test did."""
+"""Listeners: sinks that receive every event of the process, whatever the logging configuration lets through.
+
+Test tools use them to count what a test did.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,39 @@ if TYPE_CHECKING:
 
     from spark_cache.events.types import Event, Sink
 
-__all__ = ["is_watched", "listening", "show_watchers"]
+__all__ = ["has_listeners", "listening", "notify_listeners"]
 
 _lock = Lock()
-_watchers: tuple[Sink, ...] = ()
+_listeners: tuple[Sink, ...] = ()
 
 
 @contextmanager
 def listening(sink: Sink) -> Iterator[None]:
-    """Give ``sink`` what happens within a ``with`` block, whatever the logging configuration lets through."""
-    global _watchers  # noqa: PLW0603 - replaced whole, so that a hit reads it without a lock
+    """Send every event to ``sink`` while the ``with`` block runs.
+
+    Args:
+        sink: The sink that receives the events.
+    """
+    global _listeners  # noqa: PLW0603 - replaced as a whole, so that a hit reads it without a lock
     with _lock:
-        _watchers = (*_watchers, sink)
+        _listeners = (*_listeners, sink)
     try:
         yield
     finally:
         with _lock:
-            _watchers = tuple(watcher for watcher in _watchers if watcher is not sink)
+            _listeners = tuple(listener for listener in _listeners if listener is not sink)
 
 
-def is_watched() -> bool:
-    """Whether anybody looks on."""
-    return bool(_watchers)
+def has_listeners() -> bool:
+    """Return whether any listener is registered."""
+    return bool(_listeners)
 
 
-def show_watchers(event: Event) -> None:
-    """Hand an event to everybody who looks on."""
-    for watcher in _watchers:
-        watcher.emit(event)
+def notify_listeners(event: Event) -> None:
+    """Send an event to every listener.
+
+    Args:
+        event: The event to send.
+    """
+    for listener in _listeners:
+        listener.emit(event)

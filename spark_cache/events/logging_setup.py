@@ -1,4 +1,4 @@
-"""Log output for programs that have none of their own."""
+"""Log output for programs that do not set up logging."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from spark_cache.events.structlog_sink import LOGGER_NAME
 
 if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor
+    from structlog.typing import Processor
 
 __all__ = ["configure_logging"]
 
@@ -17,21 +17,21 @@ __all__ = ["configure_logging"]
 def configure_logging(
     level: str | int = "INFO", log_format: str = "console", stream: TextIO | None = None
 ) -> logging.Handler:
-    """Show the events of the cache on a stream.
+    """Write the events of the cache to a stream.
 
-    For scripts and the command line. An application that sets up logging itself needs none of this: the events go to the
-    standard logger ``spark_cache``. Called again, it replaces what it set up before.
+    Meant for scripts and the command line. An application that sets up logging does not need it, because events go to the
+    standard logger ``spark_cache``. Calling it again replaces the previous handler.
 
     Args:
-        level: The lowest level shown, such as ``"DEBUG"``.
-        log_format: ``console`` for a person, ``json`` for a machine: one object a line.
-        stream: Where it goes; None is standard error.
+        level: The lowest level to write, such as ``"DEBUG"``.
+        log_format: ``console`` for readable lines, or ``json`` for one JSON object per line.
+        stream: The stream to write to. None means standard error.
 
     Returns:
         The handler that was added to the logger ``spark_cache``.
 
     Raises:
-        ValueError: ``log_format`` is neither, or ``level`` is no level.
+        ValueError: ``log_format`` or ``level`` is not valid.
     """
     import structlog  # noqa: PLC0415 - loaded only by programs that ask for output
 
@@ -41,7 +41,7 @@ def configure_logging(
     elif log_format == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=target.isatty())
     else:
-        raise ValueError(f"log_format {log_format!r}: it takes 'console' or 'json'")
+        raise ValueError(f"log_format must be 'console' or 'json', not {log_format!r}")
     handler = _SparkCacheHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -53,28 +53,21 @@ def configure_logging(
             foreign_pre_chain=[
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.stdlib.add_log_level,
+                # Also replaces the readable message by the name of the event: the renderer shows the fields.
                 structlog.stdlib.ExtraAdder(),
-                _name_of_event,
             ],
         )
     )
     logger = logging.getLogger(LOGGER_NAME)
-    # First of all, since it may refuse the level.
+    # First, because it may reject the level.
     logger.setLevel(level)
     for earlier in [old for old in logger.handlers if isinstance(old, _SparkCacheHandler)]:
         logger.removeHandler(earlier)
     logger.addHandler(handler)
-    # Shown here once; the root logger's handlers would show it again.
+    # The handlers of the root logger would write each event a second time.
     logger.propagate = False
     return handler
 
 
 class _SparkCacheHandler(logging.StreamHandler[TextIO]):
-    """Ours, so that a second call finds and replaces it."""
-
-
-def _name_of_event(_logger: object, _method: str, record: EventDict) -> EventDict:
-    """Leave the fields to the renderer: the readable message repeats them."""
-    message = str(record["event"])
-    name = message.split(" ", 1)[0]
-    return {**record, "event": name if name.startswith("cache.") else message}
+    """A distinct handler class, so that a second call can find and replace the first handler."""

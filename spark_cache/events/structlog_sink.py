@@ -1,18 +1,21 @@
-"""Events through structlog into the standard logger ``spark_cache``.
+"""A sink that sends events through structlog to the standard logger ``spark_cache``.
 
-The embedding application decides what becomes of them: nothing here configures structlog or adds a handler.
+The application decides what happens to them: this module never configures structlog and never adds a handler.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.events.listeners import is_watched, show_watchers
+from spark_cache.events.listeners import has_listeners, notify_listeners
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+
+    from structlog.processors import KeyValueRenderer
 
     from spark_cache.events.types import Event
 
@@ -24,37 +27,48 @@ _SEPARATORS = frozenset(' "=')
 
 
 class StructlogSink:
-    """Logs each event, readable as text and with its fields for formatters that want them."""
+    """Sink that logs each event as a readable message, with its fields as attributes of the log record."""
 
     def __init__(self) -> None:
         self._target = logging.getLogger(LOGGER_NAME)
         self._bound: Any = None
 
     def wants(self, level: int) -> bool:
-        """Whether the application lets events of this level through, or somebody looks on."""
-        return self._target.isEnabledFor(level) or is_watched()
+        """Return whether the logger is enabled for a level, or a listener is registered.
+
+        Args:
+            level: The level of the event.
+        """
+        return self._target.isEnabledFor(level) or has_listeners()
 
     def emit(self, event: Event) -> None:
-        """Log an event at its level; never raises, whatever the application's filters, factories and handlers do."""
-        show_watchers(event)
+        """Log an event at its level.
+
+        Never raises, whatever the filters, factories and handlers of the application do.
+
+        Args:
+            event: The event to log.
+        """
+        notify_listeners(event)
         if not self._target.isEnabledFor(event.level):
             return
         if self._bound is None:
             self._bound = self._bind()
         try:
-            # structlog takes the name of the event itself as the message
             self._bound.log(event.level, event.name, **event.facts())
-        except Exception:  # noqa: BLE001 - the call that the event is about has to be answered
+        except Exception:  # noqa: BLE001 - the call that the event is about must still be answered
             return
 
     def _bind(self) -> Any:
-        # Imported for the first event that is let through: an application that logs nothing does not pay for it.
+        # Imported for the first event that is logged: an application that logs nothing does not pay for it.
         import structlog  # noqa: PLC0415 - see above
 
+        # Not LogfmtRenderer: it lets carriage returns, escape sequences and Unicode line separators through.
+        render = structlog.processors.KeyValueRenderer(repr_native_str=False)
         return structlog.wrap_logger(
             self._target,
-            # Our own short chain, so that the application's structlog.configure() changes nothing here.
-            processors=[_to_record],
+            # A separate chain, so that structlog.configure() in the application changes nothing here.
+            processors=[partial(_to_record, render)],
             wrapper_class=structlog.stdlib.BoundLogger,
             context_class=dict,
             cache_logger_on_first_use=True,
@@ -62,18 +76,19 @@ class StructlogSink:
 
 
 def _to_record(
-    _logger: Any, _method: str, facts: MutableMapping[str, Any]
+    render: KeyValueRenderer, logger: Any, method: str, facts: MutableMapping[str, Any]
 ) -> tuple[tuple[str], dict[str, Any]]:
-    """The arguments of the standard logger: a readable message, and the fields as attributes of the record."""
+    """Return the arguments of the standard logger: a readable message, and the fields for the record."""
     name = facts.pop("event")
-    message = " ".join([name, *(f"{field}={_shown(field, value)}" for field, value in facts.items())])
+    pairs = render(logger, method, {field: _readable(field, value) for field, value in facts.items()})
+    message = f"{name} {pairs}" if pairs else name
     return (message,), {"extra": {"event": name, **facts}}
 
 
-def _shown(field: str, value: Any) -> str:
+def _readable(field: str, value: Any) -> str:
     if field in ("age", "ttl"):
         return f"{value:.0f}s"
     text = f"{value:.2f}" if isinstance(value, float) else str(value)
-    # Names come from outside: none of them may begin a line, or another field, of the log.
+    # Names come from outside: none of them may start a new line, or another field, in the log.
     plain = text.isprintable() and not set(text) & _SEPARATORS
     return text if plain else json.dumps(text, ensure_ascii=not text.isprintable())

@@ -1,4 +1,4 @@
-"""What can happen in a cache. No event holds a prompt, an answer, a parameter's value or a whole key."""
+"""The events of a cache. No event contains a prompt, a response, the value of a parameter or a whole key."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened.
+    """The fields that all events share.
 
     Attributes:
-        provider: The provider of the request, or the folder of the entry where only that is known.
-        model: Its model, likewise.
+        provider: The provider of the request, or the entry's provider folder where only the folder is known.
+        model: The model of the request, or the entry's model folder where only the folder is known.
         key: The first 12 characters of the entry's file name.
         operation: ``text``, ``json`` or ``embedding``.
-        profile: The profile in force.
+        profile: The active profile.
     """
 
     name: ClassVar[str]
@@ -42,14 +42,14 @@ class Event:
     profile: str | None = None
 
     def facts(self) -> dict[str, Any]:
-        """The fields that hold something, in order."""
+        """Return the fields that have a value, in order."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value for name, value in values if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheHit(Event):
-    """The cache answered. ``age`` is the entry's, in seconds."""
+    """A lookup that found a usable entry. ``age`` is the age of the entry in seconds."""
 
     name: ClassVar[str] = "cache.hit"
     age: float | None = None
@@ -59,7 +59,7 @@ class CacheHit(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheMiss(Event):
-    """The cache was asked and could not answer; ``reason`` says why."""
+    """A lookup that found no usable entry, for the given ``reason``."""
 
     name: ClassVar[str] = "cache.miss"
     reason: str
@@ -68,7 +68,7 @@ class CacheMiss(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheStore(Event):
-    """An answer was stored, for ``ttl`` seconds."""
+    """A response that was stored. ``ttl`` is the TTL of its entry in seconds."""
 
     name: ClassVar[str] = "cache.store"
     size_bytes: int
@@ -78,7 +78,7 @@ class CacheStore(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheBypass(Event):
-    """A call went past the cache, or its answer was not stored; ``reason`` says why."""
+    """A call that bypassed the cache, or whose response was not stored, for the given ``reason``."""
 
     name: ClassVar[str] = "cache.bypass"
     reason: str
@@ -86,7 +86,7 @@ class CacheBypass(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEvict(Event):
-    """An entry was removed because the cache was full."""
+    """An entry that was removed because the cache was full."""
 
     name: ClassVar[str] = "cache.evict"
     size_bytes: int
@@ -94,7 +94,7 @@ class CacheEvict(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheExpire(Event):
-    """An entry was removed because its lifetime was over."""
+    """An entry that was removed because its TTL had passed."""
 
     name: ClassVar[str] = "cache.expire"
     size_bytes: int
@@ -102,7 +102,7 @@ class CacheExpire(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheCorrupt(Event):
-    """An entry cannot be used; ``reason`` says why. It is left where it is."""
+    """An entry that cannot be used, for the given ``reason``. The file is left in place."""
 
     name: ClassVar[str] = "cache.corrupt"
     level: ClassVar[int] = logging.WARNING
@@ -111,7 +111,7 @@ class CacheCorrupt(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheError(Event):
-    """The cache could not do its work; calls go on without it."""
+    """A failure of the cache. Calls continue without it."""
 
     name: ClassVar[str] = "cache.error"
     level: ClassVar[int] = logging.WARNING
@@ -121,12 +121,20 @@ class CacheError(Event):
 
 
 class Sink(Protocol):
-    """Takes events."""
+    """A receiver of events."""
 
     def wants(self, level: int) -> bool:
-        """Whether an event of this level would go anywhere: asked before one is made."""
+        """Return whether an event of this level would be used. Called before an event is created.
+
+        Args:
+            level: The level of the event.
+        """
         ...
 
     def emit(self, event: Event) -> None:
-        """Take an event; never raises."""
+        """Receive an event. Must not raise.
+
+        Args:
+            event: The event.
+        """
         ...

@@ -1,7 +1,7 @@
-"""Why did it miss? The reason in a sentence, the nearest entry, and in what its request differs.
+"""Explanations of cache misses: the reason, the nearest entry, and how its request differs.
 
-Nothing here writes, counts or logs. What an explanation may show of a request is what anybody who reads the cache directory sees
-anyway: values where requests are stored as plain text, else only which parts differ.
+This package writes nothing, counts nothing and logs nothing. An explanation shows no more of a request than the cache directory
+does: values if requests are stored as plain text, otherwise only which parts differ.
 """
 
 from spark_cache.explain.changes import Change, changes, difference

@@ -1,4 +1,4 @@
-"""Two JSON values -> what changed between them, by path."""
+"""Changes between two JSON values, by path."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["UNKNOWN", "Change", "changes", "difference"]
 
 UNKNOWN = object()
-"""Stands for a value that differs and is not known, or not to be shown."""
+"""A value that differs but is unknown or must not be shown."""
 
 _MOST = 100
-"""How many changes are looked for: no reader wants more."""
+"""The most changes that are collected."""
 
 _ALIGNED = 1000
-"""Lists of up to this many items are aligned; in longer ones each item is compared with the one in its place."""
+"""The most items in a list that is aligned. Longer lists are compared item by item."""
 
 
 class Change(NamedTuple):
-    """One change: where, and both values, either of which may be :data:`UNKNOWN` or :data:`ABSENT`."""
+    """One change: the path and both values. Each value may be :data:`UNKNOWN` or :data:`ABSENT`."""
 
     path: str
     old: Any
@@ -36,25 +36,25 @@ class Change(NamedTuple):
 
 
 def changes(old: Any, new: Any, path: str) -> list[Change]:
-    """What changed from one JSON value to another; empty where they are equal, ``1`` and ``1.0`` too.
+    """Return the changes from one JSON value to another. Equal values have none, and ``1`` equals ``1.0``.
 
     Args:
-        old: The one.
-        new: The other.
-        path: How both are called.
+        old: The first value.
+        new: The second value.
+        path: The path of both values.
     """
     try:
         return list(islice(_changes(old, new, path), _MOST))
     except (RecursionError, TypeError):
-        # The second is orjson's word for the same. Nested deeper than any request that has a key: somebody else's file.
+        # Nested deeper than any request with a key, so this library did not write the file. orjson raises TypeError for it.
         return [Change(path, UNKNOWN, UNKNOWN)]
 
 
 def difference(change: Change) -> Difference:
-    """A change as people read it."""
+    """Return a change as readable text."""
     path, old, new, moved = change
     if moved:
-        return Difference(path, f"in another order: {_order(old)} -> {_order(new)}")
+        return Difference(path, f"in a different order: {_order(old)} -> {_order(new)}")
     if old is UNKNOWN or new is UNKNOWN:
         return Difference(path, "differs")
     return Difference(path, changed(old, new))
@@ -65,8 +65,8 @@ def _changes(old: Any, new: Any, path: str) -> Iterator[Change]:
         for name in dict.fromkeys((*old, *new)):
             below, left, right = path + step(name), old.get(name, ABSENT), new.get(name, ABSENT)
             if is_secret(name):
-                # Requests are stored without their credentials: that one is missing says nothing.
-                if left is not ABSENT and right is not ABSENT and _written(left) != _written(right):
+                # Requests are stored without their credentials, so a missing credential is not a difference.
+                if left is not ABSENT and right is not ABSENT and _serialized(left) != _serialized(right):
                     yield Change(below, UNKNOWN, UNKNOWN)
             elif left is ABSENT or right is ABSENT:
                 yield Change(below, left, right)
@@ -79,7 +79,7 @@ def _changes(old: Any, new: Any, path: str) -> Iterator[Change]:
 
 
 def _list_changes(old: list[Any], new: list[Any], path: str) -> Iterator[Change]:
-    left, right = [_written(item) for item in old], [_written(item) for item in new]
+    left, right = [_serialized(item) for item in old], [_serialized(item) for item in new]
     if left == right:
         return
     if len(left) > 1 and sorted(left) == sorted(right):
@@ -97,7 +97,7 @@ def _list_changes(old: list[Any], new: list[Any], path: str) -> Iterator[Change]
 
 
 def _blocks(left: list[bytes], right: list[bytes]) -> Iterator[tuple[int, int, int, int]]:
-    """Where two lists differ: the ranges in each."""
+    """Yield the ranges in which two lists differ."""
     if max(len(left), len(right)) > _ALIGNED:
         yield 0, len(left), 0, len(right)
         return
@@ -107,16 +107,16 @@ def _blocks(left: list[bytes], right: list[bytes]) -> Iterator[tuple[int, int, i
             yield begin, end, other_begin, other_end
 
 
-def _written(value: Any) -> bytes:
-    return orjson.dumps(_one_form(value), option=orjson.OPT_SORT_KEYS)
+def _serialized(value: Any) -> bytes:
+    return orjson.dumps(_normalised(value), option=orjson.OPT_SORT_KEYS)
 
 
-def _one_form(value: Any) -> Any:
-    """A value whose floats are integers where they are whole, as in a key."""
+def _normalised(value: Any) -> Any:
+    """Return a value with whole floats as integers, as in a key."""
     if isinstance(value, dict):
-        return {name: _one_form(item) for name, item in value.items()}
+        return {name: _normalised(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_one_form(item) for item in value]
+        return [_normalised(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
 
 
@@ -127,8 +127,8 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def _order(items: list[Any]) -> str:
-    """The items of a list by their names, or by what they begin with."""
-    return ", ".join(_name(item) for item in items[:8]) + (", …" if len(items) > 8 else "")  # noqa: PLR2004 - as many as are read
+    """Return the items of a list, by name if they have one."""
+    return ", ".join(_name(item) for item in items[:8]) + (", …" if len(items) > 8 else "")  # noqa: PLR2004 - enough to recognise the order
 
 
 def _name(item: Any) -> str:

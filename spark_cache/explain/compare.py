@@ -1,4 +1,4 @@
-"""Two entries -> in what their requests differ: by the digests of the parts, and by path where both requests are at hand."""
+"""Comparison of the requests of two entries: by the digests of the parts, and by path if both requests are available."""
 
 from __future__ import annotations
 
@@ -34,39 +34,39 @@ PARTS = (
 )
 """The parts of a request, in the order in which differences are listed."""
 
-_IN_THE_OPEN = frozenset({"provider", "model_id"})
-"""What also an encrypted entry shows."""
+_UNENCRYPTED_PARTS = frozenset({"provider", "model_id"})
+"""The parts that an encrypted entry stores as plain text."""
 
 _OPERATIONS = ("text", "json", "embedding")
 
 
 def differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """The parts whose digests differ."""
+    """Return the parts whose digests differ."""
     return [name for name in PARTS if old.get(name) != new.get(name)]
 
 
 def compare(old: CacheEntry, new: CacheEntry, *, redacted: bool) -> list[Change]:
-    """What changed from the request of one entry to that of another.
+    """Return the changes from the request of one entry to the request of another.
 
     Args:
-        old: The one; both hold the digests of their parts.
-        new: The other.
-        redacted: Whether only the parts may be named, because one of them is encrypted, or is to be.
+        old: The first entry. Both entries hold the digests of their parts.
+        new: The second entry.
+        redacted: Whether only the parts may be named, because one of the entries is encrypted or must be encrypted.
     """
     found: list[Change] = []
     for name in differing(old.digests, new.digests):
-        if redacted and name not in _IN_THE_OPEN:
+        if redacted and name not in _UNENCRYPTED_PARTS:
             found.append(Change(name, UNKNOWN, UNKNOWN))
             continue
         left, right = part(old, name), part(new, name)
-        known = left is not UNKNOWN and right is not UNKNOWN
-        # The stored form of a request says less than its key: a date and its text are one there.
-        found += (changes(left, right, name) if known else []) or [Change(name, UNKNOWN, UNKNOWN)]
+        is_known = left is not UNKNOWN and right is not UNKNOWN
+        # Two requests with different keys can have the same stored form. For example, a date is stored as a string.
+        found += (changes(left, right, name) if is_known else []) or [Change(name, UNKNOWN, UNKNOWN)]
     return found
 
 
 def part(entry: CacheEntry, name: str) -> Any:
-    """A part of an entry's request as JSON; :data:`ABSENT` where it has none, :data:`UNKNOWN` where that is not stored."""
+    """Return a part of an entry's request as JSON: :data:`ABSENT` if it has none, :data:`UNKNOWN` if it is not stored."""
     if name not in entry.digests:
         return {} if name == "parameters" and isinstance(entry.request, dict) else ABSENT
     if name in ("provider", "model_id", "namespace"):
@@ -77,9 +77,9 @@ def part(entry: CacheEntry, name: str) -> Any:
 
 
 def _stored(request: dict[str, Any], name: str) -> Any:
-    """A part of a request that is stored."""
+    """Return a part of a stored request."""
     if name == "parameters" and name not in request:
-        # Stored by code of its own, side by side with the rest.
+        # Stored with `set`, which puts parameters next to the other parts.
         return {other: value for other, value in request.items() if other not in PARTS}
     value = request.get(name, UNKNOWN)
     if name == "messages" and isinstance(value, list):
@@ -88,7 +88,7 @@ def _stored(request: dict[str, Any], name: str) -> Any:
 
 
 def _operation(digest: str) -> Any:
-    """The operation that has a digest: an entry keeps no other trace of it."""
+    """Return the operation with a digest. An entry stores only the digest of its operation."""
     for operation in _OPERATIONS:
         if cache_key(Request("", "", [], operation=operation)).digests["operation"] == digest:
             return operation

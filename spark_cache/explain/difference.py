@@ -1,4 +1,4 @@
-"""What an explanation is made of."""
+"""The parts of an explanation."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ if TYPE_CHECKING:
 __all__ = ["Difference", "Explanation", "Neighbour"]
 
 _LISTED = 10
-"""How many differences the text of an explanation lists."""
+"""The most differences that the text of an explanation lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in which two requests differ.
+    """One difference between two requests.
 
     Attributes:
-        path: Where: ``parameters.temperature``, ``messages[3].content[0].text``, or a whole part of the request.
-        text: How, from the stored one to the one that was asked: ``0.7 -> 0.9``.
+        path: The place, such as ``parameters.temperature`` or ``messages[3].content[0].text``, or a whole part of the request.
+        text: The change from the stored request to the explained one, such as ``0.7 -> 0.9``.
     """
 
     path: str
     text: str
 
     def __str__(self) -> str:
-        """``path: text``."""
+        """Return ``path: text``."""
         return f"{self.path}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """The entry that a request comes nearest to.
+    """The entry whose request is most similar to the explained one.
 
     Attributes:
-        name: The name of its file.
-        provider: Its provider.
-        model_id: Its model.
-        timestamp: When it was stored, in seconds since the epoch.
+        name: The name of the entry.
+        provider: The provider of the entry.
+        model_id: The model of the entry.
+        timestamp: The time when the entry was stored, in seconds since the epoch.
     """
 
     name: str
@@ -49,25 +49,25 @@ class Neighbour:
     timestamp: float
 
     def __str__(self) -> str:
-        """The beginning of its name, its model, and when it was stored, in UTC."""
+        """Return the first 12 characters of the name, the model, and the time of storage in UTC."""
         stored = strftime("%Y-%m-%d %H:%M:%S", gmtime(self.timestamp))
         return f"{self.name[:12]} ({self.provider}/{self.model_id}, stored {stored} UTC)"
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why the cache has no answer to a request, or that it has one. ``str()`` is for people.
+    """Why a request missed, or that the cache has a response. ``str()`` returns readable text.
 
     Attributes:
-        provider: The provider that was asked; None where nothing is known of the request.
-        model_id: The model that was asked, likewise.
-        reason: Why it missed; None when the cache has the answer.
-        summary: The same in a sentence or two.
-        name: The name of the entry that answers, or would.
-        nearest: The entry that comes nearest, where none has the key.
-        differences: In what the two requests differ; of an encrypted one only the parts are named.
-        hints: Usual causes of such differences, and the ways out.
-        notes: What could not be looked at.
+        provider: The provider of the request, or None if nothing is known of the request.
+        model_id: The model of the request, or None if nothing is known of the request.
+        reason: The reason for the miss, or None if the cache has the response.
+        summary: The reason in one or two sentences.
+        name: The name of the request's entry, even if the entry does not exist.
+        nearest: The nearest entry, if no entry has the key.
+        differences: The differences between the two requests. If one is encrypted, only the names of the parts.
+        hints: The usual causes of such differences, and how to avoid them.
+        notes: What could not be compared.
     """
 
     provider: str | None
@@ -81,10 +81,10 @@ class Explanation:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The summary, the nearest entry with the differences one a line, the hints and the notes."""
+        """Return the summary, the nearest entry, the differences one per line, the hints and the notes."""
         lines = [self.summary]
         if self.nearest is not None:
-            lines += [f"The nearest entry is {self.nearest}. From it to this request:"]
+            lines += [f"The nearest entry is {self.nearest}. Changes from it to this request:"]
             lines += [f"  {difference}" for difference in self.differences[:_LISTED]]
             if len(self.differences) > _LISTED:
                 lines.append(f"  and {len(self.differences) - _LISTED} more")

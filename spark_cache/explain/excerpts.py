@@ -1,4 +1,4 @@
-"""Values as an explanation shows them: short, on one line, without what must not be seen."""
+"""Values as an explanation shows them: short, on one line, without secrets."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ import orjson
 __all__ = ["ABSENT", "blob", "changed", "is_secret", "spans", "step", "value_text"]
 
 ABSENT = object()
-"""Stands for a value that is not there."""
+"""A value that does not exist."""
 
 _SHOWN = 60
-"""How many characters of a value are shown."""
+"""The most characters of a value that are shown."""
 
 _SHORT = 40
-"""Texts up to this length are shown whole."""
+"""The longest strings, in characters, that are shown completely."""
 
 _CONTEXT = 8
+"""The fewest characters that are shown before a difference."""
+
 _REACH = 24
-"""How many characters beside a difference are shown: so many at least before it, and up to so many to complete a word."""
+"""The most characters that are shown on either side of a difference to complete a word."""
 
 _BLOB_FROM = 120
 _TOKEN = re.compile(r"[\w:/+-]", re.ASCII)
@@ -35,19 +37,19 @@ _SECRET = re.compile(
 
 
 def is_secret(name: str) -> bool:
-    """Whether the value of this name may be a credential, going by its last word: it is never shown."""
+    """Return whether the last word of a name suggests a credential, whose value is never shown."""
     return _SECRET.fullmatch(name) is not None
 
 
 def step(name: str) -> str:
-    """One step of a path into a dictionary."""
+    """Return a path step into a dictionary."""
     if name.isidentifier() and len(name) <= _SHOWN:
         return f".{name}"
     return f"[{_quoted(name)}]"
 
 
 def value_text(value: Any) -> str:
-    """A value on one line, cut where it is long."""
+    """Return a value on one line, shortened if it is long."""
     if value is ABSENT:
         return "absent"
     data = blob(value)
@@ -60,20 +62,20 @@ def value_text(value: Any) -> str:
 
 
 def changed(old: Any, new: Any) -> str:
-    """From one value to the other: ``0.7 -> 0.9``, or where two long texts begin to differ."""
+    """Return a change such as ``0.7 -> 0.9``, or the place where two long strings begin to differ."""
     old_data, new_data = blob(old), blob(new)
     if old_data is not None and new_data is not None:
         return f"{_blob_text(*old_data)} -> {_blob_text(*new_data)}"
     both = isinstance(old, str) and isinstance(new, str)
     if not both or max(len(old), len(new)) <= _SHORT or old_data is not None or new_data is not None:
         return f"{value_text(old)} -> {value_text(new)}"
-    place = _common(old, new) + 1
+    first = _common(old, new) + 1
     left, right = spans(old, new)
-    return f"differs from character {place:,}: {_excerpt(old, *left)} / {_excerpt(new, *right)}"
+    return f"differs from character {first:,}: {_excerpt(old, *left)} / {_excerpt(new, *right)}"
 
 
 def spans(old: str, new: str) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Begin and end of what differs in each of two texts, with the words that it is part of."""
+    """Return the start and end of the difference in each of two strings, extended to whole words."""
     before = _common(old, new)
     most = min(len(old), len(new)) - before
     after = _common(old[len(old) - most :][::-1], new[len(new) - most :][::-1])
@@ -87,9 +89,9 @@ def spans(old: str, new: str) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+    """Return the length of the common prefix of two strings."""
     low, high = 0, min(len(one), len(other))
-    # By halves: comparing slices is a thousand times as fast as looking at every character.
+    # A binary search over slices is a thousand times as fast as comparing single characters.
     while low < high:
         middle = (low + high + 1) // 2
         if one[low:middle] == other[low:middle]:
@@ -100,7 +102,7 @@ def _common(one: str, other: str) -> int:
 
 
 def blob(value: Any) -> tuple[str, bytes] | None:
-    """The media type and the bytes of a value that is no text to read: an image, a document; None for any other."""
+    """Return the media type and the bytes of binary data, such as an image or a document, or None for other values."""
     if isinstance(value, dict):
         (inner,) = value.values() if list(value) == ["~bytes"] else (None,)
         return ("", _decoded(inner)) if isinstance(inner, str) else None
@@ -130,7 +132,7 @@ def _decoded(text: str) -> bytes:
 
 
 def _blob_text(media: str, data: bytes) -> str:
-    """``image/png of 45,120 bytes (3f2a91c0)``."""
+    """Return a summary such as ``image/png of 45,120 bytes (3f2a91c0)``."""
     return f"{media or 'data'} of {len(data):,} bytes ({sha256(data).hexdigest()[:8]})"
 
 
@@ -148,10 +150,10 @@ def _quoted(text: str) -> str:
 
 
 def _inner(text: str) -> str:
-    """The text as it stands between quotes, what begins a new line included."""
+    """Return text as JSON without the quotation marks, so that line breaks are escaped."""
     return orjson.dumps(text.encode("utf-8", "replace").decode()).decode()[1:-1]
 
 
 def _escaped(text: str) -> str:
-    """Text without characters that could steer a terminal or look like another."""
+    """Escape characters that could control a terminal or be mistaken for other characters."""
     return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)

@@ -1,4 +1,4 @@
-"""A call, a key or a remembered miss -> its explanation."""
+"""Explanations of a call, a key or a logged miss."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from spark_cache.errors import StoreError
 from spark_cache.explain.difference import Explanation
 from spark_cache.explain.messages import age_sentence, miss_sentence, moment, removal_sentence, subject
 from spark_cache.explain.nearest import Candidate
-from spark_cache.explain.search import Question, with_nearest
+from spark_cache.explain.search import Target, with_nearest
 from spark_cache.keys import readable_request
 from spark_cache.stores import entry_name
 from spark_cache.types import CacheKey, MissReason, Mode, Request
 
 if TYPE_CHECKING:
     from spark_cache.config import Policy
+    from spark_cache.core.lookup import Lookup
     from spark_cache.core.plan import Plan
-    from spark_cache.core.write import EntryStore
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.savings import MissNote
 
 __all__ = ["explain_call", "explain_miss", "explain_name"]
 
-_NO_ANSWER: dict[str, Any] = {"content": None, "stop_reason": None, "usage": None}
+_NO_RESPONSE: dict[str, Any] = {"content": None, "stop_reason": None, "usage": None}
 
 
 class _Call(NamedTuple):
-    """What a call was planned with."""
+    """The plan of a call that has a key."""
 
     key: CacheKey
     policy: Policy
@@ -38,38 +38,38 @@ class _Call(NamedTuple):
 
 
 def explain_call(
-    place: EntryStore, ring: KeyRing | None, plan: Plan, request: Request, missed: Miss | None = None
+    lookup: Lookup, ring: KeyRing | None, plan: Plan, request: Request, missed: Miss | None = None
 ) -> Explanation:
-    """Explain a call, as it was answered or as it would be answered now.
+    """Explain a call, with its result or with the result that it would have now.
 
     Args:
-        place: The entries.
-        ring: The keys at hand.
-        plan: The call.
-        request: What it asks.
-        missed: What it came to; None looks it up.
+        lookup: The entries.
+        ring: The encryption keys, or None without encryption.
+        plan: The plan of the call.
+        request: The request.
+        missed: The miss to explain, or None to look the request up.
     """
     refused = plan.refusal if missed is None else missed
     if plan.key is None:
         about = subject(request.provider, request.model_id, None)
         refused = refused or Miss(MissReason.BYPASSED)
-        sentence = miss_sentence(refused, plan.policy, place.config)
+        sentence = miss_sentence(refused, plan.policy, lookup.config)
         return Explanation(request.provider, request.model_id, refused.reason, f"{about}: {sentence}")
     stored = readable_request(request) if plan.policy.store_requests else None
     call = _Call(plan.key, plan.policy, plan.mode, plan.encrypted)
-    return _explain_key(place, ring, call, stored, missed)
+    return _explain_key(lookup, ring, call, stored, missed)
 
 
-def explain_name(place: EntryStore, ring: KeyRing | None, key: str) -> Explanation:
-    """Explain a key: of a request, of an entry that is there, or of one that was missed or removed.
+def explain_name(lookup: Lookup, ring: KeyRing | None, key: str) -> Explanation:
+    """Explain a key: the key of a request, of an existing entry, or of a miss or removal in the miss log.
 
     Args:
-        place: The entries.
-        ring: The keys at hand.
-        key: The key, or the name of an entry's file.
+        lookup: The entries.
+        ring: The encryption keys, or None without encryption.
+        key: The key, or the name of an entry.
     """
     if isinstance(key, CacheKey):
-        policy = place.config.policy(key.provider, key.model_id)
+        policy = lookup.config.policy(key.provider, key.model_id)
         encrypted = must_encrypt(policy, sensitive=False)
         refusal = refusal_of(
             Request(key.provider, key.model_id, None),
@@ -79,133 +79,134 @@ def explain_name(place: EntryStore, ring: KeyRing | None, key: str) -> Explanati
             can_encrypt=ring is not None and policy.encryption != "off",
         )
         if refusal is None:
-            return _explain_key(place, ring, _Call(key, policy, policy.mode, encrypted), None, None)
+            return _explain_key(lookup, ring, _Call(key, policy, policy.mode, encrypted), None, None)
         about = subject(key.provider, key.model_id, None)
-        sentence = miss_sentence(refusal, policy, place.config)
+        sentence = miss_sentence(refusal, policy, lookup.config)
         return Explanation(key.provider, key.model_id, refusal.reason, f"{about}: {sentence}")
     names = (*(() if ring is None else ring.names(key)), entry_name(key))
     for name in names:
-        found = _explain_file(place, ring, name)
+        found = _explain_file(lookup, ring, name)
         if found is not None:
             return found
     for name in names:
-        note = next(place.directory.miss_log.misses(name), None)
+        note = next(lookup.directory.miss_log.misses(name), None)
         if note is not None:
-            return explain_miss(place, ring, note)
-    removal = next(filter(None, map(place.directory.miss_log.removal, names)), None)
+            return explain_miss(lookup, ring, note)
+    removal = next(filter(None, map(lookup.directory.miss_log.removal, names)), None)
     sentence = (
-        "no entry has this name, and none is remembered." if removal is None else removal_sentence(removal)
+        "no entry has this name, and it is not in the miss log."
+        if removal is None
+        else removal_sentence(removal)
     )
     about = subject(None, None, names[-1])
     return Explanation(None, None, MissReason.ABSENT, f"{about}: {sentence}", names[-1])
 
 
-def explain_miss(place: EntryStore, ring: KeyRing | None, note: MissNote) -> Explanation:
-    """Explain a miss that is remembered. Where its answer was stored since, the request is known from there.
+def explain_miss(lookup: Lookup, ring: KeyRing | None, note: MissNote) -> Explanation:
+    """Explain a miss from the miss log. If its response has been stored since, the request is taken from the entry.
 
     Args:
-        place: The entries.
-        ring: The keys at hand.
+        lookup: The entries.
+        ring: The encryption keys, or None without encryption.
         note: The miss.
     """
     about = subject(note.provider, note.model, note.name)
-    policy = place.config.policy(note.provider, note.model)
+    policy = lookup.config.policy(note.provider, note.model)
     reason = MissReason(note.reason) if note.reason in MissReason.__members__.values() else None
     if reason is None:
         sentence = f"missed on {moment(note.at)}: {note.reason}."
     else:
-        sentence = f"missed on {moment(note.at)}: {miss_sentence(Miss(reason), policy, place.config)}"
+        sentence = f"missed on {moment(note.at)}: {miss_sentence(Miss(reason), policy, lookup.config)}"
     explanation = Explanation(note.provider, note.model, reason, f"{about}: {sentence}", note.name)
     if reason is not MissReason.ABSENT:
         return explanation
-    stored = _file_of(place, ring, note.name)
+    stored = _file_of(lookup, ring, note.name)
     if isinstance(stored, Candidate):
-        question = Question(stored.entry, stored.encrypted, before=stored.entry.timestamp)
+        target = Target(stored.entry, stored.encrypted, before=stored.entry.timestamp)
     elif note.digests:
-        asked = CacheEntry(
-            note.name, note.provider, note.model, dict(_NO_ANSWER), note.at, None, digests=note.digests
+        entry = CacheEntry(
+            note.name, note.provider, note.model, dict(_NO_RESPONSE), note.at, None, digests=note.digests
         )
-        question = Question(asked, redacted=False, before=note.at)
+        target = Target(entry, redacted=False, before=note.at)
     else:
-        unknown = "the request was to be encrypted, and nothing of it was kept to compare."
-        return replace(explanation, notes=(unknown,))
-    return with_nearest(explanation, question, place, ring)
+        no_digests = "the request must be encrypted, so the miss log holds nothing to compare."
+        return replace(explanation, notes=(no_digests,))
+    return with_nearest(explanation, target, lookup, ring)
 
 
 def _explain_key(
-    place: EntryStore,
+    lookup: Lookup,
     ring: KeyRing | None,
     call: _Call,
     request: dict[str, Any] | None,
     missed: Miss | None,
 ) -> Explanation:
     key, policy, mode, encrypted = call
-    name = place.name(key, encrypted=encrypted)
+    name = lookup.names.written(key, encrypted=encrypted)
     found: Hit | Miss
     if missed is not None:
         found = missed
     elif not mode.reads:
         found = Miss(MissReason.BYPASSED)
     else:
-        # A look that counts as no use, in a mode that judges ages like the one that was asked for.
-        looking = Mode.REPLAY if mode is Mode.REPLAY else Mode.READ_ONLY
-        found, _ = place.find(key, policy, looking, encrypted=encrypted)
+        # Neither mode counts the lookup as a use, and each judges the age of entries as the mode of the call does.
+        mode = Mode.REPLAY if mode is Mode.REPLAY else Mode.READ_ONLY
+        found, _ = lookup.find(key, policy, mode, encrypted=encrypted)
     about = subject(key.provider, key.model_id, name)
     if isinstance(found, Hit):
-        sentence = f"its answer is in the cache, stored {moment(found.timestamp)}."
+        sentence = f"its response is in the cache, stored {moment(found.timestamp)}."
         return Explanation(key.provider, key.model_id, None, f"{about}: {sentence}", name)
-    sentence = miss_sentence(found, policy, place.config)
+    sentence = miss_sentence(found, policy, lookup.config)
     if found.reason is MissReason.EXPIRED:
-        entry = _any_age(place, key, policy, encrypted=encrypted)
+        entry = _any_age(lookup, key, policy, encrypted=encrypted)
         if entry is not None:
-            sentence = age_sentence(entry, policy, place.config, place.directory.clock())
+            sentence = age_sentence(entry, policy, lookup.config, lookup.directory.clock())
     explanation = Explanation(key.provider, key.model_id, found.reason, f"{about}: {sentence}", name)
     if found.reason is not MissReason.ABSENT:
         return explanation
-    removal = place.directory.miss_log.removal(name)
+    removal = lookup.directory.miss_log.removal(name)
     if removal is not None:
         return replace(explanation, summary=f"{about}: {sentence} {removal_sentence(removal)}")
-    return with_nearest(explanation, Question(_stored_form(key, policy, request), encrypted), place, ring)
+    return with_nearest(explanation, Target(_stored_form(key, policy, request), encrypted), lookup, ring)
 
 
-def _any_age(place: EntryStore, key: CacheKey, policy: Policy, *, encrypted: bool) -> CacheEntry | None:
-    for at in place.addresses(key):
-        entry = place.open(at, key, policy=policy, encrypted=encrypted)
+def _any_age(lookup: Lookup, key: CacheKey, policy: Policy, *, encrypted: bool) -> CacheEntry | None:
+    for at in lookup.addresses(key):
+        entry = lookup.open(at, key, policy=policy, encrypted=encrypted)
         if isinstance(entry, CacheEntry):
             return entry
     return None
 
 
-def _explain_file(place: EntryStore, ring: KeyRing | None, name: str) -> Explanation | None:
-    """Explain an entry that is there: how it would be judged now, and what it was near to when it was stored."""
-    found = _file_of(place, ring, name)
+def _explain_file(lookup: Lookup, ring: KeyRing | None, name: str) -> Explanation | None:
+    """Explain an existing entry: whether it would be a hit now, and the nearest entry when it was stored."""
+    found = _file_of(lookup, ring, name)
     if found is None:
         return None
     if isinstance(found, MissReason):
         about = subject(None, None, name)
-        sentence = miss_sentence(Miss(found), place.config.policy("", ""), place.config)
+        sentence = miss_sentence(Miss(found), lookup.config.policy("", ""), lookup.config)
         return Explanation(None, None, found, f"{about}: {sentence}", name)
     entry = found.entry
-    policy = place.config.policy(entry.provider, entry.model_id)
-    judged = place.fresh(entry, policy, policy.mode)
+    policy = lookup.config.policy(entry.provider, entry.model_id)
+    stale = lookup.why_stale(entry.timestamp, entry.ttl, policy, policy.mode)
     about = subject(entry.provider, entry.model_id, name)
-    if isinstance(judged, Hit):
+    if stale is None:
         sentence = f"it is in the cache, stored {moment(entry.timestamp)}."
-    elif judged.reason is MissReason.EXPIRED:
-        sentence = age_sentence(entry, policy, place.config, place.directory.clock())
+    elif stale is MissReason.EXPIRED:
+        sentence = age_sentence(entry, policy, lookup.config, lookup.directory.clock())
     else:
-        sentence = miss_sentence(judged, policy, place.config)
-    reason = None if isinstance(judged, Hit) else judged.reason
-    explanation = Explanation(entry.provider, entry.model_id, reason, f"{about}: {sentence}", name)
-    question = Question(entry, found.encrypted, before=entry.timestamp)
-    return with_nearest(explanation, question, place, ring)
+        sentence = miss_sentence(Miss(stale), policy, lookup.config)
+    explanation = Explanation(entry.provider, entry.model_id, stale, f"{about}: {sentence}", name)
+    target = Target(entry, found.encrypted, before=entry.timestamp)
+    return with_nearest(explanation, target, lookup, ring)
 
 
-def _file_of(place: EntryStore, ring: KeyRing | None, name: str) -> Candidate | MissReason | None:
-    """The entry whose file has a name; why it cannot be read, or None where there is none."""
+def _file_of(lookup: Lookup, ring: KeyRing | None, name: str) -> Candidate | MissReason | None:
+    """Return the entry with a name, the reason why it cannot be read, or None if there is none."""
     try:
-        for at in place.directory.store.find(name):
-            data = place.directory.store.read(at, note_use=False)
+        for at in lookup.directory.store.find(name):
+            data = lookup.directory.store.read(at, note_use=False)
             entry = decode(data, ring=ring) if isinstance(data, bytes) else data
             if isinstance(entry, CacheEntry):
                 return Candidate(entry, name, at.name != entry_name(entry.key))
@@ -216,12 +217,12 @@ def _file_of(place: EntryStore, ring: KeyRing | None, name: str) -> Candidate | 
 
 
 def _stored_form(key: CacheKey, policy: Policy, request: dict[str, Any] | None) -> CacheEntry:
-    """A request as the entry that it would be stored as: its values in the form that entries give back."""
+    """Return the entry that would store a request, with values in the form that a stored entry has when it is read."""
     entry = CacheEntry(
         key,
         key.provider,
         key.model_id,
-        dict(_NO_ANSWER),
+        dict(_NO_RESPONSE),
         0.0,
         None,
         digests=key.digests,

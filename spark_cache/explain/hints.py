@@ -1,4 +1,4 @@
-"""Changes -> what usually causes them, and the way out."""
+"""Hints: the usual causes of changes, and how to avoid them."""
 
 from __future__ import annotations
 
@@ -37,63 +37,67 @@ _VOLATILE = (
         "time",
         re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[ap]m\b)?(?:Z|[+-]\d\d:?\d\d)?", re.IGNORECASE),
     ),
-    ("time stamp", re.compile(r"\b1\d{9}(?:\d{3}|\.\d+)?\b")),
+    ("timestamp", re.compile(r"\b1\d{9}(?:\d{3}|\.\d+)?\b")),
     ("identifier", re.compile(r"(?<![0-9a-z])(?=[0-9a-f]*\d)[0-9a-f]{8,}(?![0-9a-z])", re.IGNORECASE)),
     ("number", re.compile(r"\d+(?:\.\d+)?")),
 )
-"""What changes by itself from run to run, the most particular first."""
+"""Patterns of text that often changes between runs, the most specific first."""
 
 _TEXT_HINTS = {
-    "UUID": "a UUID differs, and a new one is another request each time: leave it out, or give a fixed one.",
-    "date": "a date differs, and with it the request from day to day: take it from a clock that stands still, or leave it out.",
-    "time": "a time of day differs, and with it the request at every run: take it from a clock that stands still, or leave it out.",
-    "time stamp": "a time stamp differs, and with it the request at every run: take it from a clock that stands still, or leave it out.",
-    "identifier": "an identifier differs; if it is random, leave it out, or give a fixed one.",
-    "number": "only numbers differ; if they are random, or count runs, seed or fix them.",
+    "UUID": "a UUID differs, so each run makes a new request: leave the UUID out, or use a fixed one.",
+    "date": "a date differs, so the request changes every day: leave the date out, or use a fixed clock.",
+    "time": "a time of day differs, so the request changes with every run: leave the time out, or use a fixed clock.",
+    "timestamp": "a timestamp differs, so the request changes with every run: leave the timestamp out, or use a fixed clock.",
+    "identifier": "an identifier differs: if it is random, leave it out, or use a fixed one.",
+    "number": "only numbers differ: if they are random or count runs, seed or fix them.",
 }
 
 _PART_HINTS = {
-    "version": "the entry was keyed by another release, whose keys have another form: record it anew.",
-    "provider": "entries of another provider are never an answer.",
-    "operation": "text, structured answers and embeddings have entries of their own.",
-    "endpoint": "another address is another service: SPARK_CACHE_ENDPOINT names one, so that entries are found behind any address.",
-    "namespace": "each namespace has entries of its own: see SPARK_CACHE_NAMESPACE.",
-    "cache_version": "a new cache version leaves all earlier entries behind: see SPARK_CACHE_VERSION.",
-    "sample": "each sample has an entry of its own.",
+    "version": "a release with a different key format stored the entry: record it again.",
+    "provider": "an entry of one provider never answers a request to another provider.",
+    "operation": "text, structured responses and embeddings have separate entries.",
+    "endpoint": "each endpoint has separate entries: set SPARK_CACHE_ENDPOINT to one name to share entries across addresses.",
+    "namespace": "each namespace has separate entries: see SPARK_CACHE_NAMESPACE.",
+    "cache_version": "a new cache version ignores all earlier entries: see SPARK_CACHE_VERSION.",
+    "sample": "each sample has a separate entry.",
 }
 
-_MODEL = "entries of another model are never an answer."
-_ALIAS = "two names of a model, such as an alias and a release that it stands for, are two models here: settle on one."
-_TOOL_ORDER = "tools in another order are another request: sort them, by name for instance."
-_ORDER = "the order of a list is part of the request: sort what has no order of its own, such as a set or a directory's files."
-_BYTES = "an image or a document that is encoded anew may give other bytes for the same picture: encode it once and keep the file."
-_PARAMETER_HINTS = {
-    "temperature": "the temperature is part of the request: calls that are to share an answer give the same one.",
-    "seed": "the seed is part of the request: give a fixed one.",
-}
-_DEFAULT = "a parameter came, went or changed: look for a default of the SDK, of a framework or of the program that changed."
-_NONE = "deeper down in a request, None is a value: leave the name out instead. Only a parameter itself may be None for absent."
-_KIND = '1, "1" and true are three values: give it the same type.'
-_WHITE_SPACE = "only white space differs, line ends included: look at templates, indentation and stripping."
-_UNICODE = (
-    "the texts look alike and are in different Unicode forms: normalise both with unicodedata.normalize."
+_MODEL = "an entry of one model never answers a request to another model."
+_ALIAS = (
+    "the cache treats an alias and a release of the same model as different models: use one name everywhere."
 )
-_CASE = "the texts differ in upper and lower case alone."
+_TOOL_ORDER = "the order of the tools is part of the request: sort them, for example by name."
+_ORDER = "the order of a list is part of the request: sort values that have no fixed order, such as a set or the files of a directory."
+_BYTES = "encoding an image or a document again may produce different bytes for the same content: encode it once and keep the file."
+_PARAMETER_HINTS = {
+    "temperature": "the temperature is part of the request: use the same value in all calls that should share a response.",
+    "seed": "the seed is part of the request: use a fixed one.",
+}
+_DEFAULT = "a parameter was added, removed or changed: check whether a default changed in the SDK, a framework or your program."
+_NONE = "inside nested values, None is a value: leave the name out instead. Only a top-level parameter that is None counts as absent."
+_KIND = '1, "1" and true are different values: use the same type.'
+_WHITE_SPACE = (
+    "only white space differs, which includes line endings: check templates, indentation and stripping."
+)
+_UNICODE = (
+    "the strings look alike but use different Unicode forms: normalise both with unicodedata.normalize."
+)
+_CASE = "the strings differ only in upper and lower case."
 
 _RELEASE = re.compile(r"(?:[-@:.](?:\d+|latest|preview|exp|v\d+))+", re.IGNORECASE)
-_DATED = re.compile(r"\d{3}|latest|preview|exp", re.IGNORECASE)
+_RELEASE_WORD = re.compile(r"\d{3}|latest|preview|exp", re.IGNORECASE)
 
 
-_AROUND = 16
+_CONTEXT = 16
 
 
 def hints(changes: Iterable[Change]) -> tuple[str, ...]:
-    """What usually causes these changes, each cause once, in the order of the changes."""
+    """Return the usual causes of changes, each cause once, in the order of the changes."""
     return tuple(dict.fromkeys(hint for change in changes for hint in _of(change)))
 
 
 def _of(change: Change) -> list[str]:
-    """The hints of the first rule that has any."""
+    """Return the hints of the first rule that has any."""
     return next((found for rule in _RULES if (found := rule(change))), [])
 
 
@@ -118,8 +122,8 @@ def _of_values(change: Change) -> list[str]:
     if blob(old) is not None and blob(new) is not None:
         return [_BYTES]
     if isinstance(old, str) and isinstance(new, str):
-        return _of_texts(old, new)
-    return [_KIND] if _other_kind(old, new) else []
+        return _of_strings(old, new)
+    return [_KIND] if _differs_in_type(old, new) else []
 
 
 def _of_parameter(change: Change) -> list[str]:
@@ -131,10 +135,10 @@ def _of_parameter(change: Change) -> list[str]:
 
 
 _RULES = (_of_order, _of_part, _of_values, _of_parameter)
-"""The most particular first."""
+"""The rules for one change, the most specific first."""
 
 
-def _of_texts(old: str, new: str) -> list[str]:
+def _of_strings(old: str, new: str) -> list[str]:
     if normalize("NFC", old) == normalize("NFC", new):
         return [_UNICODE]
     if "".join(old.split()) == "".join(new.split()):
@@ -142,14 +146,14 @@ def _of_texts(old: str, new: str) -> list[str]:
     if old.casefold() == new.casefold():
         return [_CASE]
     (begin, end), (other_begin, other_end) = spans(old, new)
-    # A year may stand behind the day and the month that differ.
-    left = old[max(0, begin - _AROUND) : end + _AROUND]
-    right = new[max(0, other_begin - _AROUND) : other_end + _AROUND]
+    # A year may follow the day and the month that differ.
+    left = old[max(0, begin - _CONTEXT) : end + _CONTEXT]
+    right = new[max(0, other_begin - _CONTEXT) : other_end + _CONTEXT]
     return [_TEXT_HINTS[kind] for kind in _volatile(left, right)]
 
 
 def _volatile(old: str, new: str) -> list[str]:
-    """The kinds of what changes by itself that two texts differ in; none where they differ in anything else."""
+    """Return the kinds of volatile text in which two strings differ, or none if they differ in anything else."""
     kinds: list[str] = []
     for kind, pattern in _VOLATILE:
         if pattern.findall(old) != pattern.findall(new):
@@ -161,16 +165,16 @@ def _volatile(old: str, new: str) -> list[str]:
 
 
 def _is_alias(one: str, other: str) -> bool:
-    """Whether two models' names are one, but for a release at the end, or a region before it."""
+    """Return whether two model names differ only by a release suffix or a region prefix."""
     short, long = sorted((one, other), key=len)
     ending = long[len(short) :]
-    if long.startswith(short) and _RELEASE.fullmatch(ending) and _DATED.search(ending):
+    if long.startswith(short) and _RELEASE.fullmatch(ending) and _RELEASE_WORD.search(ending):
         return True
     return long.endswith(f".{short}")
 
 
-def _other_kind(old: Any, new: Any) -> bool:
-    """Whether two values are written alike and differ in their type."""
+def _differs_in_type(old: Any, new: Any) -> bool:
+    """Return whether two values look alike but differ in type."""
     if old is ABSENT or new is ABSENT or isinstance(old, dict | list) or isinstance(new, dict | list):
         return False
     return str(old).lower() == str(new).lower() or (

@@ -1,4 +1,4 @@
-"""Reasons as sentences."""
+"""Sentences that explain the reason for a miss."""
 
 from __future__ import annotations
 
@@ -18,74 +18,74 @@ __all__ = ["age_sentence", "miss_sentence", "moment", "removal_sentence", "subje
 
 _SENTENCES = {
     MissReason.ABSENT: "no entry has its key.",
-    MissReason.EXPIRED: "its entry is too old.",
-    MissReason.UNCACHEABLE: "the request holds something that cannot be keyed exactly, so it is never cached: {detail}.",
-    MissReason.STATEFUL: "the answer depends on state that the provider keeps, so it is never cached: {detail}.",
-    MissReason.SENSITIVE: "the request is sensitive, and encryption is off or has no key.",
-    MissReason.CORRUPT: "its entry is empty, cut off or damaged, or holds no such answer.",
-    MissReason.OTHER_VERSION: "its entry is in a format that this release does not know.",
-    MissReason.WRONG_KEY: "the file in its place belongs to another request: it was moved, renamed or edited.",
+    MissReason.EXPIRED: "its entry has expired.",
+    MissReason.UNCACHEABLE: "the request has no exact cache key, so it is never cached: {detail}.",
+    MissReason.STATEFUL: "the response depends on state at the provider, so it is never cached: {detail}.",
+    MissReason.SENSITIVE: "the request is sensitive, but encryption is off or has no encryption key.",
+    MissReason.CORRUPT: "its entry is empty, truncated, damaged, or has a different structure.",
+    MissReason.OTHER_VERSION: "its entry has a format version that this release does not support.",
+    MissReason.WRONG_KEY: "the file at its path belongs to another request: it was moved, renamed or edited.",
     MissReason.FUTURE: "its entry is dated more than five minutes ahead of the clock.",
-    MissReason.NOT_A_FILE: "something else than a regular file stands in the place of its entry.",
-    MissReason.TOO_LARGE: "the file in its place is larger than any entry.",
+    MissReason.NOT_A_FILE: "the path of its entry is not a regular file.",
+    MissReason.TOO_LARGE: "the file at its path exceeds the size limit for entries.",
     MissReason.UNREADABLE: "its entry could not be read: {detail}.",
-    MissReason.UNDECRYPTABLE: "no key at hand opens its entry, or the entry was tampered with.",
-    MissReason.PLAIN_REFUSED: "its entry is plain text where encryption is required.",
+    MissReason.UNDECRYPTABLE: "no available encryption key decrypts its entry, or the entry was tampered with.",
+    MissReason.PLAIN_REFUSED: "its entry is not encrypted, but encryption is required.",
 }
 
 _REMOVALS = {
-    "evict": "it was removed to keep the cache within its size (SPARK_CACHE_MAX_SIZE)",
-    "expire": "it was removed because its lifetime was over (SPARK_CACHE_TTL)",
+    "evict": "it was evicted to keep the cache within its size limit (SPARK_CACHE_MAX_SIZE)",
+    "expire": "it was removed because its TTL had passed (SPARK_CACHE_TTL)",
 }
 
 
 def subject(provider: str | None, model_id: str | None, name: str | None) -> str:
-    """What a sentence is about: ``openai/gpt-4o, entry 3f2a…``."""
+    """Return the subject of a sentence, such as ``openai/gpt-4o, entry 3f2a…``."""
     model = f"{provider}/{model_id}" if provider is not None else ""
     entry = f"entry {name[:12]}" if name is not None else ""
     return ", ".join(part for part in (model, entry) if part) or "this request"
 
 
 def miss_sentence(miss: Miss, policy: Policy, config: CacheConfig) -> str:
-    """Why a request was not answered, with the setting that decides it where one does."""
+    """Return why a request missed, with the setting that caused the miss, if any."""
     reason = miss.reason
     if reason is MissReason.DISABLED:
-        return f"caching is off for it ({_place('enabled', policy.enabled, config)})."
+        return f"caching is off for this request ({_origin('enabled', policy.enabled, config)})."
     if reason is MissReason.BYPASSED:
-        return f"the mode does not read the cache ({_place('mode', policy.mode, config)}, or cache= of the call)."
+        return f"the mode does not read the cache ({_origin('mode', policy.mode, config)}, or the cache= argument of the call)."
     if reason is MissReason.NO_TTL:
         return (
-            f"its time to live is 0, so it is neither read nor stored ({_place('ttl_seconds', 0, config)})."
+            f"its TTL is 0, so the cache is neither read nor written ({_origin('ttl_seconds', 0, config)})."
         )
-    sentence = _SENTENCES.get(reason, f"the entry does not serve it: {reason.value}.")
+    sentence = _SENTENCES.get(reason, f"its entry does not suit the call: {reason.value}.")
     return sentence.format(detail=miss.detail or reason.value)
 
 
 def age_sentence(entry: CacheEntry, policy: Policy, config: CacheConfig, now: float) -> str:
-    """Why an entry is too old, and what decides that."""
+    """Return why an entry has expired, and the setting that decides it."""
     age = format_duration(round(now - entry.timestamp))
     if entry.ttl is not None and now - entry.timestamp >= entry.ttl:
-        bound = f"it was stored to live {format_duration(entry.ttl)}"
+        bound = f"it was stored with a TTL of {format_duration(entry.ttl)}"
     else:
-        place = _place("ttl_seconds", policy.ttl_seconds, config)
-        bound = f"answers are served for {format_duration(policy.ttl_seconds)} ({place})"
+        origin = _origin("ttl_seconds", policy.ttl_seconds, config)
+        bound = f"the TTL is {format_duration(policy.ttl_seconds)} ({origin})"
     return f"its entry is {age} old, and {bound}."
 
 
 def removal_sentence(note: RemovalNote) -> str:
-    """What became of an entry that was there."""
+    """Return when and why an entry was removed."""
     return (
-        f"Its entry was there until {moment(note.at)}: {_REMOVALS.get(note.why, 'it was removed on demand')}."
+        f"Its entry existed until {moment(note.at)}: {_REMOVALS.get(note.why, 'it was removed on request')}."
     )
 
 
 def moment(at: float) -> str:
-    """A point in time, in UTC, to the second."""
+    """Return a point in time, in UTC, to the second."""
     return strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(at))
 
 
-def _place(field: str, value: object, config: CacheConfig) -> str:
-    """A setting and where it comes from; a rule decides where the configuration itself says something else."""
+def _origin(field: str, value: object, config: CacheConfig) -> str:
+    """Return a setting and its origin: a rule, if the configuration itself has another value."""
     own = getattr(config, field)
     origin = config.origins[field].place if own == value else "a rule for this model"
     return f"{field}: {origin}"

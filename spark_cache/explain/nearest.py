@@ -1,4 +1,4 @@
-"""Which of many entries a request comes nearest to."""
+"""The search for the entry that is most similar to a request."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ _WEIGHTS = {
     "operation": 3.0,
     "model_id": 2.0,
 }
-"""How far a part that differs takes two requests apart; one that is not named, by 1."""
+"""How much a part that differs adds to the distance between two requests. Other parts add 1."""
 
-_READ = frozenset({"messages", "system_prompt", "tool_specs", "output_schema", "parameters"})
-"""Parts that can be a little different: where both texts are at hand, they count by how much they differ."""
+_TEXT_PARTS = frozenset({"messages", "system_prompt", "tool_specs", "output_schema", "parameters"})
+"""Parts that can differ partially. If both values are available, they count in proportion to the difference."""
 
-_SAYS_SOMETHING = ("messages", "system_prompt", "tool_specs")
+_CONTENT_PARTS = ("messages", "system_prompt", "tool_specs")
 
-_LIKE = 0.5
-"""From this likeness of the messages on, one request may be a changed form of the other."""
+_SIMILAR = 0.5
+"""The similarity of the messages from which one request may be a changed version of the other."""
 
-_LEAST = 0.02
-_COMPARED = 50_000
+_MIN_SHARE = 0.02
+_COMPARED_BYTES = 50_000
 
-# A character of a script without spaces is a word of its own.
+# In scripts without spaces, each character counts as a word.
 _WORD = re.compile(r"[A-Za-z0-9]+|[^\W_]")
 
 
 class Candidate(NamedTuple):
-    """An entry that may come near.
+    """An entry to compare with a request.
 
     Attributes:
-        entry: The entry; of an encrypted one, what was inside.
-        name: The name of its file.
-        encrypted: Whether it is an encrypted one.
+        entry: The entry, decrypted if it is encrypted.
+        name: The name of the entry.
+        encrypted: Whether the entry is stored encrypted.
     """
 
     entry: CacheEntry
@@ -59,61 +59,62 @@ class Candidate(NamedTuple):
     encrypted: bool
 
 
-def nearest(asked: CacheEntry, candidates: Iterable[Candidate]) -> Candidate | None:
-    """The candidate that a request comes nearest to; of equally near ones the newest. None where none is like it.
+def nearest(target: CacheEntry, candidates: Iterable[Candidate]) -> Candidate | None:
+    """Return the candidate nearest to a request, or None if no candidate is similar. Among equals, the newest wins.
 
     Args:
-        asked: The request, as it would be stored; it holds the digests of its parts.
-        candidates: Where to look.
+        target: The request in its stored form, with the digests of its parts.
+        candidates: The entries to compare.
     """
-    words = _Words(asked)
+    words = _Words(target)
     best: tuple[float, float, str] | None = None
     found: Candidate | None = None
     for candidate in candidates:
         entry = candidate.entry
         if not entry.digests:
             continue
-        parts = differing(entry.digests, asked.digests)
-        hard = sum(_WEIGHTS.get(name, 1.0) for name in parts if name not in _READ)
-        soft = [name for name in parts if name in _READ]
-        floor = hard + sum(_LEAST * _WEIGHTS[name] for name in soft)
+        parts = differing(entry.digests, target.digests)
+        hard = sum(_WEIGHTS.get(name, 1.0) for name in parts if name not in _TEXT_PARTS)
+        soft = [name for name in parts if name in _TEXT_PARTS]
+        floor = hard + sum(_MIN_SHARE * _WEIGHTS[name] for name in soft)
         if best is not None and floor > best[0]:
             continue
-        likeness = {name: words.likeness(entry, name) for name in soft}
+        similarities = {name: words.similarity(entry, name) for name in soft}
         distance = hard + sum(
-            _WEIGHTS[name] * max(_LEAST, 1 - (like or 0.0)) for name, like in likeness.items()
+            _WEIGHTS[name] * max(_MIN_SHARE, 1 - (similarity or 0.0))
+            for name, similarity in similarities.items()
         )
         rank = (distance, -entry.timestamp, candidate.name)
-        if (best is None or rank < best) and _is_like(asked, parts, likeness):
+        if (best is None or rank < best) and _is_similar(target, parts, similarities):
             best, found = rank, candidate
     return found
 
 
-def _is_like(asked: CacheEntry, parts: list[str], likeness: dict[str, float | None]) -> bool:
-    """Whether two requests have so much in common that one may be a changed form of the other."""
-    if any(name in asked.digests and name not in parts for name in _SAYS_SOMETHING):
+def _is_similar(target: CacheEntry, parts: list[str], similarities: dict[str, float | None]) -> bool:
+    """Return whether one request may be a changed version of the other."""
+    if any(name in target.digests and name not in parts for name in _CONTENT_PARTS):
         return True
-    # Where the messages are not at hand, nothing speaks against it.
-    like = likeness.get("messages")
-    return like is None or like >= _LIKE
+    # If the messages are not available, they are assumed to be similar.
+    similarity = similarities.get("messages")
+    return similarity is None or similarity >= _SIMILAR
 
 
 class _Words:
-    """How alike parts of one request are to those of others, by the words that they share."""
+    """The similarity between parts of one request and parts of entries, measured by shared words."""
 
-    def __init__(self, asked: CacheEntry) -> None:
-        self._asked = asked
-        self._known: dict[str, Counter[str] | None] = {}
+    def __init__(self, target: CacheEntry) -> None:
+        self._target = target
+        self._counts: dict[str, Counter[str] | None] = {}
 
-    def likeness(self, entry: CacheEntry, name: str) -> float | None:
-        """From 0.0 to 1.0; None where one of the two is not stored."""
-        if name not in self._known:
-            self._known[name] = _counted(self._asked, name)
-        own, other = self._known[name], _counted(entry, name)
+    def similarity(self, entry: CacheEntry, name: str) -> float | None:
+        """Return the similarity of a part, from 0.0 to 1.0, or None if one of the two values is not stored."""
+        if name not in self._counts:
+            self._counts[name] = _counted(self._target, name)
+        own, other = self._counts[name], _counted(entry, name)
         if own is None or other is None:
             return None
-        together = own.total() + other.total()
-        return 2 * (own & other).total() / together if together else 1.0
+        total = own.total() + other.total()
+        return 2 * (own & other).total() / total if total else 1.0
 
 
 def _counted(entry: CacheEntry, name: str) -> Counter[str] | None:
@@ -121,8 +122,8 @@ def _counted(entry: CacheEntry, name: str) -> Counter[str] | None:
     if value is UNKNOWN:
         return None
     try:
-        text = "" if value is ABSENT else orjson.dumps(value)[:_COMPARED].decode("utf-8", "ignore")
+        text = "" if value is ABSENT else orjson.dumps(value)[:_COMPARED_BYTES].decode("utf-8", "ignore")
     except TypeError:
-        # Nested deeper than any request that has a key: somebody else's file.
+        # Nested deeper than any request with a key, so this library did not write the file.
         return None
     return Counter(_WORD.findall(text))

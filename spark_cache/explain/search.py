@@ -1,4 +1,4 @@
-"""Looking through the entries for the one that a request comes nearest to."""
+"""The search of the cache for the entry nearest to a request."""
 
 from __future__ import annotations
 
@@ -19,62 +19,64 @@ from spark_cache.types import MissReason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spark_cache.core.write import EntryStore
+    from spark_cache.core.lookup import Lookup
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.explain.difference import Explanation
     from spark_cache.stores import Stored
 
-__all__ = ["Question", "with_nearest"]
+__all__ = ["Target", "with_nearest"]
 
-_LOOKED_AT = 10_000
-"""How many entries are compared at the most, the model's own first: a second or two."""
+_MAX_COMPARED = 10_000
+"""The most entries that are compared, those of the same model first. This takes a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A request as far as it is known.
+class Target:
+    """The known parts of a request.
 
     Attributes:
-        asked: The entry that it would be stored as, without an answer.
-        redacted: Whether it is to be encrypted, so that only its parts may be named.
-        before: What was stored later, in seconds since the epoch, does not count.
+        entry: The entry that would store the request, without a response.
+        redacted: Whether the request must be encrypted, so that only the names of its parts may be shown.
+        before: A time in seconds since the epoch. Entries that were stored later are ignored.
     """
 
-    asked: CacheEntry
+    entry: CacheEntry
     redacted: bool
     before: float | None = None
 
 
 def with_nearest(
-    explanation: Explanation, question: Question, place: EntryStore, ring: KeyRing | None
+    explanation: Explanation, target: Target, lookup: Lookup, ring: KeyRing | None
 ) -> Explanation:
-    """An explanation with the entry that comes nearest, in what it differs, and what could not be looked at.
+    """Return an explanation with the nearest entry, its differences, and notes on what could not be compared.
 
     Args:
-        explanation: What is known without it.
-        question: The request.
-        place: The entries.
-        ring: The keys at hand.
+        explanation: The explanation without the nearest entry.
+        target: The request.
+        lookup: The entries.
+        ring: The encryption keys, or None without encryption.
     """
-    looking = _Looking(place, ring)
-    found = nearest(question.asked, looking.candidates(question))
-    notes = list(looking.notes)
-    if looking.locked:
+    search = _Search(lookup, ring)
+    found = nearest(target.entry, search.candidates(target))
+    notes = list(search.notes)
+    if search.undecryptable:
         notes.append(
-            f"{looking.locked:,} encrypted entries could not be looked at: no key at hand opens them."
+            f"{search.undecryptable:,} encrypted entries could not be compared: no available encryption key decrypts them."
         )
     if found is None:
-        if looking.seen:
-            notes.append(f"none of the {looking.seen:,} entries that were looked at is like it.")
+        if search.compared:
+            notes.append(f"none of the {search.compared:,} compared entries is similar.")
         else:
-            notes.append(f"the cache holds no entry of {question.asked.provider}.")
+            notes.append(f"the cache has no entries for {target.entry.provider}.")
         return replace(explanation, notes=tuple(notes))
-    redacted = question.redacted or found.encrypted
-    changes = compare(found.entry, question.asked, redacted=redacted)
+    redacted = target.redacted or found.encrypted
+    changes = compare(found.entry, target.entry, redacted=redacted)
     if redacted:
-        notes.append("one of the two is encrypted, so only the parts that differ are named.")
+        notes.append(
+            "one of the two requests is encrypted, so only the names of the parts that differ are shown."
+        )
     elif any(change.old is UNKNOWN for change in changes):
-        notes.append(_why_unknown(found.entry, question.asked))
+        notes.append(_why_unknown(found.entry, target.entry))
     return replace(
         explanation,
         nearest=Neighbour(found.name, found.entry.provider, found.entry.model_id, found.entry.timestamp),
@@ -84,53 +86,55 @@ def with_nearest(
     )
 
 
-class _Looking:
-    """The entries that may come near a request, and what of them could not be looked at."""
+class _Search:
+    """The entries that may be near a request, and a record of those that could not be compared."""
 
-    def __init__(self, place: EntryStore, ring: KeyRing | None) -> None:
-        self._place = place
+    def __init__(self, lookup: Lookup, ring: KeyRing | None) -> None:
+        self._lookup = lookup
         self._ring = ring
-        self.seen = 0
-        self.locked = 0
+        self.compared = 0
+        self.undecryptable = 0
         self.notes: list[str] = []
 
-    def candidates(self, question: Question) -> Iterator[Candidate]:
-        """Every entry of the provider but the request's own, those of its model first."""
+    def candidates(self, target: Target) -> Iterator[Candidate]:
+        """Yield every other entry of the same provider, those of the same model first."""
         try:
-            for stored in self._listed(question.asked):
-                if self.seen == _LOOKED_AT:
-                    self.notes.append(f"only the first {_LOOKED_AT:,} entries were looked at.")
+            for stored in self._listed(target.entry):
+                if self.compared == _MAX_COMPARED:
+                    self.notes.append(f"only the first {_MAX_COMPARED:,} entries were compared.")
                     return
-                self.seen += 1
+                self.compared += 1
                 candidate = self._opened(stored)
-                if candidate is not None and _may_be(candidate.entry, question):
+                if candidate is not None and _is_eligible(candidate.entry, target):
                     yield candidate
         except StoreError as error:
-            self.notes.append(f"not every entry could be looked at: {error}.")
+            self.notes.append(f"not every entry could be compared: {error}.")
 
-    def _listed(self, asked: CacheEntry) -> Iterator[Stored]:
-        own = folder_name(asked.model_id)
-        others = (stored for stored in self._place.scan(asked.provider) if stored.address.model_folder != own)
-        return chain(self._place.scan(asked.provider, asked.model_id), others)
+    def _listed(self, target: CacheEntry) -> Iterator[Stored]:
+        own = folder_name(target.model_id)
+        others = (
+            stored for stored in self._lookup.scan(target.provider) if stored.address.model_folder != own
+        )
+        return chain(self._lookup.scan(target.provider, target.model_id), others)
 
     def _opened(self, stored: Stored) -> Candidate | None:
-        data = self._place.directory.store.read(stored.address, note_use=False)
+        data = self._lookup.directory.store.read(stored.address, note_use=False)
         if isinstance(data, MissReason):
             return None
         entry = decode(data, ring=self._ring)
         if isinstance(entry, CacheEntry):
             encrypted = stored.address.name != entry_name(entry.key)
             return Candidate(entry, stored.address.name, encrypted)
-        self.locked += entry is MissReason.UNDECRYPTABLE
+        self.undecryptable += entry is MissReason.UNDECRYPTABLE
         return None
 
 
 def _why_unknown(old: CacheEntry, new: CacheEntry) -> str:
     if old.request is None or new.request is None:
-        return "requests are not stored for both, so only the parts that differ are known (SPARK_CACHE_STORE_REQUESTS)."
-    return "what differs there is not in the stored form of a request."
+        return "at least one of the two requests is not stored, so only the parts that differ are known (SPARK_CACHE_STORE_REQUESTS)."
+    return "the stored form of a request does not contain the value that differs."
 
 
-def _may_be(entry: CacheEntry, question: Question) -> bool:
-    """Whether an entry can be the nearest: not the request's own, and no later than the time it is compared at."""
-    return entry.key != question.asked.key and (question.before is None or entry.timestamp <= question.before)
+def _is_eligible(entry: CacheEntry, target: Target) -> bool:
+    """Return whether an entry can be the nearest: it is not the request's own entry, and it is not too new."""
+    return entry.key != target.entry.key and (target.before is None or entry.timestamp <= target.before)

@@ -1,6 +1,7 @@
-"""A request -> canonical bytes -> a cache key.
+"""Cache keys: from a request to canonical bytes to a digest.
 
-Pure: no file, no clock, no log. The canonical form is a contract (see ``docs/explanation/keys.md``), held by golden vectors.
+The functions here are pure: they touch no file, no clock and no log. The canonical form is a contract
+(see ``docs/explanation/keys.md``), and golden vectors pin it.
 """
 
 from spark_cache.keys.endpoint import normalise_endpoint

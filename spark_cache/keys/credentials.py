@@ -1,7 +1,7 @@
-"""Credentials inside a request's tools and parameters: they name who asks, and enter neither a key nor an entry.
+"""Credentials in the tools and parameters of a request.
 
-Only the places are known where providers take them. What is merely called ``key`` or ``token`` somewhere, as a property in the
-schema of a tool is, stays.
+Credentials identify the caller, so they are part of neither a key nor an entry. They are removed only from the fields in which
+providers accept them. A field that is merely named ``key`` or ``token``, such as a property in a tool's schema, stays.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["without_credentials"]
 
 Headers = Literal["keyed", "dropped"]
-"""What becomes of the headers for a tool's server: those that name nobody count in a key, and none is stored."""
+"""What happens to the headers for a tool's server. A key includes those that are not credentials. An entry stores none."""
 
 _EACH = "[]"
 
 _MCP: tuple[tuple[str, ...], ...] = (("authorization",), ("headers",))
-"""Where OpenAI's tools of type ``mcp`` hold credentials."""
+"""The credential fields of OpenAI's tools of type ``mcp``."""
 
 _TOOL: tuple[tuple[str, ...], ...] = (
     ("mcp_servers", _EACH, "streamable_http_transport", "headers"),
@@ -32,18 +32,18 @@ _TOOL: tuple[tuple[str, ...], ...] = (
     ("parallel_ai_search", "api_key"),
     ("exa_ai_search", "api_key"),
 )
-"""Where Gemini's tools do; each name is also known in the form of the wire, such as ``mcpServers``."""
+"""The credential fields of Gemini's tools. Each name is also recognised in its JSON form, such as ``mcpServers``."""
 
 _HUMP = re.compile(r"_([a-z])")
 
 
 def _on_the_wire(name: str) -> str:
-    """A name in the form in which JSON has it: ``mcpServers``."""
+    """Return the JSON form of a name, such as ``mcpServers``."""
     return _HUMP.sub(lambda hump: hump[1].upper(), name)
 
 
-_TELLING = frozenset(name for path in (*_MCP, *_TOOL) for name in (path[0], _on_the_wire(path[0])))
-"""A tool that has none of these names holds no credentials: most tools are done with when that is known."""
+_FIRST_NAMES = frozenset(name for path in (*_MCP, *_TOOL) for name in (path[0], _on_the_wire(path[0])))
+"""The first name of every path. A tool with none of these names has no credentials, which settles most tools quickly."""
 
 _PARAMETERS: tuple[tuple[str, ...], ...] = (
     # Anthropic
@@ -54,18 +54,18 @@ _PARAMETERS: tuple[tuple[str, ...], ...] = (
 )
 
 _BODIES = ("extra_body", "additionalModelRequestFields")
-"""The parameters that are themselves laid over the body of a request."""
+"""The parameters that are merged into the body of a request."""
 
 
 def without_credentials(parameters: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
-    """A request's parameters, or a part of them, without the credentials in the places that are known.
+    """Return parameters without the credentials in known fields.
 
     Args:
-        parameters: The parameters; ``{"tools": …}`` are the tools alone. They stay as they are.
-        headers: What becomes of the headers for a tool's server.
+        parameters: The parameters, which are not modified. Pass ``{"tools": …}`` for tools alone.
+        headers: What happens to the headers for a tool's server.
 
     Returns:
-        A new dictionary; what holds no credentials is the same object in it.
+        A new dictionary. Values without credentials are the same objects.
     """
     kept = _of_body(parameters, headers)
     for name in _BODIES:
@@ -85,17 +85,20 @@ def _of_body(body: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
 
 
 def _tool(tool: Any, headers: Headers) -> Any:
-    opened = tool if isinstance(tool, dict) else _opened(tool)
-    if opened is None or _TELLING.isdisjoint(opened):
+    fields = tool if isinstance(tool, dict) else _as_mapping(tool)
+    if fields is None or _FIRST_NAMES.isdisjoint(fields):
         return tool
-    kept: Any = opened
-    for path in _MCP if opened.get("type") == "mcp" else _TOOL:
+    kept: Any = fields
+    for path in _MCP if fields.get("type") == "mcp" else _TOOL:
         kept = _without(kept, path, headers)
-    return tool if kept is opened else kept
+    return tool if kept is fields else kept
 
 
-def _opened(tool: Any) -> Mapping[str, Any] | None:
-    """A tool as a mapping: a pydantic model that may hold credentials in the form in which it is keyed; None for all else."""
+def _as_mapping(tool: Any) -> Mapping[str, Any] | None:
+    """Return a tool as a mapping, or None.
+
+    A pydantic model that may contain credentials is converted in the same way as for its key.
+    """
     if isinstance(tool, Mapping):
         return tool
     fields = getattr(type(tool), "model_fields", None)
@@ -103,13 +106,13 @@ def _opened(tool: Any) -> Mapping[str, Any] | None:
         return None
     try:
         form = tool.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
-    except Exception:  # noqa: BLE001 - a model's own serialisers may raise anything; then it has no key, and is not stored
+    except Exception:  # noqa: BLE001 - a model's own serialisers may raise anything; such a tool has no key and is not stored
         return None
     return form if isinstance(form, Mapping) else None
 
 
 def _without(value: Any, path: Sequence[str], headers: Headers) -> Any:
-    """A value without what is at the end of a path; the same object where there is nothing."""
+    """Return a value without the field at the end of a path, or the same object if it has no such field."""
     step, *rest = path
     if step == _EACH:
         return _each(value, lambda item: _without(item, rest, headers))

@@ -1,4 +1,4 @@
-"""The address of a provider, as far as it can change an answer."""
+"""The base URL of a provider in its normalised form."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ __all__ = ["normalise_endpoint"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-# A model asks with every call, and nearly always of one address; taking it apart costs as much as a hit.
+# Every call needs this, nearly always for the same URL. Parsing a URL costs as much as a hit.
 @lru_cache(maxsize=128)
 def normalise_endpoint(url: str, own: str) -> str | None:
-    """A base URL as it enters a key.
+    """Return a base URL in the form used in keys.
 
     Args:
-        url: The address that requests go to.
-        own: The provider's own address.
+        url: The base URL of the client.
+        own: The provider's default base URL.
 
     Returns:
-        None for the provider's own address; else scheme and host in lower case, without a default port, user info,
-        fragment or trailing slash. What is no URL stays as it is: whoever calls it finds out.
+        None for the provider's default URL. Otherwise the URL with scheme and host in lower case and without default port,
+        user info, fragment or trailing slash. An invalid URL is returned unchanged, and the call itself reports it.
     """
     try:
         normalised = _normalise(url)

@@ -1,4 +1,4 @@
-"""Which headers of a request can change its answer, and which names stand for credentials."""
+"""Headers: those that are part of a key, and names that denote credentials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TRANSPORT_HEADERS = frozenset(
         "x-goog-api-key",
         "x-amz-security-token",
         "cookie",
-        # the client's own name
+        # client identification
         "user-agent",
         "x-stainless-retry-count",
         "x-stainless-read-timeout",
@@ -50,12 +50,22 @@ _TRANSPORT_HEADERS = frozenset(
 
 
 def is_credential(name: str) -> bool:
-    """Whether a header or a parameter of this name holds a credential, going by the last word of the name."""
+    """Return whether the last word of a name denotes a credential.
+
+    Args:
+        name: The name of a header or a parameter.
+    """
     return _LAST_WORD.fullmatch(name) is not None
 
 
 def meaningful_headers(headers: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Headers without those of the transport; names in lower case, unless two would then be one."""
+    """Return the headers without transport headers.
+
+    Names are converted to lower case, unless two names would then be equal.
+
+    Args:
+        headers: The headers of a request.
+    """
     kept = {
         name: value
         for name, value in headers.items()
@@ -66,9 +76,12 @@ def meaningful_headers(headers: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def server_headers(headers: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Headers that a provider passes on to a tool's server: what :func:`meaningful_headers` leaves, without credentials.
+    """Return the headers for a tool's server without transport headers and credentials.
 
-    Such servers take credentials under names of their own, so that a list of names would not do here.
+    Credentials are recognised by the last word of the header's name, because each server chooses its own names.
+
+    Args:
+        headers: The headers that a provider passes on to a tool's server.
     """
     return {
         name: value

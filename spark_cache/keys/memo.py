@@ -1,4 +1,4 @@
-"""Digests of long texts and bytes, remembered by object identity."""
+"""A memo for the digests of long strings and bytes, indexed by object identity."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from threading import Lock
 __all__ = ["DigestMemo", "digest_of"]
 
 _BYTE_BOUND = 16 * 2**20
-"""What the memo may keep alive: a few large images or documents."""
+"""The memory that the memo may keep alive: enough for a few large images or documents."""
 
 
 def digest_of(value: str | bytes) -> str:
-    """The SHA-256 of bytes, or of a text's UTF-8 bytes, in hex.
+    """Return the SHA-256 of bytes, or of the UTF-8 bytes of a string, in hex.
+
+    Args:
+        value: The bytes or the string.
 
     Raises:
-        UnicodeEncodeError: The text holds a lone surrogate.
+        UnicodeEncodeError: The string contains a lone surrogate.
     """
     return sha256(value.encode() if isinstance(value, str) else value).hexdigest()
 
 
 class DigestMemo:
-    """Remembers the digest of each long value for as long as it is likely to come again.
+    """A memo of recently computed digests.
 
-    Agent loops send the same documents and images with every call. The value itself is held, so that its identity cannot pass to
-    another object; the oldest are let go past 16 MiB. Safe for threads.
+    Agent loops send the same documents and images with every call. The memo holds a reference to each value, so its id cannot be
+    reused by another object. Past 16 MiB, it drops the oldest values. It is thread-safe.
     """
 
     def __init__(self) -> None:
@@ -35,14 +38,18 @@ class DigestMemo:
         self._size = 0
 
     def __call__(self, value: str | bytes) -> str:
-        """The value's SHA-256 in hex, computed only when this very object was not seen lately."""
-        found = self._remembered.get(id(value))
-        if found is not None and found[0] is value:
-            return found[1]
+        """Return the SHA-256 of a value in hex, computed only if the memo does not hold this object.
+
+        Args:
+            value: The bytes or the string.
+        """
+        cached = self._remembered.get(id(value))
+        if cached is not None and cached[0] is value:
+            return cached[1]
         digest = digest_of(value)
-        # What it keeps alive counts: a text beyond Latin-1 takes up to four bytes a character.
+        # Count memory, not characters: a string beyond Latin-1 uses up to four bytes for each character.
         size = sys.getsizeof(value)
-        # Never waits: in a forked child another thread of the parent may hold the lock for ever.
+        # Never wait: in a forked child, a thread that no longer exists may hold the lock for ever.
         if size <= _BYTE_BOUND and self._lock.acquire(blocking=False):
             try:
                 self._remember(value, digest, size)

@@ -1,4 +1,4 @@
-"""Messages: the two ways of writing one text are one message."""
+"""Messages: two equivalent ways to write a text message have one form."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ __all__ = ["are_plain_turns", "normalise_message"]
 
 
 def normalise_message(message: Any) -> Any:
-    """Write ``content: [{"text": …}]`` as ``content: …``; leave every other message as it is.
+    """Replace ``content: [{"text": …}]`` with ``content: …``.
 
-    Providers are sent what this returns, so that two requests with one key are also one request.
+    The result is also sent to the provider, so two requests with the same key are the same request.
+
+    Args:
+        message: A message of any form. It is not modified.
+
+    Returns:
+        A new message, or the same object if there is nothing to replace.
     """
     if type(message) is dict:
         content = message.get("content")
@@ -26,10 +32,13 @@ def normalise_message(message: Any) -> Any:
 
 
 def are_plain_turns(messages: Any) -> bool:
-    """Whether a conversation is its own canonical form: dictionaries of a role and a short text, and nothing else.
+    """Return whether a conversation is its own canonical form: dictionaries with a role and a short text, and nothing else.
 
-    Most conversations are, and long ones are keyed with every turn of an agent: asked of the whole, this takes a third of what
-    taking each message apart does.
+    Most conversations are, and an agent keys a long one with every turn. Checking the whole conversation takes a third of the time
+    that converting each message takes.
+
+    Args:
+        messages: The messages, of any type.
     """
     if type(messages) is not list and type(messages) is not tuple:
         return False

@@ -1,4 +1,4 @@
-"""A request as it is stored and shown beside its answer."""
+"""The readable form of a request, stored in its entry."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["readable_request"]
 
 _EXTRAS = ("extra_headers", "extra_query", "extra_body")
-"""The parameters of a call that hold whatever its author puts there: there the name alone tells a credential."""
+"""The parameters with arbitrary content. In them, only the name identifies a credential."""
 
 
 def readable_request(request: Request) -> dict[str, Any]:
-    """The parts of a request that can change its answer, under their names: those that it has, without credentials."""
+    """Return the parts of a request that can change its response, by name and without credentials.
+
+    Args:
+        request: The request.
+
+    Returns:
+        The parts. Absent parts are omitted.
+    """
     parts = {
         "messages": request.messages,
         "system_prompt": request.system_prompt,

@@ -1,4 +1,4 @@
-"""A request -> its cache key: the SHA-256 of its canonical JSON."""
+"""The cache key of a request: the SHA-256 of its canonical JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["KEY_VERSION", "Frame", "cache_key", "frame_of", "key_of"]
 
 KEY_VERSION = 1
-"""The version of the canonical form; a change gives every request another key."""
+"""The version of the canonical form. A new version changes every key."""
 
 _LAST = b'"version":%d}' % KEY_VERSION
 
@@ -40,20 +40,20 @@ def cache_key(
     cache_version: str | None = None,
     digest: Callable[[str | bytes], str] = digest_of,
 ) -> CacheKey:
-    """Key a request.
+    """Compute the cache key of a request.
 
     Args:
-        request: What is asked.
-        endpoint: The name that stands for the provider's address, whatever the request says; None is what it says.
-        namespace: Keeps the entries of one user of a shared directory apart from another's.
-        cache_version: Changed by an application to leave all its earlier entries behind.
-        digest: The SHA-256 of long values; a :class:`DigestMemo` remembers them.
+        request: The request.
+        endpoint: The name to use instead of the request's endpoint. None uses the endpoint of the request.
+        namespace: The namespace, which separates the entries of several users of a shared directory.
+        cache_version: The cache version. An application changes it to abandon all earlier entries.
+        digest: A function that returns the SHA-256 of long values. A :class:`DigestMemo` caches them.
 
     Returns:
-        A key that is equal for requests that are equal in everything that can change the answer.
+        A key that is equal for requests that are equal in everything that can change the response.
 
     Raises:
-        UncacheableRequestError: The request holds something that cannot be keyed exactly.
+        UncacheableRequestError: The request contains a value that cannot be part of a cache key.
     """
     frame = frame_of(
         request.provider,
@@ -63,23 +63,13 @@ def cache_key(
         namespace,
         cache_version,
     )
-    return key_of(
-        frame,
-        digest,
-        request.messages,
-        request.system_prompt,
-        request.tool_specs,
-        request.tool_choice,
-        request.output_schema,
-        request.sample,
-        request.parameters,
-    )
+    return key_of(frame, digest, request)
 
 
 class Frame(NamedTuple):
-    """What a key holds beside the request's own words: short parts that many requests share, written once.
+    """The short parts of a key that many requests share, encoded once.
 
-    In the order of the names, so that with the other parts between them the whole is what one canonical dump would give.
+    The pieces follow the order of the names. Together with the other parts between them, they equal one canonical dump.
     """
 
     provider: str
@@ -98,14 +88,22 @@ def frame_of(
     namespace: str | None,
     cache_version: str | None,
 ) -> Frame:
-    """The frame of the keys of requests that have these parts.
+    """Return the frame for requests with these parts.
+
+    Args:
+        provider: The provider.
+        model_id: The model.
+        operation: ``text``, ``json`` or ``embedding``.
+        endpoint: The endpoint, or None for the provider's default.
+        namespace: The namespace, or None.
+        cache_version: The cache version, or None.
 
     Raises:
-        UncacheableRequestError: One of them is no text.
+        UncacheableRequestError: The provider or the model is not a string, or a part has no canonical form.
     """
     for name, text in (("provider", provider), ("model_id", model_id)):
         if not isinstance(text, str):
-            raise UncacheableRequestError(name, f"is a {type(text).__qualname__}; it takes text")
+            raise UncacheableRequestError(name, f"must be a str, not {type(text).__qualname__}")
     given = {
         "cache_version": cache_version,
         "endpoint": endpoint,
@@ -122,7 +120,7 @@ def frame_of(
         return b"".join([b'"%b":%b,' % (name.encode(), written[name]) for name in names if name in written])
 
     return Frame(
-        # The names go into paths: a member of an enumeration counts as its text there too.
+        # The names become part of paths, where a member of an enumeration must also count as its text.
         provider=str.__str__(provider),
         model_id=str.__str__(model_id),
         first=b"{" + piece("cache_version", "endpoint"),
@@ -132,18 +130,20 @@ def frame_of(
     )
 
 
-def key_of(
-    frame: Frame,
-    digest: Callable[[str | bytes], str],
-    messages: Any,
-    system_prompt: Any,
-    tool_specs: Any,
-    tool_choice: Any,
-    output_schema: Any,
-    sample: int | None,
-    parameters: Mapping[str, Any],
-) -> CacheKey:
-    """Key what is asked in a frame, as :func:`cache_key` does a request: to make a :class:`Request` takes half as long as the rest."""
+def key_of(frame: Frame, digest: Callable[[str | bytes], str], request: Request) -> CacheKey:
+    """Compute the cache key of a request from a prepared frame. The result is that of :func:`cache_key`.
+
+    Args:
+        frame: The shared parts.
+        digest: A function that returns the SHA-256 of long values.
+        request: The request.
+
+    Raises:
+        UncacheableRequestError: The request contains a value that cannot be part of a cache key.
+    """
+    messages, system_prompt, tool_specs = request.messages, request.system_prompt, request.tool_specs
+    tool_choice, output_schema, sample = request.tool_choice, request.output_schema, request.sample
+    parameters = request.parameters
     pieces = (
         [frame.first, frame.second]
         if messages is None
@@ -171,12 +171,12 @@ def key_of(
 
 
 def _messages(messages: Any, digest: Callable[[str | bytes], str]) -> bytes:
-    """The canonical form of a conversation."""
+    """Return the canonical form of a conversation."""
     if are_plain_turns(messages):
         try:
             return orjson.dumps(messages, option=orjson.OPT_SORT_KEYS)
         except TypeError:
-            # A name or a text in it is no ordinary one: the way of all other values says what becomes of it, and names its place.
+            # A key or a string is not an ordinary one. The general function handles it, or raises an error with its path.
             return canonical_bytes(messages, "messages", digest)
     if isinstance(messages, list | tuple):
         messages = [normalise_message(message) for message in messages]
@@ -184,21 +184,21 @@ def _messages(messages: Any, digest: Callable[[str | bytes], str]) -> bytes:
 
 
 def _parameters(parameters: Mapping[str, Any], digest: Callable[[str | bytes], str]) -> bytes | None:
-    """The canonical form of what can change the answer among the parameters; None where nothing can."""
+    """Return the canonical form of the parameters that can change the response, or None if there are none."""
     simple = simple_parameters(parameters)
     if simple is not None:
         try:
             return orjson.dumps(simple, option=orjson.OPT_SORT_KEYS) if simple else None
         except TypeError:
-            # As in a conversation.
+            # A string is not an ordinary one, as in a conversation.
             pass
     keyed = key_parameters(parameters)
     return canonical_bytes(keyed, "parameters", digest) if keyed else None
 
 
 def _part_digests(short: Mapping[str, str], pieces: Sequence[bytes]) -> Mapping[str, str]:
-    """A short digest of each part, to tell later in what two requests differ."""
-    # A name is followed by its value; no value ends like a name.
+    """Return a short digest of each part, to find later where two requests differ."""
+    # The value follows its name, and no value ends like a name.
     long = {
         name[1:-2].decode(): _short_digest(value) for name, value in pairwise(pieces) if name.endswith(b'":')
     }

@@ -1,1 +1,1 @@
-"""Checks and repairs for a whole cache directory: verification, key rotation and diagnosis."""
+"""Checks and repairs for a whole cache directory: verification, rotation of encryption keys, and diagnosis."""

@@ -1,7 +1,7 @@
-"""Moving the entries of a directory to another key, into encryption or out of it, while programs use them.
+"""Re-encrypt, encrypt or decrypt the entries of a directory while programs use them.
 
-Each entry is written under its new name before it is removed under its old one, and never over a newer answer. So a reader finds
-one of the two at any moment, and work that was cut short is taken up by doing it again.
+Each entry is written under its new name before it is removed under its old one, and never over a newer entry. A
+reader therefore finds one of the two at any moment, and an interrupted run can be continued by running it again.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.stores import Address, FileStore
 
-__all__ = ["Census", "Conversion", "alone", "count", "decrypt", "encrypt", "purge", "rotate"]
+__all__ = ["Census", "Conversion", "count", "decrypt", "encrypt", "purge", "rotate", "rotation_lock"]
 
 _ATTEMPTS = 5
-"""How often to try to write an entry to a place where something stands that it may replace."""
+"""How often to try to write an entry while other programs write to the same path."""
 
 
 @dataclass(slots=True)
 class Census:
-    """How many entries there are under each key, and their bytes.
+    """The number and the size of the entries under each encryption key.
 
     Attributes:
-        entries: How many, by key id; None for plain ones.
-        size_bytes: The lengths of their files, likewise.
-        unreadable: How many files are neither an entry nor name a key.
+        entries: The number of entries by key ID. The ID of plain entries is None.
+        size_bytes: The total size of their files by key ID.
+        unreadable: The number of files that are not entries and do not name an encryption key.
     """
 
     entries: Counter[str | None] = field(default_factory=Counter)
@@ -49,13 +49,13 @@ class Census:
 
 @dataclass(slots=True)
 class Conversion:
-    """What became of the entries that were to be moved.
+    """The counts of a rotation, an encryption or a decryption.
 
     Attributes:
-        moved: How many stand under their new name now.
-        superseded: How many were removed because a newer answer stands there.
-        kept: How many may not be moved: the configuration wants them encrypted.
-        unusable: How many were left as they are because they cannot be read or written, by reason.
+        moved: The number of entries that were rewritten under their new names.
+        superseded: The number of entries that were removed because a newer entry exists under the new name.
+        kept: The number of entries that stay encrypted because the configuration requires it.
+        unusable: The number of entries that were skipped because they cannot be read or written, by reason.
     """
 
     moved: int = 0
@@ -65,25 +65,26 @@ class Conversion:
 
 
 @contextmanager
-def alone(root: str) -> Iterator[None]:
-    """Be the only one who moves the entries of a directory.
+def rotation_lock(root: str) -> Iterator[None]:
+    """Hold the lock that allows one process at a time to rewrite the entries of a directory.
 
     Args:
-        root: The directory.
+        root: The cache directory.
 
     Raises:
-        StoreError: Somebody else is at it, or the directory cannot be written to or is another user's.
+        StoreError: Another process holds the lock, or the directory belongs to another user or is not writable.
     """
     folder = f"{root}/{HIDDEN}"
     try:
         if os.stat(root).st_uid != os.geteuid():
-            # Before anything is made: a lock of root's would keep the directory's owner from rotating ever after.
+            # Checked before anything is created, because a lock file of root would block the owner of the directory
+            # for good.
             raise StoreError("lock the directory", "it belongs to another user")
         make_folder(folder)
         lock = FileLock(f"{folder}/rotation.lock", timeout=0, mode=0o600, fallback_to_soft=False)
         lock.acquire()
     except Timeout:
-        raise StoreError("lock the directory", "another process is moving its entries") from None
+        raise StoreError("lock the directory", "another process is rewriting its entries") from None
     except OSError as error:
         raise StoreError("lock the directory", os.strerror(error.errno or 0)) from None
     try:
@@ -93,11 +94,11 @@ def alone(root: str) -> Iterator[None]:
 
 
 def count(store: FileStore, *, step: Callable[[], None]) -> Census:
-    """Count the entries under each key.
+    """Count the entries under each encryption key.
 
     Args:
-        store: The entries.
-        step: Called after each.
+        store: The store.
+        step: Called after each entry.
 
     Raises:
         StoreError: The store could not be read.
@@ -105,7 +106,7 @@ def count(store: FileStore, *, step: Callable[[], None]) -> Census:
     census = Census()
     for _, data in _entries(store, step):
         key_id = None if data is None else key_id_of(data)
-        # An entry of a later release cannot be read here, and needs its key all the same.
+        # An entry of a later release cannot be read, but it still needs its encryption key.
         if data is None or (key_id is None and isinstance(describe(data, ""), MissReason)):
             census.unreadable += 1
             continue
@@ -115,22 +116,33 @@ def count(store: FileStore, *, step: Callable[[], None]) -> Census:
 
 
 def rotate(store: FileStore, ring: KeyRing, *, step: Callable[[], None]) -> Conversion:
-    """Encrypt every entry under another key with the newest one. What is inside stays as it is, byte for byte.
+    """Encrypt every entry under an older encryption key with the newest one. Its content does not change.
 
     Args:
-        store: The entries.
-        ring: The keys, newest first.
-        step: Called after each entry, moved or not.
+        store: The store.
+        ring: The encryption keys, newest first.
+        step: Called after each entry, whether it is rewritten or not.
 
     Raises:
-        StoreError: The store could not be read or written; what is done is done.
+        StoreError: The store could not be read or written. Entries that were rewritten before the error stay so.
     """
-    return _convert(store, ring, lambda key_id: key_id not in (None, ring.ids[0]), _sealed(ring), step)
+    return _convert(
+        store, ring, lambda key_id: key_id not in (None, ring.ids[0]), _encrypted_form(ring), step
+    )
 
 
 def encrypt(store: FileStore, ring: KeyRing, *, step: Callable[[], None]) -> Conversion:
-    """Encrypt every plain entry with the newest key; arguments and errors as for :func:`rotate`."""
-    return _convert(store, ring, lambda key_id: key_id is None, _sealed(ring), step)
+    """Encrypt every plain entry with the newest encryption key.
+
+    Args:
+        store: The store.
+        ring: The encryption keys, newest first.
+        step: Called after each entry, whether it is rewritten or not.
+
+    Raises:
+        StoreError: The store could not be read or written. Entries that were rewritten before the error stay so.
+    """
+    return _convert(store, ring, lambda key_id: key_id is None, _encrypted_form(ring), step)
 
 
 def decrypt(
@@ -140,7 +152,17 @@ def decrypt(
     may_be_plain: Callable[[CacheEntry], bool],
     step: Callable[[], None],
 ) -> Conversion:
-    """Write every encrypted entry as plain text, but for those that ``may_be_plain`` keeps; the rest as for :func:`rotate`."""
+    """Rewrite encrypted entries as plain text.
+
+    Args:
+        store: The store.
+        ring: The encryption keys, newest first.
+        may_be_plain: Return whether an entry may be stored unencrypted. Other entries stay encrypted.
+        step: Called after each entry, whether it is rewritten or not.
+
+    Raises:
+        StoreError: The store could not be read or written. Entries that were rewritten before the error stay so.
+    """
 
     def plain_form(entry: CacheEntry, plain: bytes) -> tuple[str, bytes] | None:
         return (entry_name(entry.key), plain) if may_be_plain(entry) else None
@@ -149,15 +171,15 @@ def decrypt(
 
 
 def purge(store: FileStore, key_id: str, *, step: Callable[[], None]) -> int:
-    """Remove every entry under a key; how many there were.
+    """Remove every entry under an encryption key, and return the number of removed entries.
 
     Args:
-        store: The entries.
-        key_id: The id of the key.
-        step: Called after each entry, removed or not.
+        store: The store.
+        key_id: The ID of the encryption key.
+        step: Called after each entry, whether it is removed or not.
 
     Raises:
-        StoreError: The store could not be read, or an entry not removed.
+        StoreError: The store could not be read, or an entry could not be removed.
     """
     return sum(
         store.remove(at)
@@ -167,7 +189,7 @@ def purge(store: FileStore, key_id: str, *, step: Callable[[], None]) -> int:
 
 
 def _entries(store: FileStore, step: Callable[[], None]) -> Iterator[tuple[Address, bytes | None]]:
-    """Where each entry stands, and its bytes; None where they cannot be read as a file."""
+    """Yield the address and the bytes of each entry. The bytes are None if the file cannot be read."""
     for stored in store.scan():
         try:
             data = store.read(stored.address, note_use=False)
@@ -178,35 +200,35 @@ def _entries(store: FileStore, step: Callable[[], None]) -> Iterator[tuple[Addre
         step()
 
 
-def _sealed(ring: KeyRing) -> Callable[[CacheEntry, bytes], tuple[str, bytes]]:
-    """The name and the bytes of an entry under the newest key."""
+def _encrypted_form(ring: KeyRing) -> Callable[[CacheEntry, bytes], tuple[str, bytes]]:
+    """Return a function that gives the name and the bytes of an entry under the newest encryption key."""
     return lambda entry, plain: (ring.names(entry.key)[0], encrypt_bytes(plain, entry, ring))
 
 
 def _convert(
     store: FileStore,
     ring: KeyRing,
-    concerns: Callable[[str | None], bool],
+    must_move: Callable[[str | None], bool],
     form: Callable[[CacheEntry, bytes], tuple[str, bytes] | None],
     step: Callable[[], None],
 ) -> Conversion:
-    """Move every entry whose key id is of concern to the name and the bytes that ``form`` gives it, if any."""
+    """Rewrite the entries whose key ID ``must_move`` accepts, with the name and the bytes from ``form``, if any."""
     done = Conversion()
     if not os.path.isdir(store.root):
         return done
-    with alone(store.root):
+    with rotation_lock(store.root):
         for source, data in _entries(store, step):
             if data is None:
                 done.unusable[MissReason.UNREADABLE.value] += 1
-            if data is None or not concerns(key_id_of(data)):
+            if data is None or not must_move(key_id_of(data)):
                 continue
-            opened = decrypt_entry(data, ring)
-            if isinstance(opened, MissReason):
-                done.unusable[opened.value] += 1
+            decrypted = decrypt_entry(data, ring)
+            if isinstance(decrypted, MissReason):
+                done.unusable[decrypted.value] += 1
                 continue
-            entry, plain = opened
-            if not _in_place(source, entry, ring):
-                # It answers nothing where it is, and is not helped to.
+            entry, plain = decrypted
+            if not _is_at_its_address(source, entry, ring):
+                # The entry is never returned from this address, and rewriting it must not change that.
                 done.unusable[MissReason.WRONG_KEY.value] += 1
             elif (formed := form(entry, plain)) is None:
                 done.kept += 1
@@ -215,7 +237,7 @@ def _convert(
     return done
 
 
-def _in_place(at: Address, entry: CacheEntry, ring: KeyRing) -> bool:
+def _is_at_its_address(at: Address, entry: CacheEntry, ring: KeyRing) -> bool:
     names = (*ring.names(entry.key), entry_name(entry.key))
     return any(at == address(entry.provider, entry.model_id, name) for name in names)
 
@@ -234,17 +256,17 @@ def _move(
             if store.remove(source):
                 done.moved += 1
             elif store.read(target, note_use=False) == data:
-                # The entry was removed meanwhile, and is not brought back under another name.
+                # The entry was removed meanwhile and must not come back under another name.
                 store.remove(target)
             return
-        there = store.read(target, note_use=False)
-        found = decode(there, ring=ring) if isinstance(there, bytes) else there
+        present = store.read(target, note_use=False)
+        found = decode(present, ring=ring) if isinstance(present, bytes) else present
         if isinstance(found, CacheEntry) and found.key == entry.key and found.timestamp >= entry.timestamp:
             store.remove(source)
             done.superseded += 1
             return
         if found is MissReason.OTHER_VERSION:
             break
-        # Older, or of no use: out of the way, and readers have the one that is to come from its old place.
+        # The present entry is older or unusable. Until the new one is written, readers find it under its old name.
         store.remove(target)
     done.unusable["unwritten"] += 1

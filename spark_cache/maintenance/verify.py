@@ -1,4 +1,4 @@
-"""Reading every entry of a directory and checking it, and moving aside what can answer nothing."""
+"""Check every entry of a directory, and move aside files that are not valid entries."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["ASIDE", "BadEntry", "CheckedEntry", "Verification", "check_entry", "move_aside", "verify"]
 
 ASIDE = "aside"
-"""The folder inside the hidden one for entries that were moved aside."""
+"""The folder for entries that were moved aside, inside the hidden folder."""
 
 
 class CheckedEntry(NamedTuple):
-    """An entry in its own place.
+    """A valid entry at its own address.
 
     Attributes:
-        about: What a listing shows of it.
-        key: Its cache key; None where it is encrypted under a key that is not at hand.
+        about: The metadata of the entry.
+        key: The cache key, or None if the entry is encrypted under a key that is not configured.
     """
 
     about: EntryMeta
@@ -37,12 +37,15 @@ class CheckedEntry(NamedTuple):
 
 
 def check_entry(at: Address, data: bytes, ring: KeyRing | None) -> CheckedEntry | MissReason:
-    """An entry that answers from where it stands, as far as that can be told with the keys at hand; or why it does not.
+    """Check that a file is a valid entry at its own address, as far as the configured encryption keys allow.
 
     Args:
-        at: Where it stands.
-        data: Its bytes.
-        ring: The keys at hand.
+        at: The address of the file.
+        data: The content of the file.
+        ring: The configured encryption keys.
+
+    Returns:
+        The entry, or the reason why a read of it misses.
     """
     about = describe(data, at.name)
     if isinstance(about, MissReason):
@@ -55,19 +58,19 @@ def check_entry(at: Address, data: bytes, ring: KeyRing | None) -> CheckedEntry 
         names = ring.names(entry.key) if encrypted and ring is not None else (entry_name(entry.key),)
         return CheckedEntry(about, entry.key) if at.name in names else MissReason.WRONG_KEY
     if entry is MissReason.UNDECRYPTABLE and (ring is None or key_id_of(data) not in ring.ids):
-        # Nothing more can be told without its key.
+        # Without its encryption key, nothing more can be checked.
         return CheckedEntry(about, None)
     return entry
 
 
 @dataclass(frozen=True, slots=True)
 class BadEntry:
-    """A file in an entry's place that answers nothing.
+    """A file that is not a valid entry at its address.
 
     Attributes:
-        address: Where it stands.
-        reason: Why it answers nothing.
-        data: Its bytes; None where they could not be read.
+        address: The address of the file.
+        reason: The reason why a read of it misses.
+        data: The content of the file, or None if it could not be read.
     """
 
     address: Address
@@ -77,13 +80,13 @@ class BadEntry:
 
 @dataclass(slots=True)
 class Verification:
-    """What a check of every entry came to.
+    """The result of checking every entry.
 
     Attributes:
-        intact: How many entries are whole and where they belong.
-        locked: How many are encrypted with a key that is not at hand, so that nothing can be said of them.
-        later: How many are in a format of a later release.
-        bad: The others.
+        intact: The number of valid entries at their own addresses.
+        locked: The number of entries that cannot be checked because their encryption key is not configured.
+        later: The number of entries in the format of a later release.
+        bad: All other files.
     """
 
     intact: int = 0
@@ -93,11 +96,11 @@ class Verification:
 
 
 def verify(store: FileStore, ring: KeyRing | None, *, step: Callable[[], None]) -> Verification:
-    """Read every entry, and check that it is whole, in the known format, and where its key belongs; writes nothing.
+    """Read every entry, and check its content, its format and its address, without writing anything.
 
     Args:
-        store: The entries.
-        ring: The keys at hand; None where there are none.
+        store: The store.
+        ring: The configured encryption keys, or None if there are none.
         step: Called after each entry.
 
     Raises:
@@ -105,23 +108,23 @@ def verify(store: FileStore, ring: KeyRing | None, *, step: Callable[[], None]) 
     """
     result = Verification()
     for stored in store.scan():
-        _judge(store, stored.address, ring, result)
+        _check(store, stored.address, ring, result)
         step()
     return result
 
 
 def move_aside(store: FileStore, bad: BadEntry) -> str | None:
-    """Move a file out of the way of an entry, into the hidden folder; an entry that has taken its place meanwhile stays.
+    """Move a bad file into the hidden folder, unless an entry has replaced it meanwhile.
 
     Args:
-        store: The entries.
+        store: The store.
         bad: The file, as :func:`verify` found it.
 
     Returns:
-        Its new path; None when it is not there any more.
+        The new path of the file, or None if the file is gone or was replaced.
 
     Raises:
-        StoreError: It could not be moved.
+        StoreError: The file could not be moved.
     """
     at = bad.address
     folder = f"{store.root}/{HIDDEN}/{ASIDE}/{at.provider_folder}/{at.model_folder}"
@@ -138,13 +141,13 @@ def move_aside(store: FileStore, bad: BadEntry) -> str | None:
     return target
 
 
-def _judge(store: FileStore, at: Address, ring: KeyRing | None, result: Verification) -> None:
+def _check(store: FileStore, at: Address, ring: KeyRing | None, result: Verification) -> None:
     try:
         data = store.read(at, note_use=False)
     except StoreError:
         data = MissReason.UNREADABLE
     if data is MissReason.ABSENT:
-        # Removed since it was listed.
+        # The entry was removed after it was listed.
         return
     if isinstance(data, MissReason):
         result.bad.append(BadEntry(at, data, None))

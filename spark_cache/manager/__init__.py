@@ -1,4 +1,4 @@
-"""The manager of a cache: answers from a directory, stores answers in it, and manages what is there."""
+"""The manager of a cache."""
 
 from spark_cache.manager.manager import CacheManager
 

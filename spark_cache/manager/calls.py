@@ -1,247 +1,275 @@
-"""One call of a model: plan it, look it up, store its answer, and share it with others that ask the same."""
+"""The cache's part in a model call: plan it, look it up, store its response, share it with equal calls."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.core.plan import Hit, Miss, Plan, mode_of, must_encrypt, refusal_of
-from spark_cache.errors import UncacheableRequestError, UncacheableResponseError
+from spark_cache.entries import read_answer
+from spark_cache.errors import StoreError, UncacheableRequestError, UncacheableResponseError
 from spark_cache.events import CacheBypass
 from spark_cache.keys import stateful_parameter
-from spark_cache.manager.core import Core
-from spark_cache.types import MissReason, Mode, Request
+from spark_cache.stores import Address, entry_name, folder_name
+from spark_cache.types import MissReason, Mode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from spark_cache.core.cache import Cache
     from spark_cache.core.single_flight import SingleFlight
     from spark_cache.explain import Explanation
-    from spark_cache.types import CacheKey
+    from spark_cache.types import CacheKey, Request
+
+__all__ = ["Calls"]
 
 
-__all__ = ["PlannedCalls"]
+class Calls:
+    """What a model call does with the cache. A call keeps the instance it began with, even if the manager is reloaded.
 
+    Args:
+        cache: The cache.
+    """
 
-class PlannedCalls(Core):
-    """What a model asks of its cache."""
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self.lock_timeout_seconds = cache.config.lock_timeout_seconds
 
     def plan(self, request: Request, *, mode: Mode | None = None, sensitive: bool | None = None) -> Plan:
         """Decide what a call may do with the cache, and key its request if it may do anything.
 
         Args:
-            request: What is asked.
-            mode: The mode that the call asks for; None is the configured one. Replay, once configured, cannot be left.
-            sensitive: Whether the request is sensitive; rules can only raise it.
+            request: The request.
+            mode: The mode that the call asks for; None is the configured one.
+            sensitive: Whether the request is sensitive. Rules can only raise it.
         """
-        policy = self._config.policy(request.provider, request.model_id)
+        cache = self._cache
+        policy = cache.config.policy(request.provider, request.model_id)
         chosen = mode_of(policy, mode)
         encrypted = must_encrypt(policy, sensitive=bool(sensitive))
-        refusal = refusal_of(
-            request, policy, mode, encrypted=encrypted, can_encrypt=self._can_encrypt(policy)
-        )
-        if refusal is not None:
-            self._warn_of(refusal)
-            return Plan(policy, chosen, encrypted, refusal=refusal)
-        try:
-            key = self._key(request, encrypted=encrypted)
-        except UncacheableRequestError as error:
-            # The names inside a sensitive request may say as much as its values: its part is enough.
-            part = error.path.partition(".")[0].partition("[")[0] if encrypted else error.path
-            refusal = Miss(MissReason.UNCACHEABLE, f"{part}: {error.reason}")
-            self._warn_of(refusal)
-            return Plan(policy, chosen, encrypted, refusal=refusal)
-        return Plan(policy, chosen, encrypted, key, place=self._entries)
+        can_encrypt = cache.can_encrypt(policy)
+        refusal = refusal_of(request, policy, mode, encrypted=encrypted, can_encrypt=can_encrypt)
+        if refusal is None:
+            try:
+                return Plan(policy, chosen, encrypted, cache.keys.key(request, sensitive=encrypted))
+            except UncacheableRequestError as error:
+                # The names inside a sensitive request may reveal as much as its values, so only its part is shown.
+                part = error.path.partition(".")[0].partition("[")[0] if encrypted else error.path
+                refusal = Miss(MissReason.UNCACHEABLE, f"{part}: {error.reason}")
+        cache.warn_of_refusal(refusal)
+        return Plan(policy, chosen, encrypted, refusal=refusal)
 
-    def usual_hit(self, request: Request, read: Callable[[dict[str, Any], CacheKey, Any], Any]) -> Any:
-        """Answer a call that asks for nothing unusual, in one pass: most of the time of a hit would go into planning it.
+    def try_fast_hit(
+        self, request: Request, parse: Callable[[dict[str, Any], CacheKey, bool], Any]
+    ) -> Hit | tuple[Plan, Miss] | None:
+        """Answer a request for text in one pass, where everything about the call, its entry and the cache is ordinary.
 
-        It answers or it gives up, and decides nothing, as :class:`spark_cache.core.fast_hit.QuickHits` does with the entry: whatever is
-        unusual in any way is left to :meth:`plan` and :meth:`lookup`. Tests hold the two ways to the same answers.
+        The only fast path there is. It takes two thirds of the time of :meth:`plan` and :meth:`look_up`, and does the same
+        with an ordinary entry; tests compare the two. Where anything is unusual it gives up, so it never decides why a call
+        misses. An absent entry is the exception: most calls that miss find no file, and nothing is left to look at.
 
         Args:
-            request: What is asked, in the configured mode, and without being called sensitive.
-            read: Makes the caller's answer out of the stored response, its key and the manager that may change the entry; None,
-                or a reason, where it cannot.
+            request: A request in the configured mode that the call does not declare sensitive.
+            parse: Turns the stored response into the caller's answer, given the key and whether the call may write.
 
         Returns:
-            The answer, which is counted; None where it takes more to tell.
+            A hit; the plan of a call whose entry is absent, with the miss, which is counted; or None, with nothing done.
         """
-        policy = self._config.policy(request.provider, request.model_id)
-        if not policy.enabled or not policy.mode.reads or self._ring is not None:
+        cache = self._cache
+        policy = cache.config.policy(request.provider, request.model_id)
+        mode = policy.mode
+        if (
+            cache.ring is not None
+            or not policy.enabled
+            or not mode.reads
+            or policy.ttl_seconds == 0
+            or must_encrypt(policy, sensitive=False)
+            or stateful_parameter(request.parameters) is not None
+        ):
             return None
-        if must_encrypt(policy, sensitive=False) or stateful_parameter(request.parameters) is not None:
-            return None
+        writes, lookup = mode.writes, cache.lookup
         try:
-            key = self._key(request, encrypted=False)
-        except UncacheableRequestError:
+            key = cache.keys.key(request, sensitive=False)
+            started = perf_counter()
+            name = entry_name(key)
+            at = Address(folder_name(key.provider), folder_name(key.model_id), name)
+            data = lookup.directory.store.read(at, note_use=writes)
+        except (UncacheableRequestError, StoreError):
             return None
-        return self._entries.usual_hit(key, policy, read, self if policy.mode.writes else None)
+        if data is MissReason.ABSENT:
+            plan, miss = Plan(policy, mode, False, key), Miss(MissReason.ABSENT)
+            lookup.recorder.count(miss, key.provider, key.model_id, name, mode, request.operation, started)
+            if writes:
+                self._note_miss(plan, key, miss)
+            return plan, miss
+        opened = read_answer(data, key, policy.namespace) if isinstance(data, bytes) else data
+        if not isinstance(opened, tuple) or lookup.why_stale(opened[1], opened[2], policy, mode) is not None:
+            return None
+        response, timestamp, _ = opened
+        parsed = parse(response, key, writes)
+        if parsed is None or isinstance(parsed, MissReason):
+            return None
+        lookup.directory.clear_fault("read")
+        hit = Hit(response, timestamp, parsed)
+        lookup.recorder.count(hit, key.provider, key.model_id, name, mode, request.operation, started)
+        return hit
 
-    def lookup(
-        self, plan: Plan, operation: str = "text", *, read: Callable[[dict[str, Any]], Any] | None = None
+    def entry_name(self, plan: Plan) -> str | None:
+        """Return the name of a call's entry, which is the part of the key that may be shown; None without a key."""
+        if plan.key is None:
+            return None
+        return self._cache.lookup.names.written(plan.key, encrypted=plan.encrypted)
+
+    def look_up(
+        self, plan: Plan, operation: str = "text", *, parse: Callable[[dict[str, Any]], Any] | None = None
     ) -> Hit | Miss:
-        """Answer a planned call from the cache, or say why not. Never raises for what the machine does.
+        """Answer a planned call from the cache, or say why not. An I/O error is a miss.
 
         Args:
             plan: The call.
-            operation: What is asked for, for the log.
-            read: Makes the caller's answer out of the stored response; None where the response is of another shape.
+            operation: The operation of the request, for the log.
+            parse: Turns the stored response into the caller's answer; returns None, or a reason, if it cannot.
         """
         if plan.key is None or not plan.mode.reads:
             return plan.refusal or Miss(MissReason.BYPASSED)
-        found = self._place(plan).fetch(
-            plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, operation=operation, read=read
+        found = self._cache.lookup.fetch(
+            plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, operation=operation, parse=parse
         )
         if isinstance(found, Miss) and plan.mode.writes:
-            self._note_miss(plan, found)
+            self._note_miss(plan, plan.key, found)
         return found
 
-    def look_again(self, plan: Plan, *, read: Callable[[dict[str, Any]], Any]) -> Hit | Miss:
-        """Look up a planned call once more: whether an equal one has brought its answer meanwhile, which is then shared."""
+    def look_again(self, plan: Plan, *, parse: Callable[[dict[str, Any]], Any]) -> Hit | Miss:
+        """Look up a planned call once more: an equal call may have stored its response since.
+
+        Args:
+            plan: The call.
+            parse: As for :meth:`look_up`.
+        """
         if plan.key is None or not plan.mode.reads:
             return Miss(MissReason.BYPASSED)
-        found = self._place(plan).find(plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, read=read)[
-            0
-        ]
+        found, _ = self._cache.lookup.find(
+            plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, parse=parse
+        )
         if isinstance(found, Hit):
             self.note_shared(plan, found.response)
         return found
 
     def note_shared(self, plan: Plan, response: Mapping[str, Any]) -> None:
-        """Count that a planned call, which missed, was spared by an equal one that was under way.
+        """Count that a planned call, which missed, got the response of an equal call.
 
         Args:
             plan: The call.
-            response: The answer that it got, as it is stored.
+            response: The response, as it is stored.
         """
         if plan.key is not None:
-            self._place(plan).recorder.count_shared(plan.key, plan.mode, response)
+            self._cache.recorder.count_shared(plan.key, plan.mode, response)
 
     def store(
         self, plan: Plan, request: Mapping[str, Any], response: dict[str, Any], operation: str = "text"
     ) -> bool:
-        """Store the answer of a planned call, if it may; whether it is now in the cache. Never raises for what the machine does."""
+        """Store the response of a planned call, if it may be stored. An I/O error is a warning.
+
+        Args:
+            plan: The call.
+            request: The request in readable form.
+            response: The response.
+            operation: The operation of the request, for the log.
+
+        Returns:
+            Whether the response is now in the cache.
+        """
         if plan.key is None or not plan.mode.writes:
             return False
-        entry = self._entry(
-            plan.key,
-            plan.key.provider,
-            plan.key.model_id,
-            request,
-            response,
-            plan.policy.ttl_seconds,
-            plan.policy,
-        )
-        entries = self._place(plan)
         try:
-            return entries.put(entry, encrypted=plan.encrypted, operation=operation, of_a_model=True)
+            return self._cache.writer.store(
+                plan.key,
+                plan.key.provider,
+                plan.key.model_id,
+                request=request,
+                response=response,
+                ttl=plan.policy.ttl_seconds,
+                policy=plan.policy,
+                encrypted=plan.encrypted,
+                operation=operation,
+                of_a_model=True,
+            )
         except UncacheableResponseError as error:
-            entries.directory.tell("store the answer", str(error), profile=self._config.profile)
+            self._cache.warn_once("store the answer", str(error))
             return False
 
     def note_bypass(self, plan: Plan, request: Request, reason: str) -> None:
-        """Log that a call went past the cache, or that its answer was not stored."""
-        self._entries.recorder.emit(
+        """Log that a call bypassed the cache, or that its response was not stored.
+
+        Args:
+            plan: The call.
+            request: Its request.
+            reason: Why.
+        """
+        name = self.entry_name(plan)
+        self._cache.recorder.emit(
             CacheBypass,
             provider=request.provider,
             model=request.model_id,
-            key=None if plan.name is None else plan.name[:12],
+            key=None if name is None else name[:12],
             operation=request.operation,
             reason=reason,
         )
 
-    def warn(self, operation: str, error: str) -> None:
-        """Warn, once for each cause, that something around the cache failed; calls go on without it."""
-        self._entries.directory.tell(operation, error, profile=self._config.profile)
+    def warn_once(self, operation: str, error: str) -> None:
+        """Warn that something around the cache failed, once for each cause.
 
-    def single_flight(self, plan: Plan) -> SingleFlight:
-        """The calls under way to the provider, shared by everybody who shares the directory."""
-        return self._place(plan).directory.single_flight
+        Args:
+            operation: What failed.
+            error: Why.
+        """
+        self._cache.warn_once(operation, error)
+
+    @property
+    def single_flight(self) -> SingleFlight:
+        """The running provider calls, shared by everyone who uses the directory in this process."""
+        return self._cache.directory.single_flight
 
     @asynccontextmanager
     async def lease(self, plan: Plan) -> AsyncIterator[None]:
-        """Make other processes wait that would make the same planned call; the body runs, whether they can be made to or not.
+        """Hold the lease for a planned call while the body runs. If no lease can be had, the body runs anyway.
 
-        Only where the answer is looked up first and stored afterwards: nobody else could wait for another call's.
+        Only a call that reads before it writes takes a lease. Others cannot be answered by another process.
+
+        Args:
+            plan: The call.
         """
-        directory = self._place(plan).directory
-        if directory.key_locks is None or plan.name is None or plan.mode is not Mode.READ_WRITE:
+        key_locks = self._cache.directory.key_locks
+        name = self.entry_name(plan)
+        if key_locks is None or name is None or plan.mode is not Mode.READ_WRITE:
             yield
             return
-        async with directory.key_locks.held(plan.name, timeout_seconds=self._config.lock_timeout_seconds):
+        async with key_locks.held(name, timeout_seconds=self.lock_timeout_seconds):
             yield
 
     def explain(
-        self,
-        asked: Request | str,
-        model_id: str | None = None,
-        messages: Any = None,
-        system_prompt: Any = None,
-        tool_specs: Any = None,
-        *,
-        tool_choice: Any = None,
-        output_schema: Any = None,
-        operation: str = "text",
-        endpoint: str | None = None,
-        sample: int | None = None,
-        mode: Mode | str | None = None,
-        sensitive: bool | None = None,
-        missed: Miss | None = None,
-        **parameters: Any,
+        self, request: Request, *, mode: Mode | None, sensitive: bool | None, missed: Miss | None = None
     ) -> Explanation:
-        """Why a request misses, or that it would be answered; counts as no use, and writes nothing.
+        """Explain why a request misses, or that it hits. Counts as no use and writes nothing.
 
         Args:
-            asked: A request; or a key, or the name of an entry, alone; or the provider, with what follows as for
-                :meth:`generate_cache_key`.
-            model_id: The model it is asked of.
-            messages: The conversation.
-            system_prompt: System instructions beside the messages.
-            tool_specs: The tools the model may call.
-            tool_choice: Which of them it should call.
-            output_schema: The schema that a structured answer has to meet.
-            operation: ``text``, ``json`` or ``embedding``.
-            endpoint: The provider's address where it is not the provider's own.
-            sample: Which of several equal requests this is.
-            mode: The mode that the call asks for; None is the configured one.
-            sensitive: Whether the request is sensitive; rules can only raise it.
-            missed: What a call of this request came to; None looks it up.
-            **parameters: Whatever else goes to the provider.
-
-        Returns:
-            The reason in words; where no entry has the key, also the nearest one and in what it differs.
+            request: The request.
+            mode: The mode that the call asks for.
+            sensitive: Whether the request is sensitive.
+            missed: The miss to explain; None looks the request up.
         """
-        from spark_cache.explain import explain_call, explain_name  # noqa: PLC0415 - for those who ask
+        from spark_cache.explain import explain_call  # noqa: PLC0415 - imported for those who ask
 
-        if isinstance(asked, Request):
-            request = asked
-        elif model_id is None:
-            return explain_name(self._entries, self._ring, asked)
-        else:
-            request = Request(
-                asked,
-                model_id,
-                messages,
-                system_prompt,
-                tool_specs,
-                tool_choice,
-                output_schema,
-                operation,
-                endpoint,
-                sample,
-                parameters,
-            )
-        plan = self.plan(request, mode=None if mode is None else Mode(mode), sensitive=sensitive)
-        return explain_call(self._place(plan), self._ring, plan, request, missed)
+        plan = self.plan(request, mode=mode, sensitive=sensitive)
+        return explain_call(self._cache.lookup, self._cache.ring, plan, request, missed)
 
-    def _note_miss(self, plan: Plan, miss: Miss) -> None:
-        """Remember a miss for those who ask why; of a request that is to be encrypted only the name of its entry."""
-        if plan.key is not None and plan.name is not None:
-            self._place(plan).directory.miss_log.missed(
-                plan.name,
-                provider=plan.key.provider,
-                model=plan.key.model_id,
-                reason=miss.reason.value,
-                digests=None if plan.encrypted else plan.key.digests,
-            )
+    def _note_miss(self, plan: Plan, key: CacheKey, miss: Miss) -> None:
+        """Add a miss to the miss log; of a request that must be encrypted, only the name of its entry."""
+        self._cache.directory.miss_log.missed(
+            self._cache.lookup.names.written(key, encrypted=plan.encrypted),
+            provider=key.provider,
+            model=key.model_id,
+            reason=miss.reason.value,
+            digests=None if plan.encrypted else key.digests,
+        )

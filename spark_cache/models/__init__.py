@@ -1,4 +1,4 @@
-"""Models whose answers are cached. A provider's SDK is imported when the first call goes out, never before."""
+"""Models with cached responses. A provider's SDK is imported when the first call is sent, never before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from spark_cache._lazy import lazy_exports
 from spark_cache.calls.structured import JsonResponse
 from spark_cache.models.base import Model
+from spark_cache.models.options import ModelOptions
+from spark_cache.providers.base import Provider
 from spark_cache.providers.response import ModelResponse, ToolCall, Usage
 from spark_cache.providers.stream import StreamEvent, ToolCallPiece
 
@@ -22,8 +24,10 @@ __all__ = [
     "GeminiModel",
     "JsonResponse",
     "Model",
+    "ModelOptions",
     "ModelResponse",
     "OpenAIModel",
+    "Provider",
     "StreamEvent",
     "ToolCall",
     "ToolCallPiece",
@@ -36,7 +40,7 @@ _HOMES = {
     "GeminiModel": "spark_cache.models.gemini",
     "OpenAIModel": "spark_cache.models.openai",
 }
-"""The providers' models, each loaded when it is first used."""
+"""The models of the providers, each imported on first use."""
 
 
 __getattr__ = lazy_exports(__name__, _HOMES)

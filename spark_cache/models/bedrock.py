@@ -1,4 +1,4 @@
-"""Amazon Bedrock's converse interface, through boto3."""
+"""Amazon Bedrock models through boto3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_cache.models.base import Model
 from spark_cache.models.boto3_calls import EventReader, Threads, keep_wire, wire_of
-from spark_cache.models.sdks import import_sdk, refuse_given_by_place
+from spark_cache.models.sdks import import_sdk, refuse_reserved
+from spark_cache.providers.base import Provider
 from spark_cache.providers.bedrock.address import configured_address, endpoint_of
 from spark_cache.providers.bedrock.converse import body_of, kept_by_provider, read_answer, turn_of
 from spark_cache.providers.bedrock.embeddings import batch_of, embedding_body, vectors_of
@@ -17,69 +18,61 @@ from spark_cache.providers.bedrock.stream import events_of, gather, read_event
 from spark_cache.providers.response import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-    from os import PathLike
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from typing import Unpack
 
     import boto3  # type: ignore[import-untyped]  # it ships no types
 
-    from spark_cache.config import CacheConfig
+    from spark_cache.models.options import ModelOptions
     from spark_cache.providers.response import ModelResponse
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
-__all__ = ["BedrockModel"]
+__all__ = ["BedrockModel", "BedrockProvider"]
 
-_GIVEN_BY_PLACE = frozenset({"modelId", "messages"})
+_RESERVED = frozenset({"modelId", "messages"})
 
 _MAKING = Lock()
-"""A session of boto3 makes one client at a time."""
+"""A boto3 session can make only one client at a time."""
 
 _COUNTED = "x-amzn-bedrock-input-token-count"
-"""The header that tells how many tokens a call of ``invoke_model`` had."""
+"""The header with the number of input tokens of an ``invoke_model`` call."""
 
 
 class BedrockModel(Model):
-    """A model behind Amazon Bedrock's ``converse``.
+    """A model behind Amazon Bedrock's Converse API.
 
-    Parameters of a call are those of boto3's ``converse`` (``inferenceConfig``, ``additionalModelRequestFields``,
-    ``guardrailConfig``, …); ``max_tokens``, ``temperature``, ``top_p`` and ``stop_sequences`` go into its inference configuration.
-    ``get_json`` asks for the schema by ``outputConfig``, the service's own structured output, which needs a boto3 and a model that
-    know it.
+    The parameters of a call are those of boto3's ``converse`` (``inferenceConfig``, ``additionalModelRequestFields``,
+    ``guardrailConfig``, …). ``max_tokens``, ``temperature``, ``top_p`` and ``stop_sequences`` are added to the inference
+    configuration. ``get_json`` sends the schema in ``outputConfig``, the service's own structured output, which needs a boto3
+    and a model that support it. ``embed`` calls ``invoke_model`` for Amazon Titan, one text a call, and Cohere.
 
-    ``embed`` asks the models of Amazon Titan, which take one text a call, and of Cohere, by ``invoke_model``.
+    boto3 blocks, so calls run in threads of this model. ``raw`` is the JSON that the service sent, not boto3's version of it:
+    bytes are base64 strings, and fields that boto3 does not know are kept. Conversations accept base64 strings wherever they
+    accept bytes, so a message of ``raw`` can be sent back unchanged.
+    ``spark_cache.providers.bedrock.converse.with_bytes`` converts a block to boto3's form. boto3's ``ResponseMetadata`` (ID,
+    time and retries of one request) is not part of a response.
 
-    boto3 blocks, so its calls are made in threads of this model's own. ``raw`` is the JSON that the service sent, not what boto3
-    makes of it: bytes are base64 text, as they came, and fields that boto3 does not know are there. Wherever a conversation
-    holds bytes, base64 text does as well, so that a message of ``raw`` can be sent back as it is;
-    ``spark_cache.providers.bedrock.converse.with_bytes`` turns a block into boto3's form. boto3's ``ResponseMetadata`` (the
-    id, the time and the retries of one request) is no part of an answer, and is not kept.
-
-    The region says where a model runs and is not in the key; an address other than AWS's own is. A request that names the
-    draft of a guardrail or a prompt without a version leans on what may change, and is not cached; an object in S3 is keyed by its
-    address.
+    The region says where a model runs and is not part of the key; an address other than AWS's own is. A request that names the
+    draft of a guardrail, or a prompt without a version, depends on state that may change and is not cached. An object in S3 is
+    keyed by its address.
 
     Args:
         model_id: Such as ``us.anthropic.claude-sonnet-4-5-20250929-v1:0``, or the ARN of an inference profile.
-        boto_session: A ``boto3.Session`` of yours, which has the credentials.
+        boto_session: A ``boto3.Session`` of yours, with credentials.
         region_name: The AWS region; None leaves it to boto3.
-        endpoint_url: Another address than AWS's own; None leaves it to boto3's variables and configuration file.
-        client_args: Further arguments for the client that is made when the first call goes out, such as ``config``.
-        threads: How many calls, and waits for the next event of a stream, can be under way at once.
-        params: Parameters of every call, such as ``{"temperature": 0}``; those of a call win.
-        should_cache: Asked before a fresh answer is stored, with its request: False keeps it out of the cache.
-        enable_cache: Whether answers are cached. This and what follows comes from :func:`spark_cache.load_config` where it
-            is left at None.
-        cache_ttl_seconds: How long an answer may be served: seconds, or text such as ``"24h"``.
-        cache_dir: Where entries are kept.
-        cache_config: A whole configuration, instead of the one that is found.
+        endpoint_url: An address other than AWS's own; None leaves it to boto3's variables and configuration file.
+        client_args: Further arguments for the client, which is created when the first call is sent, such as ``config``.
+        threads: How many calls, and waits for the next event of a stream, can run at once.
+        **options: See :class:`spark_cache.models.ModelOptions`.
 
     Raises:
         ConfigError: The configuration cannot be used.
-        TypeError: ``model_id`` is no text, or ``cache_config`` no configuration.
+        TypeError: An option does not exist.
         ValueError: ``threads`` is not positive.
     """
 
-    provider: ClassVar[str] = "bedrock"
+    provider = "bedrock"
 
     def __init__(
         self,
@@ -90,29 +83,26 @@ class BedrockModel(Model):
         endpoint_url: str | None = None,
         client_args: Mapping[str, Any] | None = None,
         threads: int = 10,
-        params: Mapping[str, Any] | None = None,
-        should_cache: Callable[[Request, ModelResponse], bool] | None = None,
-        enable_cache: bool | None = None,
-        cache_ttl_seconds: float | str | None = None,
-        cache_dir: str | PathLike[str] | None = None,
-        cache_config: CacheConfig | None = None,
+        **options: Unpack[ModelOptions],
     ) -> None:
-        if threads < 1:
-            raise ValueError(f"threads is how many calls can be under way at once, from 1 up: {threads}")
-        super().__init__(
-            model_id,
-            enable_cache=enable_cache,
-            cache_ttl_seconds=cache_ttl_seconds,
-            cache_dir=cache_dir,
-            cache_config=cache_config,
-            params=params,
-            should_cache=should_cache,
-        )
-        self.embed_batch = batch_of(model_id)  # type: ignore[misc]  # each family of models has its own
-        self._session = boto_session
         named = {"region_name": region_name, "endpoint_url": endpoint_url}
         given = {name: value for name, value in named.items() if value is not None}
-        self._client_args = {**(client_args or {}), **given}
+        provider = BedrockProvider(boto_session, {**(client_args or {}), **given}, threads)
+        super().__init__(model_id, provider, **options)
+
+
+class BedrockProvider(Provider):
+    """Amazon Bedrock behind its SDK; arguments as for the model."""
+
+    name: ClassVar[str] = "bedrock"
+
+    def __init__(self, session: boto3.Session | None, client_args: dict[str, Any], threads: int) -> None:
+        if threads < 1:
+            raise ValueError(
+                f"threads={threads} must be 1 or more: it is the number of calls that can run at once"
+            )
+        self._session = session
+        self._client_args = client_args
         self._most_threads = threads
         self._threads = Threads(threads)
         self._made: Any = None
@@ -120,18 +110,18 @@ class BedrockModel(Model):
         self._found_address = False
 
     async def aclose(self) -> None:
-        """Close the connections that this model opened, and let its threads end; it can still be used."""
-        await super().aclose()
         self._threads.close()
         made, self._made = self._made, None
         if made is not None:
             made.close()
 
-    def _endpoint(self) -> str | None:
+    # -- requests ----------------------------------------------------------------------------------------------
+
+    def endpoint(self) -> str | None:
         return endpoint_of(self._address())
 
     def _address(self) -> str | None:
-        """The address that calls go to; found once, so that keys and calls agree whatever the environment does later."""
+        """Return the address that calls go to. It is found once, so that keys and calls agree if the environment changes."""
         if not self._found_address:
             profile = None if self._session is None else self._session.profile_name
             given = self._client_args.get("endpoint_url") or configured_address(profile)
@@ -141,29 +131,31 @@ class BedrockModel(Model):
         address: str | None = self._client_args.get("endpoint_url")
         return address
 
-    def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        parameters = super()._parameters(given)
-        refuse_given_by_place(parameters, _GIVEN_BY_PLACE)
-        return parameters
+    def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - the same for all
+        refuse_reserved(given, _RESERVED)
+        return given
 
-    def _state_of(self, request: Request) -> str | None:
+    def state_path(self, request: Request) -> str | None:
         return kept_by_provider(request)
 
-    # -- answers --------------------------------------------------------------------------------------------------------------------
+    def embed_batch(self, model_id: str) -> int:
+        return batch_of(model_id)
 
-    async def _call(self, request: Request) -> Any:
+    # -- responses ---------------------------------------------------------------------------------------------
+
+    async def call(self, request: Request) -> Any:
         return await self._threads.run(self._converse, body_of(request))
 
     def _converse(self, body: Mapping[str, Any]) -> Any:
         return wire_of(self._client().converse(**body))
 
-    def _read(self, raw: Any) -> ModelResponse:
+    def read(self, raw: Any) -> ModelResponse:
         return read_answer(raw)
 
-    def _turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
+    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
         return turn_of(response.raw)
 
-    async def _stream(self, request: Request) -> AsyncGenerator[Any, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
         body = body_of(request)
         reader = EventReader(lambda: self._client().converse_stream(**body))
         try:
@@ -172,31 +164,31 @@ class BedrockModel(Model):
         finally:
             reader.close()
 
-    def _gather(self, events: Sequence[Any]) -> Any | None:
+    def gather(self, events: Sequence[Any]) -> Any | None:
         return gather(events)
 
-    def _event(self, raw_event: Any) -> StreamEvent:
+    def read_event(self, raw_event: Any) -> StreamEvent:
         return read_event(raw_event)
 
-    def _events_of(self, raw: Any) -> Sequence[Any]:
+    def events_of(self, raw: Any) -> Sequence[Any]:
         return events_of(raw)
 
-    async def _embed(
-        self, texts: Sequence[str], parameters: Mapping[str, Any]
+    async def embed(
+        self, model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
-        body = json.dumps(embedding_body(self.model_id, texts, parameters))
-        raw, tokens = await self._threads.run(self._invoke, body)
+        body = json.dumps(embedding_body(model_id, texts, parameters))
+        raw, tokens = await self._threads.run(self._invoke, model_id, body)
         return vectors_of(raw), None if tokens is None else Usage(input_tokens=tokens, total_tokens=tokens)
 
-    def _invoke(self, body: str) -> tuple[Any, int | None]:
-        response = self._client().invoke_model(modelId=self.model_id, body=body)
+    def _invoke(self, model_id: str, body: str) -> tuple[Any, int | None]:
+        response = self._client().invoke_model(modelId=model_id, body=body)
         counted = response["ResponseMetadata"]["HTTPHeaders"].get(_COUNTED)
         return json.loads(response["body"].read()), None if counted is None else int(counted)
 
     def _client(self) -> Any:
-        """The client, made in the thread of the first call: boto3 takes its time."""
+        """Return the client. It is made in the thread of the first call, because boto3 takes long to make one."""
         with _MAKING:
-            # A forked child must not share the connections of its parent.
+            # A forked child must not use the connections of its parent.
             if self._made is None or self._made_by != os.getpid():
                 self._made, self._made_by = self._make_client(), os.getpid()
             return self._made

@@ -1,4 +1,4 @@
-"""Google's Gemini models, through the official SDK: the Gemini API and Vertex AI."""
+"""Google's Gemini models through the official SDK: the Gemini API and Vertex AI."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 
 from spark_cache.models.base import Model
 from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
+from spark_cache.providers.base import Provider
 from spark_cache.providers.gemini.answer import (
     events_of,
     gather,
@@ -25,62 +26,55 @@ from spark_cache.providers.gemini.service import Service, merged, service_of
 from spark_cache.providers.response import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
-    from os import PathLike
+    from collections.abc import AsyncGenerator, Sequence
+    from typing import Unpack
 
     from google.genai import Client
 
-    from spark_cache.config import CacheConfig
+    from spark_cache.models.options import ModelOptions
     from spark_cache.providers.response import ModelResponse
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
-__all__ = ["GeminiModel"]
+__all__ = ["GeminiModel", "GeminiProvider"]
 
 _OF_A_CALL = {"headers": "extra_headers", "extra_body": "extra_body", "timeout": "timeout"}
-"""What ``http_options`` of a single call may hold, and the parameters that it stands for."""
+"""What the ``http_options`` of a call may contain, and the parameters that it sets."""
 
 _ELSEWHERE = {
-    "model": "it is given to GeminiModel",
-    "contents": "it is given by place, as messages",
+    "model": "give it to GeminiModel",
+    "contents": "give it as messages",
     "config": "give its fields by their names, such as temperature=0",
-    "stream": "stream_text answers in a stream",
+    "stream": "call stream_text",
 }
-"""Arguments of the SDK that are no parameters of a call here, and the way out."""
+"""Arguments of the SDK that are not parameters of a call, and the way out."""
 
 
 class GeminiModel(Model):
-    """A Gemini model of Google's, behind the Gemini API or Vertex AI.
+    """A Gemini model behind the Gemini API or Vertex AI.
 
-    The parameters of a call are the fields of ``google.genai.types.GenerateContentConfig``: ``temperature``, ``max_output_tokens``,
-    ``stop_sequences``, ``safety_settings``, ``thinking_config``, …; ``max_tokens`` is taken too. Its messages are ours or the
-    SDK's contents; an answer goes back with its thought signatures by :meth:`Model.turn_of`.
+    The parameters of a call are the fields of ``google.genai.types.GenerateContentConfig``: ``temperature``,
+    ``max_output_tokens``, ``stop_sequences``, ``safety_settings``, ``thinking_config``, …; ``max_tokens`` is accepted too.
+    Messages may be in the common form or the SDK's contents. :meth:`Model.turn_of` keeps the thought signatures of a response.
 
-    The Gemini API and Vertex AI are two addresses in the key, since they serve the models with defaults of their own. Vertex's project
-    and location are not in it: they say who pays, and where it runs. Requests that use ``cached_content``, an uploaded file, an object in
-    Google's storage or the store of a search tool lean on what is kept there, and are not cached.
+    The Gemini API and Vertex AI are different addresses in the key, because their default settings differ. Vertex's project
+    and location are not part of the key: they say who pays and where the model runs. Requests with ``cached_content``, an
+    uploaded file, an object in Google's storage or a search tool's store depend on state at the provider and are not cached.
 
     Args:
-        model_id: Such as ``gemini-2.5-flash``.
-        client: A ``google.genai.Client`` of yours, for one event loop; you close it.
-        client_args: Arguments for the client that is made when the first call goes out, one for each event loop: ``api_key``,
-            ``vertexai``, ``project``, ``location``, ``http_options``, …
-        params: Parameters of every call, such as ``{"temperature": 0}``; those of a call win.
-        should_cache: Asked of every answer that may be stored, with its request: whether it is.
-        enable_cache: Whether answers are cached. This and what follows comes from :func:`spark_cache.load_config` where it
-            is left at None.
-        cache_ttl_seconds: How long an answer may be served: seconds, or text such as ``"24h"``.
-        cache_dir: Where entries are kept.
-        cache_config: A whole configuration, instead of the one that is found.
+        model_id: The name of the model, such as ``gemini-2.5-flash``.
+        client: A ``google.genai.Client`` of yours, for one event loop. You close it.
+        client_args: Arguments for the clients that the model creates, one for each event loop, when the first call is sent:
+            ``api_key``, ``vertexai``, ``project``, ``location``, ``http_options``, …
+        **options: See :class:`spark_cache.models.ModelOptions`.
 
     Raises:
         ConfigError: The configuration cannot be used.
-        TypeError: ``client`` is no ``google.genai.Client``, ``model_id`` is no text, or ``cache_config`` no configuration.
+        TypeError: ``client`` is not a ``google.genai.Client``, or an option does not exist.
         ValueError: Both ``client`` and ``client_args`` are given.
     """
 
-    provider: ClassVar[str] = "gemini"
-    embed_batch: ClassVar[int] = 100
+    provider = "gemini"
 
     def __init__(
         self,
@@ -88,107 +82,104 @@ class GeminiModel(Model):
         *,
         client: Client | None = None,
         client_args: Mapping[str, Any] | None = None,
-        params: Mapping[str, Any] | None = None,
-        should_cache: Callable[[Request, ModelResponse], bool] | None = None,
-        enable_cache: bool | None = None,
-        cache_ttl_seconds: float | str | None = None,
-        cache_dir: str | PathLike[str] | None = None,
-        cache_config: CacheConfig | None = None,
+        **options: Unpack[ModelOptions],
     ) -> None:
+        super().__init__(model_id, GeminiProvider(client, client_args), **options)
+
+
+class GeminiProvider(Provider):
+    """Gemini behind its SDK; arguments as for the model."""
+
+    name: ClassVar[str] = "gemini"
+
+    def __init__(self, client: Client | None, client_args: Mapping[str, Any] | None) -> None:
         refuse_both(client, client_args)
         if client is not None and not hasattr(client, "aio"):
-            raise TypeError(f"client is an {type(client).__name__}: it takes a google.genai.Client")
-        super().__init__(
-            model_id,
-            enable_cache=enable_cache,
-            cache_ttl_seconds=cache_ttl_seconds,
-            cache_dir=cache_dir,
-            cache_config=cache_config,
-            params=params,
-            should_cache=should_cache,
-        )
+            raise TypeError(f"client must be a google.genai.Client, not {type(client).__name__}")
         self._given_client = client
         self._client_args = dict(client_args or {})
         self._service: Service | None = None
         self._clients = LoopClients(self._make_client)
 
     async def aclose(self) -> None:
-        """Close the connections that this model opened on the running event loop; a client of yours stays open."""
-        await super().aclose()
         client = self._clients.pop()
         if client is not None:
             await client.aio.aclose()
             client.close()
 
+    # -- requests ----------------------------------------------------------------------------------------------
+
     def _reached(self) -> Service:
-        """The service that calls go to; found once, so that keys and calls agree whatever the environment does later."""
+        """Return the service that calls go to. It is found once, so that keys and calls agree if the environment changes."""
         if self._service is None:
             self._service = service_of(self._given_client, self._client_args, os.environ)
         return self._service
 
-    def _endpoint(self) -> str | None:
+    def endpoint(self) -> str | None:
         return self._reached().endpoint
 
-    def _state_of(self, request: Request) -> str | None:
+    def state_path(self, request: Request) -> str | None:
         return kept_by_provider(request)
 
-    def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        parameters = super()._parameters(given)
+    def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - the same for all
         for name, way_out in _ELSEWHERE.items():
-            if name in parameters:
-                raise TypeError(f"{name!r} is no parameter of a call: {way_out}")
-        options = parameters.pop("http_options", None) or {}
+            if name in given:
+                raise TypeError(f"{name!r} is not a parameter of a call: {way_out}")
+        options = given.pop("http_options", None) or {}
         for name, value in _set_fields(options).items():
             if name not in _OF_A_CALL:
                 raise TypeError(
-                    f"http_options of a call takes {', '.join(_OF_A_CALL)}: give {name!r} to the client"
+                    f"http_options of a call accepts {', '.join(_OF_A_CALL)}: give {name!r} to the client"
                 )
-            parameters[_OF_A_CALL[name]] = value
-        # What the client adds to every request can change the answer like what the call adds, so it is keyed like it.
+            given[_OF_A_CALL[name]] = value
+        # What the client adds to every request can change the response, so it is keyed like the call's own parameters.
         service = self._reached()
         if service.headers:
-            parameters["extra_headers"] = {**service.headers, **(parameters.get("extra_headers") or {})}
+            given["extra_headers"] = {**service.headers, **(given.get("extra_headers") or {})}
         if service.body:
-            parameters["extra_body"] = merged(service.body, parameters.get("extra_body") or {})
-        return parameters
+            given["extra_body"] = merged(service.body, given.get("extra_body") or {})
+        return given
 
-    # -- answers --------------------------------------------------------------------------------------------------------------------
+    def embed_batch(self, model_id: str) -> int:  # noqa: ARG002 - the same for all models
+        return 100
 
-    async def _call(self, request: Request) -> Any:
+    # -- responses ---------------------------------------------------------------------------------------------
+
+    async def call(self, request: Request) -> Any:
         answer = await self._transport().async_request("post", *self._asked(request, "generateContent"))
         return _json(answer.body)
 
-    def _read(self, raw: Any) -> ModelResponse:
+    def read(self, raw: Any) -> ModelResponse:
         return read_answer(raw)
 
-    def _stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
+    def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
         return stop_reasons(response.raw) or (response.stop_reason,)
 
-    def _turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
+    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
         return turn_of(response.raw)
 
-    async def _stream(self, request: Request) -> AsyncGenerator[Any, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
         asked = self._asked(request, "streamGenerateContent?alt=sse")
         async with aclosing(await self._transport().async_request_streamed("post", *asked)) as arriving:
             async for event in arriving:
                 yield _json(event.body)
 
-    def _gather(self, events: Sequence[Any]) -> Any | None:
+    def gather(self, events: Sequence[Any]) -> Any | None:
         return gather(events)
 
-    def _event(self, raw_event: Any) -> StreamEvent:
+    def read_event(self, raw_event: Any) -> StreamEvent:
         return read_event(raw_event)
 
-    def _events_of(self, raw: Any) -> Sequence[Any]:
+    def events_of(self, raw: Any) -> Sequence[Any]:
         return events_of(raw)
 
-    async def _embed(
-        self, texts: Sequence[str], parameters: Mapping[str, Any]
+    async def embed(
+        self, model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
         config = {name: value for name, value in parameters.items() if name not in _OF_A_CALL.values()}
         answer = await self._client().aio.models.embed_content(
-            model=self.model_id,
-            # As plain texts some models would take them for the parts of one.
+            model=model_id,
+            # Some models treat plain strings as the parts of one text.
             contents=[{"parts": [{"text": text}]} for text in texts],
             config={**config, "http_options": _options_of(parameters)},  # type: ignore[arg-type]  # the SDK checks it
         )
@@ -196,14 +187,14 @@ class GeminiModel(Model):
         return [embedding.values or [] for embedding in embeddings], _consumed(answer, embeddings)
 
     def _asked(self, request: Request, method: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
-        """The path, the body and the options of a request."""
+        """Return the path, the body and the options of a request."""
         model = model_path(request.model_id, vertex=self._reached().vertex)
         return f"{model}:{method}", body_of(request), _options_of(request.parameters)
 
     def _transport(self) -> Any:
-        """The part of the SDK below its objects: it signs, sends, retries and raises, and passes JSON on as it is.
+        """Return the SDK's transport, which signs, sends, retries and raises, and passes JSON on unchanged.
 
-        The objects leave out what they do not know, of a request as of an answer.
+        The SDK's objects drop the fields that they do not know, in requests and in responses.
         """
         return self._client()._api_client  # noqa: SLF001 - the SDK has no public name for it
 
@@ -223,7 +214,7 @@ def _set_fields(options: Any) -> dict[str, Any]:
 
 
 def _consumed(answer: Any, embeddings: Sequence[Any]) -> Usage | None:
-    """What embedding took: Vertex AI tells it of each text, the Gemini API of all together, where it does."""
+    """Return what embedding consumed. Vertex AI reports it for each text; the Gemini API for all together, or not at all."""
     counted = [embedding.statistics.token_count for embedding in embeddings if embedding.statistics]
     together = getattr(answer, "usage_metadata", None)
     tokens = sum(count or 0 for count in counted) or (together and together.prompt_token_count)
@@ -231,13 +222,13 @@ def _consumed(answer: Any, embeddings: Sequence[Any]) -> Usage | None:
 
 
 def _options_of(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a request tells the SDK of its transport, and to lay over its body."""
+    """Return the SDK's options for one request: headers, timeout, and additions to the body."""
     told = {option: parameters.get(name) for option, name in _OF_A_CALL.items()}
     return {option: value for option, value in told.items() if value is not None} or None
 
 
 def _json(text: str | None) -> Any:
-    """The JSON of an answer, also such as only lenient readers take; what is none raises what the SDK raises."""
+    """Parse a response, also one that only lenient parsers accept. Raises what the SDK raises if it is not JSON."""
     if not text:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""OpenAI's models, through the official SDK: chat completions, or the Responses interface."""
+"""OpenAI models through the official SDK: chat completions or the Responses API."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import orjson
 
 from spark_cache.models.base import Model
 from spark_cache.models.sdk_client import Sdk, SdkClient
-from spark_cache.models.sdks import refuse_given_by_place, refuse_stream
+from spark_cache.models.sdks import refuse_reserved, refuse_stream
+from spark_cache.providers.base import Provider
 from spark_cache.providers.openai import chat, chat_stream, responses, responses_stream
 from spark_cache.providers.response import ModelResponse, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-    from os import PathLike
+    from typing import Unpack
 
     from openai import AsyncOpenAI
     from openai._legacy_response import LegacyAPIResponse
 
-    from spark_cache.config import CacheConfig
+    from spark_cache.models.options import ModelOptions
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
-__all__ = ["OpenAIModel"]
+__all__ = ["OpenAIModel", "OpenAIProvider"]
 
 _SDK = Sdk(
     module="openai",
@@ -37,47 +38,47 @@ _SDK = Sdk(
 )
 
 
-class _Interface(NamedTuple):
-    """What differs between the interfaces: what a call is named, and how its JSON is written and read."""
+class _Api(NamedTuple):
+    """What differs between the two APIs: the SDK's resource, and how its JSON is written and read."""
 
     resource: Callable[[AsyncOpenAI], Any]
-    given_by_place: frozenset[str]
+    reserved: frozenset[str]
     body: Callable[[Request], dict[str, Any]]
     stream_body: Callable[[Request], dict[str, Any]]
     read: Callable[[Any], ModelResponse]
     stop_reasons: Callable[[Any], Sequence[str | None]]
     turn: Callable[[Any], Sequence[Any] | None]
     state: Callable[[Request], str | None]
-    event: Callable[[Any], StreamEvent]
+    read_event: Callable[[Any], StreamEvent]
     gather: Callable[[Sequence[Any]], Any | None]
     events_of: Callable[[Any], Sequence[Any]]
 
 
-_INTERFACES = MappingProxyType(
+_APIS = MappingProxyType(
     {
-        "chat": _Interface(
+        "chat": _Api(
             resource=lambda client: client.chat.completions,
-            given_by_place=frozenset({"api", "messages", "model"}),
+            reserved=frozenset({"api", "messages", "model"}),
             body=chat.body_of,
             stream_body=chat_stream.body_of,
             read=chat.read_answer,
             stop_reasons=chat.stop_reasons,
             turn=chat.turn_of,
             state=lambda _: None,
-            event=chat_stream.event_of,
+            read_event=chat_stream.event_of,
             gather=chat_stream.gather,
             events_of=chat_stream.events_of,
         ),
-        "responses": _Interface(
+        "responses": _Api(
             resource=lambda client: client.responses,
-            given_by_place=frozenset({"api", "input", "model"}),
+            reserved=frozenset({"api", "input", "model"}),
             body=responses.body_of,
             stream_body=responses_stream.body_of,
             read=responses.read_answer,
             stop_reasons=responses.stop_reasons,
             turn=responses.turn_of,
             state=responses.state_of,
-            event=responses_stream.event_of,
+            read_event=responses_stream.event_of,
             gather=responses_stream.gather,
             events_of=responses_stream.events_of,
         ),
@@ -86,34 +87,25 @@ _INTERFACES = MappingProxyType(
 
 
 class OpenAIModel(Model):
-    """A model behind one of OpenAI's interfaces, or one that speaks them.
+    """A model behind one of OpenAI's APIs, or behind a service that speaks them.
 
     Args:
-        model_id: Such as ``gpt-4o``.
-        api: Which interface answers ``get_text``, ``get_json`` and ``stream_text``: ``chat`` completions, or ``responses``. The
-            two never share an answer; ``responses`` is part of the key, as a parameter ``api``.
-        client: An ``openai.AsyncOpenAI`` of yours, for one event loop; you close it.
-        client_args: Arguments for the client that is made when the first call goes out, one for each event loop:
-            ``api_key``, ``base_url``, … What the SDK takes from the environment is as it was at the first call.
-        params: Parameters of every call, such as ``{"temperature": 0}``; those of a call win.
-        enable_cache: Whether answers are cached. This and what follows comes from :func:`spark_cache.load_config` where it
-            is left at None.
-        cache_ttl_seconds: How long an answer may be served: seconds, or text such as ``"24h"``.
-        cache_dir: Where entries are kept.
-        cache_config: A whole configuration, instead of the one that is found.
-        should_cache: Asked before a fresh answer is stored, see :class:`spark_cache.Model`.
+        model_id: The name of the model, such as ``gpt-4o``.
+        api: The API for text, JSON and streams: ``chat`` (chat completions) or ``responses``. The two never share an entry;
+            ``responses`` is part of the key, as a parameter ``api``.
+        client: An ``openai.AsyncOpenAI`` of yours, for one event loop. You close it.
+        client_args: Arguments for the clients that the model creates, one for each event loop, when the first call is sent:
+            ``api_key``, ``base_url``, … The environment is read once, at the first call.
+        **options: See :class:`spark_cache.models.ModelOptions`.
 
     Raises:
         ConfigError: The configuration cannot be used.
-        TypeError: ``client`` is not an asynchronous one, ``model_id`` is no text, or ``cache_config`` no configuration.
-        ValueError: Both ``client`` and ``client_args`` are given, an argument by which the SDK chooses the address, or an
-            ``api`` that there is not.
+        TypeError: ``client`` is not asynchronous, or an option does not exist.
+        ValueError: Both ``client`` and ``client_args`` are given, ``client_args`` has an argument by which the SDK chooses the
+            address, or ``api`` is neither of the two.
     """
 
-    provider: ClassVar[str] = "openai"
-    embed_batch: ClassVar[int] = 2048
-    # The interface takes 300,000 tokens a call, and hardly any text has more tokens than characters.
-    embed_characters: ClassVar[int | None] = 300_000
+    provider = "openai"
 
     def __init__(
         self,
@@ -122,84 +114,78 @@ class OpenAIModel(Model):
         api: Literal["chat", "responses"] = "chat",
         client: AsyncOpenAI | None = None,
         client_args: Mapping[str, Any] | None = None,
-        params: Mapping[str, Any] | None = None,
-        enable_cache: bool | None = None,
-        cache_ttl_seconds: float | str | None = None,
-        cache_dir: str | PathLike[str] | None = None,
-        cache_config: CacheConfig | None = None,
-        should_cache: Callable[[Request, ModelResponse], bool] | None = None,
+        **options: Unpack[ModelOptions],
     ) -> None:
-        if api not in _INTERFACES:
-            raise ValueError(f"api={api!r}: it takes {' or '.join(map(repr, _INTERFACES))}")
-        self._client = SdkClient(_SDK, client, client_args)
-        self._interface = _INTERFACES[api]
+        if api not in _APIS:
+            raise ValueError(f"api={api!r} must be {' or '.join(map(repr, _APIS))}")
         self.api = api
-        super().__init__(
-            model_id,
-            enable_cache=enable_cache,
-            cache_ttl_seconds=cache_ttl_seconds,
-            cache_dir=cache_dir,
-            cache_config=cache_config,
-            params=params,
-            should_cache=should_cache,
-        )
+        super().__init__(model_id, OpenAIProvider(SdkClient(_SDK, client, client_args), api), **options)
+
+
+class OpenAIProvider(Provider):
+    """OpenAI behind its SDK; arguments as for the model."""
+
+    name: ClassVar[str] = "openai"
+    # The API accepts 300,000 tokens a call, and hardly any text has more tokens than characters.
+    embed_characters: ClassVar[int | None] = 300_000
+
+    def __init__(self, client: SdkClient, api: str) -> None:
+        self._client = client
+        self._name_of_api = api
+        self._api = _APIS[api]
 
     async def aclose(self) -> None:
-        """Close the connections that this model opened on the running event loop; a client of yours stays open."""
-        await super().aclose()
         await self._client.aclose()
 
-    def _endpoint(self) -> str | None:
+    # -- requests ----------------------------------------------------------------------------------------------
+
+    def endpoint(self) -> str | None:
         return self._client.endpoint()
 
-    def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        parameters = super()._parameters(given)
-        refuse_given_by_place(parameters, self._interface.given_by_place)
-        refuse_stream(parameters)
-        self._client.add_to(parameters)
-        if self.api != "chat":
-            # An answer of one interface is none of another's.
-            parameters["api"] = self.api
-        return parameters
+    def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:
+        refuse_reserved(given, self._api.reserved)
+        refuse_stream(given)
+        self._client.add_to(given)
+        # Embeddings have one API. A response of one text API cannot serve the other.
+        if self._name_of_api != "chat" and operation != "embedding":
+            given["api"] = self._name_of_api
+        return given
 
-    def _request_to_embed(self, text: str, parameters: Mapping[str, Any]) -> Request:
-        # Embeddings have one interface.
-        return super()._request_to_embed(
-            text, {name: parameters[name] for name in parameters if name != "api"}
-        )
+    def is_not_given(self, value: object) -> bool:
+        return self._client.is_not_given(value)
 
-    def _is_left_out(self, value: object) -> bool:
-        return self._client.is_left_out(value)
+    def state_path(self, request: Request) -> str | None:
+        return self._api.state(request)
 
-    def _state_of(self, request: Request) -> str | None:
-        return self._interface.state(request)
+    def embed_batch(self, model_id: str) -> int:  # noqa: ARG002 - the same for all models
+        return 2048
 
     # -- calls ------------------------------------------------------------------------------------------------------------------------
 
-    async def _call(self, request: Request) -> Any:
-        answer = await self._resource().create(**self._interface.body(request))
+    async def call(self, request: Request) -> Any:
+        answer = await self._resource().create(**self._api.body(request))
         try:
             return orjson.loads(answer.content)
         except ValueError:
             return _unusual_json(answer)
 
-    async def _stream(self, request: Request) -> AsyncGenerator[Any, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
         resource = self._resource()
         from openai import AsyncStream  # noqa: PLC0415 - a hit needs no SDK
 
-        answer = await resource.create(**self._interface.stream_body(request), stream=True)
+        answer = await resource.create(**self._api.stream_body(request), stream=True)
         # As plain JSON values; the SDK still finds the events, and raises the errors among them.
         async with answer.parse(to=AsyncStream[object]) as events:
             async for event in events:
                 yield event
 
-    async def _embed(
-        self, texts: Sequence[str], parameters: Mapping[str, Any]
+    async def embed(
+        self, model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
         if "encoding_format" in parameters:
             raise TypeError("leave out encoding_format: a vector is a list of numbers, however it is sent")
         answer = await self._client.client().embeddings.create(
-            model=self.model_id, input=list(texts), **parameters
+            model=model_id, input=list(texts), **parameters
         )
         vectors = [one.embedding for one in sorted(answer.data, key=lambda one: one.index)]
         used = answer.usage
@@ -208,27 +194,27 @@ class OpenAIModel(Model):
         return vectors, usage
 
     def _resource(self) -> Any:
-        return self._interface.resource(self._client.client()).with_raw_response
+        return self._api.resource(self._client.client()).with_raw_response
 
-    # -- answers ----------------------------------------------------------------------------------------------------------------------
+    # -- responses ---------------------------------------------------------------------------------------------
 
-    def _read(self, raw: Any) -> ModelResponse:
-        return self._interface.read(raw)
+    def read(self, raw: Any) -> ModelResponse:
+        return self._api.read(raw)
 
-    def _stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
-        return self._interface.stop_reasons(response.raw)
+    def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
+        return self._api.stop_reasons(response.raw)
 
-    def _turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
-        return self._interface.turn(response.raw)
+    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
+        return self._api.turn(response.raw)
 
-    def _event(self, raw_event: Any) -> StreamEvent:
-        return self._interface.event(raw_event)
+    def read_event(self, raw_event: Any) -> StreamEvent:
+        return self._api.read_event(raw_event)
 
-    def _gather(self, events: Sequence[Any]) -> Any | None:
-        return self._interface.gather(events)
+    def gather(self, events: Sequence[Any]) -> Any | None:
+        return self._api.gather(events)
 
-    def _events_of(self, raw: Any) -> Sequence[Any]:
-        return self._interface.events_of(raw)
+    def events_of(self, raw: Any) -> Sequence[Any]:
+        return self._api.events_of(raw)
 
 
 def _unusual_json(answer: LegacyAPIResponse[Any]) -> Any:

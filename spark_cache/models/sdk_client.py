@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from spark_cache.keys import is_credential, normalise_endpoint
 from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
-from spark_cache.providers.copies import copied
+from spark_cache.providers.json_values import copied
 
 __all__ = ["Sdk", "SdkClient"]
 
@@ -64,9 +64,7 @@ class SdkClient:
     def __init__(self, sdk: Sdk, client: Any, client_args: Mapping[str, Any] | None) -> None:
         refuse_both(client, client_args)
         if client is not None and not hasattr(client, "__aenter__"):
-            raise TypeError(
-                f"client is an {type(client).__name__}: it takes an asynchronous one, an {sdk.client}"
-            )
+            raise TypeError(f"client must be asynchronous, an {sdk.client}, not {type(client).__name__}")
         self._sdk = sdk
         self._given = client
         self._arguments: dict[str, Any] = copied(dict(client_args or {}))
@@ -106,7 +104,7 @@ class SdkClient:
         if client is not None:
             await client.close()
 
-    def is_left_out(self, value: object) -> bool:
+    def is_not_given(self, value: object) -> bool:
         """Whether a value is one of the SDK's marks for an argument that is not given."""
         kind = type(value)
         return kind.__name__ in ("NotGiven", "Omit") and kind.__module__.partition(".")[0] == self._sdk.module
@@ -119,7 +117,7 @@ class SdkClient:
             return str(self._given.base_url)
         if self._address is None:
             given = self._arguments.get("base_url")
-            if given is None or self.is_left_out(given):
+            if given is None or self.is_not_given(given):
                 given = os.environ.get(f"{self._sdk.variables}_BASE_URL")
             self._address = str(given or self._sdk.own_address)
         return self._address

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
-__all__ = ["LoopClients", "import_sdk", "refuse_both", "refuse_given_by_place", "refuse_stream"]
+__all__ = ["LoopClients", "import_sdk", "refuse_both", "refuse_reserved", "refuse_stream"]
 
 C = TypeVar("C")
 
@@ -47,16 +47,20 @@ def refuse_both(client: object, client_args: Mapping[str, Any] | None) -> None:
         )
 
 
-def refuse_given_by_place(parameters: Mapping[str, Any], names: frozenset[str]) -> None:
-    """Refuse parameters of a call that its model and its messages stand for.
+def refuse_reserved(parameters: Mapping[str, Any], names: frozenset[str]) -> None:
+    """Refuse parameters that a model or its messages set.
+
+    Args:
+        parameters: The parameters of a call.
+        names: The reserved names.
 
     Raises:
-        TypeError: One of these names is among them.
+        TypeError: A reserved name is among the parameters.
     """
     if not names.isdisjoint(parameters):
         name = next(name for name in parameters if name in names)
         raise TypeError(
-            f"{name!r} is no parameter of a call: it is given to the model or to get_text by place"
+            f"{name!r} is not a parameter of a call: give it to the model, or as an argument of get_text"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a provider's model says of itself: the hooks that a new provider fills in."""
+"""The interface of a provider: how it is called, and how its responses are read."""
 
 from __future__ import annotations
 
@@ -12,98 +12,163 @@ if TYPE_CHECKING:
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
-__all__ = ["ProviderHooks"]
+__all__ = ["Provider"]
 
 
-class ProviderHooks(ABC):
-    """How one provider is asked, and how its answers are understood.
+class Provider(ABC):
+    """How one provider is called, and how its responses are read.
 
-    What a provider says is passed on and stored as JSON values, exactly as it was sent; what is made of them is worked out anew
-    from these each time. The functions that make it are pure: they neither call anybody nor look at a clock.
+    A provider's JSON is passed on and stored exactly as it was sent. Everything else is derived from it each time, so the
+    methods that read it must be pure: no I/O, no clock.
     """
 
-    provider: ClassVar[str]
-    """The provider's name in keys, folders and rules."""
-
-    embed_batch: ClassVar[int] = 1
-    """How many texts the provider embeds in one call."""
+    name: ClassVar[str]
+    """The name of the provider in keys, folders and rules."""
 
     embed_characters: ClassVar[int | None] = None
-    """How many characters the texts of one call may have together; None is no bound."""
+    """The maximum number of characters in the texts of one embedding call; None is no limit."""
 
-    # -- every answer -------------------------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def _endpoint(self) -> str | None:
-        """The address that calls go to, normalised; None is the provider's own."""
+    # -- requests ----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    async def _call(self, request: Request) -> Any:
-        """Ask the provider; its answer as JSON values, complete.
+    def endpoint(self) -> str | None:
+        """Return the normalised address that calls go to; None for the provider's own."""
 
-        A request whose ``operation`` is ``json`` has an ``output_schema``, a JSON schema that the answer has to meet: it is asked
-        for by the provider's own means, where there are any.
+    def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - a default
+        """Return the parameters of a request, with everything the client adds that can change the response.
+
+        Args:
+            given: The parameters of the model and the call, in a dictionary of their own.
+            operation: ``text``, ``json`` or ``embedding``.
+
+        Raises:
+            TypeError: A parameter must be given elsewhere.
         """
+        return given
 
-    @abstractmethod
-    def _read(self, raw: Any) -> ModelResponse:
-        """Understand the provider's JSON."""
+    def is_not_given(self, value: object) -> bool:  # noqa: ARG002 - a default
+        """Whether a value is one of the SDK's markers for an argument that is not given.
 
-    def _stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
-        """Why the model stopped, for every answer that a response holds."""
-        return (response.stop_reason,)
-
-    def _turn_of(self, response: ModelResponse) -> Sequence[Any] | None:  # noqa: ARG002 - as of the others below: a hook's default
-        """An answer as messages in the provider's own form, with all that ours has no words for; None where there are none."""
-        return None
-
-    def _is_left_out(self, value: object) -> bool:  # noqa: ARG002 - a provider whose SDK has such marks knows them
-        """Whether a value is one of the SDK's marks for an argument that is not given."""
+        Args:
+            value: The value.
+        """
         return False
 
-    def _state_of(self, request: Request) -> str | None:  # noqa: ARG002 - few providers keep what a request only names
-        """Where a request names something that the provider keeps and may change, such as ``messages[2].id``; None if nowhere.
+    def state_path(self, request: Request) -> str | None:  # noqa: ARG002 - a default
+        """Return where a request refers to state that the provider keeps, such as ``messages[2].id``; None if nowhere.
 
-        Parameters whose names say so are known already (:func:`spark_cache.keys.stateful_parameter`).
+        Parameters whose names say so are recognised without it.
+
+        Args:
+            request: The request.
         """
         return None
 
-    # -- streamed answers ---------------------------------------------------------------------------------------------------------
+    # -- whole responses ---------------------------------------------------------------------------------------
 
-    def _stream(self, request: Request) -> AsyncGenerator[Any, None]:  # noqa: ARG002
-        """Ask the provider for a stream: an asynchronous generator of its events, each as JSON values, as they arrive.
+    @abstractmethod
+    async def call(self, request: Request) -> Any:
+        """Call the provider and return its whole response as JSON values.
 
-        It closes the connection when it is closed.
+        Args:
+            request: The request. If its ``operation`` is ``json``, the response has to meet its ``output_schema``.
         """
-        raise self._cannot("stream its answers")
 
-    def _gather(self, events: Sequence[Any]) -> Any | None:  # noqa: ARG002
-        """The answer that the events of a stream add up to, as ``_call`` would give it; None when they do not end it cleanly."""
-        raise self._cannot("stream its answers")
+    @abstractmethod
+    def read(self, raw: Any) -> ModelResponse:
+        """Read a response.
 
-    def _event(self, raw_event: Any) -> StreamEvent:  # noqa: ARG002
-        """Understand one event of a stream; a call of a tool that the provider does not count has the index ``UNCOUNTED``."""
-        raise self._cannot("stream its answers")
+        Args:
+            raw: The provider's JSON.
+        """
 
-    def _events_of(self, raw: Any) -> Sequence[Any]:  # noqa: ARG002
-        """Events that stand for an answer that was not streamed: what ``_gather`` makes of them reads equal to it."""
-        raise self._cannot("stream its answers")
+    def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
+        """Return why the model stopped, for every candidate in a response.
 
-    # -- structured answers -------------------------------------------------------------------------------------------------------
+        Args:
+            response: The response.
+        """
+        return (response.stop_reason,)
 
-    def _read_json_text(self, response: ModelResponse) -> str:
-        """The JSON of a structured answer, as text."""
+    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:  # noqa: ARG002 - a default
+        """Return a response as messages in the provider's own form; None if the common form is enough.
+
+        Args:
+            response: The response.
+        """
+        return None
+
+    def json_text(self, response: ModelResponse) -> str:
+        """Return the JSON text of a structured response.
+
+        Args:
+            response: The response.
+        """
         return response.content
 
-    # -- embeddings ---------------------------------------------------------------------------------------------------------------
+    # -- streams -----------------------------------------------------------------------------------------------
 
-    async def _embed(
+    def stream(self, request: Request) -> AsyncGenerator[Any, None]:  # noqa: ARG002 - a default
+        """Call the provider and yield the events of its response as JSON values, as they arrive.
+
+        The generator closes the connection when it is closed.
+
+        Args:
+            request: The request.
+        """
+        raise self._unsupported("stream responses")
+
+    def read_event(self, raw_event: Any) -> StreamEvent:  # noqa: ARG002 - a default
+        """Read one event. A tool call that the provider does not number has the index ``UNCOUNTED``.
+
+        Args:
+            raw_event: The event as JSON values.
+        """
+        raise self._unsupported("stream responses")
+
+    def gather(self, events: Sequence[Any]) -> Any | None:  # noqa: ARG002 - a default
+        """Return the response that the events of a stream add up to, in the form of :meth:`call`; None if incomplete.
+
+        Args:
+            events: All events of the stream.
+        """
+        raise self._unsupported("stream responses")
+
+    def events_of(self, raw: Any) -> Sequence[Any]:  # noqa: ARG002 - a default
+        """Return events for a response that was not streamed. What :meth:`gather` makes of them reads equal to it.
+
+        Args:
+            raw: The response.
+        """
+        raise self._unsupported("stream responses")
+
+    # -- embeddings --------------------------------------------------------------------------------------------
+
+    def embed_batch(self, model_id: str) -> int:  # noqa: ARG002 - a default
+        """Return the maximum number of texts in one embedding call.
+
+        Args:
+            model_id: The model.
+        """
+        return 1
+
+    async def embed(
         self,
-        texts: Sequence[str],  # noqa: ARG002
-        parameters: Mapping[str, Any],  # noqa: ARG002
+        model_id: str,  # noqa: ARG002 - a default
+        texts: Sequence[str],  # noqa: ARG002 - the same
+        parameters: Mapping[str, Any],  # noqa: ARG002 - the same
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
-        """Embed at most ``embed_batch`` texts in one call: their vectors in the same order, and what the call consumed."""
-        raise self._cannot("embed texts")
+        """Embed texts in one call and return their vectors, in the same order, and what the call consumed.
 
-    def _cannot(self, what: str) -> NotImplementedError:
-        return NotImplementedError(f"{type(self).__name__} does not {what}")
+        Args:
+            model_id: The model.
+            texts: At most as many texts as :meth:`embed_batch` says.
+            parameters: The parameters of the request.
+        """
+        raise self._unsupported("embed texts")
+
+    async def aclose(self) -> None:  # noqa: B027 - a provider without connections has nothing to close
+        """Close the connections that were opened on the running event loop. The provider can still be used."""
+
+    def _unsupported(self, what: str) -> NotImplementedError:
+        return NotImplementedError(f"the provider {self.name!r} does not {what}")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
-
-from spark_cache.providers.drafts import draft_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +23,7 @@ class EntryOwner(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a call consumed, in tokens.
 
     Attributes:
@@ -154,59 +151,41 @@ def to_stored(response: ModelResponse) -> dict[str, Any]:
     return stored
 
 
-_Draft = draft_of(ModelResponse)
-_UsageDraft = draft_of(Usage)
-
-_FIGURES = frozenset(one.name for one in fields(Usage))
-
-
 def from_stored(
     stored: Mapping[str, Any], key: CacheKey, origin: EntryOwner | None = None
 ) -> ModelResponse | None:
-    """The response that :func:`to_stored` was given, as a hit; None where the dictionary is of another shape."""
+    """Return the response that :func:`to_stored` was given, as a hit; None if the dictionary cannot be read.
+
+    Args:
+        stored: The dictionary.
+        key: The cache key.
+        origin: The cache that can remove the entry.
+    """
     get = stored.get
-    draft = _Draft()
     try:
-        draft.content = _text(stored["content"])
         usage, calls = get("usage"), get("tool_calls")
-        draft.usage = None if usage is None else _usage_from_stored(usage)
-        draft.tool_calls = _calls_from_stored(calls) if calls else ()
+        return ModelResponse(
+            _text(stored["content"]),
+            get("stop_reason"),
+            None if usage is None else Usage(**usage),
+            _calls_from_stored(calls) if calls else (),
+            get("raw"),
+            get("provider_stop_reason"),
+            get("latency_seconds"),
+            True,
+            False,
+            key,
+            origin,
+        )
     except (AttributeError, KeyError, TypeError):
-        # Somebody else stored it, or edited it.
+        # Another program stored the entry, or it was edited.
         return None
-    draft.stop_reason = get("stop_reason")
-    draft.raw = get("raw")
-    draft.provider_stop_reason = get("provider_stop_reason")
-    draft.latency_seconds = get("latency_seconds")
-    draft.cached = True
-    draft.shared = False
-    draft.cache_key = key
-    draft.origin = origin
-    draft.__class__ = ModelResponse
-    response: ModelResponse = draft
-    return response
 
 
 def _calls_from_stored(calls: Sequence[Any]) -> tuple[ToolCall, ...]:
     return tuple(
         ToolCall.from_text(_text(call["id"]), _text(call["name"]), _text(call["arguments"])) for call in calls
     )
-
-
-def _usage_from_stored(stored: Mapping[str, Any]) -> Usage:
-    if not stored.keys() <= _FIGURES:
-        raise TypeError("holds what no usage has")
-    get = stored.get
-    draft = _UsageDraft()
-    draft.input_tokens = get("input_tokens", 0)
-    draft.output_tokens = get("output_tokens", 0)
-    draft.total_tokens = get("total_tokens", 0)
-    draft.cached_tokens = get("cached_tokens")
-    draft.reasoning_tokens = get("reasoning_tokens")
-    draft.cache_write_tokens = get("cache_write_tokens")
-    draft.__class__ = Usage
-    usage: Usage = draft
-    return usage
 
 
 def _usage_to_stored(usage: Usage) -> dict[str, int]:
@@ -223,5 +202,5 @@ def _usage_to_stored(usage: Usage) -> dict[str, int]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("is no text")
+        raise TypeError("must be a str")
     return value

@@ -1,6 +1,6 @@
-"""Secrets in what is stored: found by their shape or by the name they stand under, and replaced.
+"""Redaction: find secrets by their pattern or by the name of their field, and replace them.
 
-Pure: no file, no clock, no log.
+The functions here are pure: they touch no file, no clock and no log.
 """
 
 from spark_cache.redaction.patterns import SECRET_PATTERNS, SecretPattern

@@ -1,4 +1,4 @@
-"""Secrets that only the name tells that they stand under: ``password``, ``api_key``, ``Cookie``."""
+"""Secrets that only the name of their field identifies: ``password``, ``api_key``, ``Cookie``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _IN_TEXT = re.compile(
     )
     """
 )
-_TELLING = ("key", "secret", "passw", "pwd", "token", "cookie", "credential", "authorization", "passphrase")
+_HINTS = ("key", "secret", "passw", "pwd", "token", "cookie", "credential", "authorization", "passphrase")
 
-_FEW = 3
-"""A secret has more different characters than that."""
+_LEAST_DISTINCT = 3
+"""The least number of different characters in a secret."""
 
 _PLACEHOLDER = re.compile(
     r"(?i)example|placeholder|redacted|changeme|change_me|dummy|your[-_ ]|[-_]here\b|x{5,}|\*{3}|\.\.\.|…|<.*>|\$\{|\{\{|%\("
@@ -39,39 +39,59 @@ _PLACEHOLDER = re.compile(
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text stands in a secret's place, as documentation has it."""
-    return _PLACEHOLDER.search(text) is not None or len(set(text)) < _FEW
+    """Return whether a string is a placeholder for a secret, as used in documentation.
+
+    Args:
+        text: The string.
+    """
+    return _PLACEHOLDER.search(text) is not None or len(set(text)) < _LEAST_DISTINCT
 
 
 def may_name_secrets(text: str) -> bool:
-    """Whether there is any word in a text that the name of a secret has; a quick look before :func:`assigned`."""
+    """Return whether a text contains any word that occurs in names of secrets.
+
+    This is a fast check that precedes :func:`assigned`.
+
+    Args:
+        text: The text.
+    """
     lower = text.lower()
-    return any(word in lower for word in _TELLING)
+    return any(word in lower for word in _HINTS)
 
 
 @lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
-    """Whether what stands under a name is a secret."""
+    """Return whether a field with this name contains a secret.
+
+    Args:
+        name: The name of the field.
+    """
     plain = _HUMP.sub("-", name).replace("_", "-").replace(".", "-").replace(" ", "-").lower()
     return _NAME.fullmatch(plain) is not None
 
 
 def assigned(text: str) -> list[tuple[int, int, str]]:
-    """Where a text gives a secret to a name, as ``.env`` files, code and JSON do: the span of the secret, and the name.
+    """Find secrets that a text assigns to a name, as ``.env`` files, code and JSON do.
 
-    A value without quotes counts only where it is no word and no expression of a programming language.
+    A value without quotes counts only if it is neither a word nor an expression of a programming language.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The start, the end and the name of each secret.
     """
     if not may_name_secrets(text):
         return []
-    found = []
+    secrets = []
     for match in _IN_TEXT.finditer(text):
         name = match["name"]
         group = "quoted" if match["quoted"] is not None else "bare"
-        if is_secret_name(name) and _is_telling(match[group]):
-            found.append((*match.span(group), name))
-    return found
+        if is_secret_name(name) and _looks_secret(match[group]):
+            secrets.append((*match.span(group), name))
+    return secrets
 
 
-def _is_telling(value: str) -> bool:
-    """Whether a value looks chosen rather than described: it has a digit, and is no path, address or placeholder."""
+def _looks_secret(value: str) -> bool:
+    """Return whether a value looks like a secret: it contains a digit and is not a URL or a placeholder."""
     return any(char.isdigit() for char in value) and "://" not in value and not is_placeholder(value)

@@ -1,10 +1,10 @@
-"""The shapes of well-known secrets, each with where the shape is described.
+"""The patterns of well-known secrets, each with its source.
 
-A shape is a prefix that its service gives to every key, or a form that nothing else has. Keys without either, such as 32
-hexadecimal digits, are found by the name that they stand under alone (:mod:`spark_cache.redaction.key_names`).
+A pattern matches a prefix that a service gives to all its keys, or a form that nothing else has. Keys with neither, such as 32 hex
+digits, are found only by the name of their field (:mod:`spark_cache.redaction.key_names`).
 
-A package that knows such shapes would be better than a table of our own; those there are read files line by line, bring an HTTP
-client, or are programs in other languages.
+A package with such patterns would be better than this table. The existing ones read files line by line, depend on an HTTP client, or
+are programs in other languages.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ __all__ = ["EMAIL", "SECRET_PATTERNS", "SecretPattern"]
 
 @dataclass(frozen=True)
 class SecretPattern:
-    """One kind of secret.
+    """The pattern of one kind of secret.
 
     Attributes:
-        kind: What it is, in words that may be shown.
-        hints: Texts of which every such secret holds one, so that most texts are passed over quickly.
-        pattern: Its form. A group called ``secret`` is the part to hide; without one it is all of it.
-        source: Who describes the form.
-        is_word: Whether it is one long word, so that there is none where there are no long words.
-        has_placeholders: Whether documentation shows texts of this form that stand for a secret.
+        kind: A description that may be shown to users.
+        hints: Strings of which every such secret contains at least one, so that most texts are skipped quickly.
+        pattern: The regular expression. A group named ``secret`` marks the part to hide. Without it, the whole match is hidden.
+        source: Where the form is described.
+        is_word: Whether the secret is one long word, so that texts without long words are skipped.
+        has_placeholders: Whether documentation uses placeholders of this form.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class SecretPattern:
 
     @cached_property
     def matcher(self) -> re.Pattern[str]:
-        """The pattern, compiled when a text first holds a hint."""
+        """The compiled pattern. It is compiled when a text first contains a hint."""
         return _compiled(self.pattern)
 
 
@@ -48,10 +48,10 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _key(kind: str, prefix: str, rest: str, source: str, *hints: str) -> SecretPattern:
-    """A shape that begins with a prefix, and stands alone: not inside a longer word, such as a signature in base64."""
+    """Return a pattern with a prefix that does not match inside a longer word, such as a Base64 signature."""
     alone = rf"(?<![A-Za-z0-9_-])(?:{prefix})"
     if not hints:
-        # The plain text first: the engine then looks for it as fast as for a hint.
+        # Put the literal prefix first, so that the engine searches for it as fast as for a hint.
         alone = rf"{prefix}(?<![A-Za-z0-9_-]{prefix})"
     return SecretPattern(kind, hints or (prefix,), rf"{alone}{rest}(?![A-Za-z0-9])", source, is_word=True)
 
@@ -250,7 +250,7 @@ _MESSAGES_AND_MONEY = (
     ),
     _key(
         "Discord token",
-        # The beginning of a number in base64.
+        # The first characters of a number in Base64.
         "(?:M[DTjz]|N[DTjz]|O[DT])[A-Za-z0-9_-]{22,26}",
         r"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}",
         "Discord: bot tokens",
@@ -316,7 +316,7 @@ _FORMS = (
 )
 
 SECRET_PATTERNS = (*_MODELS, *_CLOUDS, *_TOOLS, *_MESSAGES_AND_MONEY, *_FORMS)
-"""Every known shape, the more exact ones first."""
+"""All patterns, with the more specific ones first."""
 
 EMAIL = SecretPattern(
     "e-mail address",
@@ -325,4 +325,4 @@ EMAIL = SecretPattern(
     "RFC 5322, without its rarest forms",
     has_placeholders=False,
 )
-"""An address of a person: hidden on request."""
+"""E-mail addresses, which are hidden only on request."""

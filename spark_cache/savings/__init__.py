@@ -1,4 +1,4 @@
-"""What calls cost and what the cache saved: the ledger, the miss log and the reports made of them."""
+"""What the cache saved: the ledger, the miss log, and the reports made from them."""
 
 from spark_cache.savings.ledger import Ledger
 from spark_cache.savings.ledger_file import LEDGER_FILE

@@ -1,7 +1,7 @@
-"""The ledger: how often the cache answered, and what that saved.
+"""The ledger: how many calls the cache answered, and what that saved.
 
-Counted in memory, and added once a second to a small SQLite file beside the cache by those who may write there. The file can be
-deleted at any time: only the past figures go with it.
+Events are counted in memory. Processes that may write to the cache directory add them once a second to a small SQLite file beside
+the cache. The file can be deleted at any time: only past totals are lost.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
     from spark_cache.savings.totals import Totals
 
     _Usage = tuple[tuple[str, Any], ...]
-    _Note = tuple[tuple[str, str, str, str, str, str], bool, float, _Usage | None]
+    _QueuedEvent = tuple[tuple[str, str, str, str, str, str], bool, float, _Usage | None]
 
 __all__ = ["Ledger"]
 
-_FLUSH_AFTER = 0.9
-"""How long a count waits in memory, in seconds: with the time to write it, a killed process loses one second at the most."""
+_FLUSH_DELAY = 0.9
+"""How long a count waits in memory, in seconds. With the time to write it, a killed process loses at most one second."""
 
 
-_MOST_NOTED = 256
-"""How many counts wait to be added up: that many take less than a millisecond."""
+_MAX_QUEUED = 256
+"""How many events wait to be added up. Adding up that many takes less than a millisecond."""
 
 
-_MOST_REMEMBERED = 4096
+_MAX_CACHED_USAGES = 4096
 
-_remembered: dict[_Usage, tuple[int, Sums]] = {}
-"""What usages lately came to."""
+_cached_usages: dict[_Usage, tuple[int, Sums]] = {}
+"""The results of :func:`consumed` for recent usages."""
 
-_ONE = Sums(1)
-"""An event that consumed nothing, or nobody knows what."""
+_ONE_EVENT = Sums(1)
+"""An event that consumed no tokens, or whose usage is not known."""
 
 
 class Ledger:
-    """Adds up what happens in one cache. Safe for threads and after a fork; a fault of its file loses figures, nothing else.
+    """Counts the events of one cache. Safe for threads and after a fork. If its file fails, only counts are lost.
 
     Args:
-        folder: The folder for its file, made when the folder above it is there; None keeps everything in memory.
-        clock: The time in seconds since the epoch.
+        folder: The folder of the ledger file, created if its parent exists. None keeps everything in memory.
+        clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(self, folder: str | None, *, clock: Callable[[], float]) -> None:
@@ -57,8 +57,8 @@ class Ledger:
         self._today = (-1, "")
         self._lock = Lock()
         self._writing = Lock()
-        self._noted: deque[_Note] = deque()
-        # Each count is in one of them: done with, being written, and waiting for that.
+        self._queue: deque[_QueuedEvent] = deque()
+        # Each count is in exactly one of these: finished, being written, or waiting to be written.
         self._done: dict[Line, Sums] = {}
         self._batch: dict[Line, Sums] = {}
         self._pending: dict[Line, Sums] = {}
@@ -78,91 +78,91 @@ class Ledger:
         seconds: float = 0.0,
         usage: Mapping[str, Any] | None = None,
     ) -> None:
-        """Count one event (``hit``, ``shared``, ``miss``, ``store``, ``evict``, ``expire``).
+        """Count one event (``hit``, ``shared``, ``miss``, ``store``, ``evict`` or ``expire``).
 
         Args:
-            event: What happened.
+            event: The event.
             provider: The provider of the request.
-            model: Its model.
-            profile: The profile in force.
-            keep: Whether it also goes into the file; a reader that writes nothing says no.
-            reason: Why, for a miss.
-            seconds: How long the call took that was spared.
-            usage: What it consumed, as a stored answer has it.
+            model: The model of the request.
+            profile: The active profile.
+            keep: Whether to write the count to the file. False for a process that writes nothing.
+            reason: The reason of a miss.
+            seconds: How long the saved call took when it was made.
+            usage: The usage of the saved call, as the stored response has it.
         """
-        # A hit only notes what is to be added up later. The usage is copied: whoever got the answer may change it.
-        noted = None if usage is None else tuple(usage.items())
+        # A hit only queues its event. The usage is copied, because the caller may change the response.
+        copied = None if usage is None else tuple(usage.items())
         names = self._day(), profile or "", provider, model, event, reason
-        self._noted.append((names, keep, seconds, noted))
-        if len(self._noted) >= _MOST_NOTED:
+        self._queue.append((names, keep, seconds, copied))
+        if len(self._queue) >= _MAX_QUEUED:
             with self._lock:
-                self._add_up()
+                self._drain_queue()
         if keep and self._timer is None and self._file is not None:
             with self._lock:
                 if self._timer is None:
-                    self._timer = self._started_timer()
+                    self._timer = self._start_timer()
 
     def process(self) -> Totals:
-        """What this process did."""
-        return total(self._of_process())
+        """Return the totals of this process."""
+        return total(self._process_lines())
 
     def lifetime(self) -> Totals:
-        """What all processes did since the file was made; this process alone where there is none."""
+        """Return the totals of all processes since the file was created, or of this process if there is no file."""
         return total(self.lines())
 
     def lines(self) -> dict[Line, Sums]:
-        """The lines behind :meth:`lifetime`."""
+        """Return the lines that :meth:`lifetime` adds up."""
         with self._writing:
             self._write()
             lines = None if self._file is None else self._file.read()
             if lines is None:
-                return self._of_process()
+                return self._process_lines()
             with self._lock:
-                self._add_up()
-                # What could not be written still happened.
+                self._drain_queue()
+                # Counts that could not be written are part of the total all the same.
                 _add_all(lines, self._pending)
             return lines
 
     def flush(self) -> None:
-        """Add what is counted to the file now; on a fault it waits for the next time."""
+        """Write pending counts to the file now. If writing fails, they wait for the next attempt."""
         with self._writing:
             self._write()
 
     def forget(self) -> None:
-        """Begin anew in a forked child: the parent's counts are the parent's, and its locks may have been held."""
+        """Reset a forked child: the counts belong to the parent, which may have held the locks during the fork."""
         self._lock = Lock()
         self._writing = Lock()
-        self._noted = deque()
+        self._queue = deque()
         self._done, self._batch, self._pending = {}, {}, {}
         self._timer = None
 
-    def _of_process(self) -> dict[Line, Sums]:
+    def _process_lines(self) -> dict[Line, Sums]:
         lines: dict[Line, Sums] = {}
         with self._lock:
-            self._add_up()
+            self._drain_queue()
             for part in (self._done, self._batch, self._pending):
                 _add_all(lines, part)
         return lines
 
-    def _add_up(self) -> None:
-        """Add what was noted to the lines; ``_lock`` is held."""
-        # As many as there are now: others go on noting.
-        for _ in range(len(self._noted)):
-            names, keep, seconds, usage = self._noted.popleft()
-            size, sums = (UNKNOWN_SIZE, _ONE) if usage is None else _consumed(usage)
+    def _drain_queue(self) -> None:
+        """Add queued events to the lines. The caller holds ``_lock``."""
+        # A fixed number of events, because other threads keep adding to the queue.
+        for _ in range(len(self._queue)):
+            names, keep, seconds, usage = self._queue.popleft()
+            size, sums = (UNKNOWN_SIZE, _ONE_EVENT) if usage is None else _consumed(usage)
             lines = self._pending if keep and self._file is not None else self._done
-            # A plain tuple finds its line, and is made in a third of the time.
-            known = lines.get((*names, size))  # type: ignore[call-overload]  # equal to a Line
-            if known is None:
-                known = lines[Line(*names, size)] = Sums()
-            known.add(sums)
-            known.seconds += seconds
+            # A plain tuple finds the line, and is created in a third of the time.
+            line_sums = lines.get((*names, size))  # type: ignore[call-overload]  # equal to a Line
+            if line_sums is None:
+                line_sums = lines[Line(*names, size)] = Sums()
+            line_sums.add(sums)
+            line_sums.seconds += seconds
 
     def _write(self) -> None:
-        """Write what waits; ``_writing`` is held, so that there is one batch, and no reader sees half of one."""
+        """Write pending counts. The caller holds ``_writing``, so there is one batch and no reader sees half of it."""
         with self._lock:
             timer, self._timer = self._timer, None
-            self._add_up()
+            self._drain_queue()
             self._batch, self._pending = self._pending, {}
         if timer is not None:
             timer.cancel()
@@ -178,13 +178,13 @@ class Ledger:
             _add_all(into, self._batch)
             self._batch = {}
 
-    def _started_timer(self) -> Timer | None:
-        timer = Timer(_FLUSH_AFTER, self.flush)
+    def _start_timer(self) -> Timer | None:
+        timer = Timer(_FLUSH_DELAY, self.flush)
         timer.daemon = True
         try:
             timer.start()
         except RuntimeError:
-            # The machine has no more threads, or the interpreter is ending: the next count tries again.
+            # The system has no more threads, or the interpreter is shutting down. The next event tries again.
             return None
         return timer
 
@@ -197,20 +197,20 @@ class Ledger:
 
 
 def _consumed(usage: _Usage) -> tuple[int, Sums]:
-    """What :func:`consumed` makes of a usage, not to be changed: the same answers are given again and again, so it is remembered."""
+    """Return the cached result of :func:`consumed`, since the same responses are served many times. Do not modify it."""
     try:
-        known = _remembered.get(usage)
+        result = _cached_usages.get(usage)
     except TypeError:
-        # A list or a dictionary stands in a figure's place.
+        # The usage contains a list or a dictionary, and cannot be hashed.
         return consumed(dict(usage))
-    if known is None:
-        known = consumed(dict(usage))
-        # Whole numbers alone: True equals 1, and must not stand for it.
-        if all(type(figure) is int for _, figure in usage):
-            if len(_remembered) >= _MOST_REMEMBERED:
-                _remembered.clear()
-            _remembered[usage] = known
-    return known
+    if result is None:
+        result = consumed(dict(usage))
+        # Only integers are cached: True equals 1, and must not share its result.
+        if all(type(value) is int for _, value in usage):
+            if len(_cached_usages) >= _MAX_CACHED_USAGES:
+                _cached_usages.clear()
+            _cached_usages[usage] = result
+    return result
 
 
 def _add_all(lines: dict[Line, Sums], more: Mapping[Line, Sums]) -> None:

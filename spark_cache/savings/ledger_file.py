@@ -1,4 +1,4 @@
-"""The ledger's file: a small SQLite database beside the cache, which may be damaged, foreign or of another release."""
+"""The ledger file: a small SQLite database beside the cache. It may be damaged, foreign, or from another release."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["LEDGER_FILE", "LedgerFile"]
 
 LEDGER_FILE = "ledger.sqlite3"
-"""The name of the file in the folder it is given."""
+"""The name of the file in its folder."""
 
 _BUSY_TIMEOUT = 2.0
 
 _SCHEMA = 3
-"""Kept as ``user_version``. The first one left the version at 0."""
+"""The schema version, stored as ``user_version``. The first schema left it at 0."""
 
-_SINCE = {
+_ADDED_IN = {
     "size": 2,
     "input_tokens": 2,
     "output_tokens": 2,
@@ -34,67 +34,70 @@ _SINCE = {
     "reasoning_tokens": 2,
     "cache_write_tokens": 3,
 }
-"""The columns that a table did not have from the beginning, and the schema that brought them."""
+"""The columns that the first schema did not have, and the schema that added them."""
 
-_KINDS: dict[str, tuple[str, object]] = {
+_COLUMN_TYPES: dict[str, tuple[str, object]] = {
     **dict.fromkeys(("day", "profile", "provider", "model", "event", "reason"), ("TEXT", "''")),
     "size": ("INTEGER", UNKNOWN_SIZE),
     **{one.name: ("INTEGER", 0) for one in fields(Sums)},
     "seconds": ("REAL", 0.0),
 }
-"""The columns in the order of a :class:`Line` and its :class:`Sums`: their types, and what stands for a value that is missing."""
+"""The type and the default value of each column, in the order of a :class:`Line` and its :class:`Sums`."""
 
-_COLUMNS = ", ".join(f"{name} {kind} NOT NULL" for name, (kind, _) in _KINDS.items())
+_COLUMNS = ", ".join(f"{name} {kind} NOT NULL" for name, (kind, _) in _COLUMN_TYPES.items())
 
-_TABLE = f"CREATE TABLE ledger ({_COLUMNS}, PRIMARY KEY ({', '.join(Line._fields)})) WITHOUT ROWID"
+_CREATE = f"CREATE TABLE ledger ({_COLUMNS}, PRIMARY KEY ({', '.join(Line._fields)})) WITHOUT ROWID"
 
-_ADDING = ", ".join(f"{one.name} = {one.name} + excluded.{one.name}" for one in fields(Sums))
+_INCREMENTS = ", ".join(f"{one.name} = {one.name} + excluded.{one.name}" for one in fields(Sums))
 
-_ADD = f"INSERT INTO ledger VALUES ({', '.join('?' * len(_KINDS))}) ON CONFLICT DO UPDATE SET {_ADDING}"  # noqa: S608 - made of the names above
+_ADD = f"INSERT INTO ledger VALUES ({', '.join('?' * len(_COLUMN_TYPES))}) ON CONFLICT DO UPDATE SET {_INCREMENTS}"  # noqa: S608 - built from the names above
 
 
-def _all(version: int) -> str:
-    """The query for all figures in a table of an earlier schema, or of this one."""
-    # A damaged or foreign file may hold anything under these names: the types are made sure of here.
+def _select_all(version: int) -> str:
+    """Return the query for all rows of a table of the current schema or an earlier one."""
+    # A damaged or foreign file may hold anything under these names, so the query enforces the types.
     columns = (
-        f"IFNULL(CAST({name} AS {kind}), {missing})" if version >= _SINCE.get(name, 0) else str(missing)
-        for name, (kind, missing) in _KINDS.items()
+        f"IFNULL(CAST({name} AS {kind}), {default})" if version >= _ADDED_IN.get(name, 0) else str(default)
+        for name, (kind, default) in _COLUMN_TYPES.items()
     )
-    return f"SELECT {', '.join(columns)} FROM ledger"  # noqa: S608 - made of the names and numbers above
+    return f"SELECT {', '.join(columns)} FROM ledger"  # noqa: S608 - built from the names and numbers above
 
 
 class LedgerFile:
-    """Figures in a file, added to by many processes.
+    """A file of lines to which many processes add.
 
     Args:
-        folder: The folder for it, made when the folder above it is there.
+        folder: The folder of the file, created if its parent exists.
     """
 
     def __init__(self, folder: str) -> None:
         self._path = f"{folder}/{LEDGER_FILE}"
 
     def add(self, lines: Mapping[Line, Sums]) -> None:
-        """Add to what is there; a damaged file is begun anew, one of an earlier release is carried over.
+        """Add to the lines in the file. A damaged file is replaced, and a file of an earlier release is migrated.
+
+        Args:
+            lines: The lines to add.
 
         Raises:
-            OSError: The folder or the file cannot be made, or is not this user's own.
-            sqlite3.Error: The file cannot be written now, or is of a later release.
+            OSError: The folder or the file cannot be created, or belongs to another user.
+            sqlite3.Error: The file cannot be written now, or was written by a later release.
         """
-        _claim_folder(os.path.dirname(self._path))
-        _claim_file(self._path)
+        _ensure_folder(os.path.dirname(self._path))
+        _ensure_file(self._path)
         try:
             self._add(lines)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            # The second is what Python makes of SQLite's own message when it quotes the damage.
+            # Python raises UnicodeDecodeError when SQLite's message quotes the damaged bytes.
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            # Damaged: the past figures are lost, the coming ones need not be.
+            # The file is damaged: past totals are lost, but new counts can be kept.
             os.unlink(self._path)
-            _claim_file(self._path)
+            _ensure_file(self._path)
             self._add(lines)
 
     def read(self) -> dict[Line, Sums] | None:
-        """What is there; None where there is nothing that can be read."""
+        """Return the lines in the file, or None if there is no readable file."""
         if not os.path.isfile(self._path):
             return None
         try:
@@ -102,7 +105,7 @@ class LedgerFile:
                 sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)
             ) as database:
                 version = _version(database)
-                rows = database.execute(_all(version)).fetchall() if version <= _SCHEMA else None
+                rows = database.execute(_select_all(version)).fetchall() if version <= _SCHEMA else None
         except (sqlite3.Error, UnicodeDecodeError):
             return None
         return None if rows is None else _lines(rows)
@@ -112,26 +115,26 @@ class LedgerFile:
             closing(sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT, isolation_level=None)) as database,
             database,
         ):
-            # A power cut may cost figures; waiting for the disk every second would cost everybody.
+            # A power failure may lose counts. Waiting for the disk every second would slow every program down.
             database.execute("PRAGMA synchronous = OFF")
-            # Taken before anything is looked at: two processes must not both carry over the same figures.
+            # Before anything is read: two processes must not both migrate the same lines.
             database.execute("BEGIN IMMEDIATE")
-            # SQLite goes by the table as it was at the pragma, and notices what another process did to it only with a query.
+            # SQLite still uses the table as of the pragma. Only a query makes it notice the change of another process.
             database.execute("SELECT 1 FROM sqlite_master").fetchone()
             version = _version(database)
             if version > _SCHEMA:
                 raise sqlite3.OperationalError("the ledger was written by a later release")
             if version < _SCHEMA:
-                _renew(database, version)
+                _migrate(database, version)
             database.executemany(_ADD, _rows(lines))
 
 
-def _renew(database: sqlite3.Connection, version: int) -> None:
-    """Make the table, with what the one of an earlier schema held."""
+def _migrate(database: sqlite3.Connection, version: int) -> None:
+    """Create the table, with the lines of the table of an earlier schema."""
     old = database.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'ledger'").fetchone()
-    lines = {} if old is None else _lines(database.execute(_all(version)).fetchall())
+    lines = {} if old is None else _lines(database.execute(_select_all(version)).fetchall())
     database.execute("DROP TABLE IF EXISTS ledger")
-    database.execute(_TABLE)
+    database.execute(_CREATE)
     database.executemany(_ADD, _rows(lines))
     database.execute(f"PRAGMA user_version = {_SCHEMA}")
 
@@ -148,19 +151,19 @@ def _rows(lines: Mapping[Line, Sums]) -> list[tuple[object, ...]]:
 def _lines(rows: Iterable[Sequence[Any]]) -> dict[Line, Sums]:
     lines: dict[Line, Sums] = {}
     for row in rows:
-        line, figures = Line(*row[: len(Line._fields)]), row[len(Line._fields) :]
-        # What counts nothing, or less, is damage.
-        if figures[0] > 0 and all(0 <= figure < inf for figure in figures):
-            # Added, not set: what stands in a damaged table twice may be one line here.
-            lines.setdefault(line, Sums()).add(Sums(*figures))
+        line, values = Line(*row[: len(Line._fields)]), row[len(Line._fields) :]
+        # A count of zero or less, or a negative or infinite sum, means damage.
+        if values[0] > 0 and all(0 <= value < inf for value in values):
+            # Added, not assigned: two rows of a damaged table may be the same line here.
+            lines.setdefault(line, Sums()).add(Sums(*values))
     return lines
 
 
-def _claim_folder(path: str) -> None:
-    """Make the folder of the ledger, unless it is there.
+def _ensure_folder(path: str) -> None:
+    """Create the folder of the ledger if it does not exist.
 
     Raises:
-        OSError: It could not be made, or something else or somebody else's stands in its place.
+        OSError: The folder cannot be created, or the path is not a directory owned by this user.
     """
     try:
         status = os.lstat(path)
@@ -168,18 +171,18 @@ def _claim_folder(path: str) -> None:
         if os.stat(os.path.dirname(path)).st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "the cache directory belongs to another user") from None
         os.mkdir(path, 0o700)
-        # The umask may have taken from the owner too.
+        # The umask may have removed permissions of the owner.
         os.chmod(path, 0o700)
         return
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, "no folder of this user")
+        raise PermissionError(errno.EPERM, "not a directory owned by this user")
 
 
-def _claim_file(path: str) -> None:
-    """Make the file of the ledger for its owner alone, unless it is there; SQLite gives its side files the same mode.
+def _ensure_file(path: str) -> None:
+    """Create the file, readable by its owner only, if it does not exist. SQLite gives its side files the same mode.
 
     Raises:
-        OSError: It could not be made, or a link stands in its place.
+        OSError: The file cannot be created, or the path is a link.
     """
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
@@ -187,11 +190,11 @@ def _claim_file(path: str) -> None:
     except FileExistsError:
         os.close(os.open(path, flags))
         return
-    # The umask may have taken from the owner too.
+    # The umask may have removed permissions of the owner.
     os.fchmod(descriptor, 0o600)
     os.close(descriptor)
 
 
 def _quoted(path: str) -> str:
-    """A path as SQLite's URIs take it."""
+    """Return a path quoted for an SQLite URI."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,9 +1,9 @@
-"""What was missed and what was removed lately: for those who ask later why an answer did not come from the cache.
+"""The miss log: recent misses and removals, from which ``why`` explains a miss later.
 
-Kept in memory, and added once a second to a small file beside the cache by those who may write there: a line of JSON for each. The
-file is bounded, and can be deleted at any time. It holds names of entries, models and reasons, and short digests of the parts of
-requests that are stored as plain text; nothing of a request that is to be encrypted but the name of its entry, which only its key
-gives.
+Notes are kept in memory. Processes that may write to the cache directory append them once a second to a small file beside the
+cache, one line of JSON for each note. The file is bounded and can be deleted at any time. It holds names of entries, models and
+reasons, and short digests of those parts of a request that are stored as plain text. Of a request that must be encrypted it holds
+only the name of the entry, which cannot be derived without the encryption key.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 __all__ = ["MISS_LOG_FILE", "MissLog", "MissNote", "RemovalNote"]
 
 MISS_LOG_FILE = "history.jsonl"
-"""The name of its file in the folder it is given; an older one of the same length at the most has ``.1`` behind it."""
+"""The name of the file in its folder. The previous file, of at most the same size, has the suffix ``.1``."""
 
-_FLUSH_AFTER = 1.0
-_MOST_BYTES = 2**20
-_MOST_PENDING = 5000
+_FLUSH_DELAY = 1.0
+_MAX_BYTES = 2**20
+_MAX_PENDING = 5000
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
 class MissNote:
-    """A question that the cache could not answer.
+    """A miss.
 
     Attributes:
-        at: When, in seconds since the epoch.
-        name: The name of the entry that would have answered.
-        provider: The provider that was asked instead.
-        model: The model that was asked.
-        reason: Why, a :class:`spark_cache.MissReason` value.
-        digests: A short digest of each part of the request; empty for one that is to be encrypted.
+        at: The time of the miss, in seconds since the epoch.
+        name: The name of the entry that was looked up.
+        provider: The provider of the request.
+        model: The model of the request.
+        reason: The reason, a :class:`spark_cache.MissReason` value.
+        digests: A short digest of each part of the request. Empty for a request that must be encrypted.
     """
 
     at: float
@@ -57,11 +57,11 @@ class MissNote:
 
 @dataclass(frozen=True, slots=True)
 class RemovalNote:
-    """An entry that was removed.
+    """The removal of an entry.
 
     Attributes:
-        at: When, in seconds since the epoch.
-        name: The name it had.
+        at: The time of the removal, in seconds since the epoch.
+        name: The name of the entry.
         why: ``evict``, ``expire`` or ``remove``.
     """
 
@@ -71,18 +71,18 @@ class RemovalNote:
 
 
 class MissLog:
-    """Remembers misses and removals of one cache. Safe for threads and after a fork; a fault of its file loses notes, nothing else.
+    """Records the misses and removals of one cache. Safe for threads and after a fork. If its file fails, only notes are lost.
 
     Args:
-        folder: The folder for its file; None keeps everything in memory.
-        clock: The time in seconds since the epoch.
+        folder: The folder of the file. None keeps everything in memory.
+        clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(self, folder: str | None, *, clock: Callable[[], float]) -> None:
         self._path = None if folder is None else f"{folder}/{MISS_LOG_FILE}"
         self._clock = clock
         self._lock = Lock()
-        self._pending: deque[MissNote | RemovalNote] = deque(maxlen=_MOST_PENDING)
+        self._pending: deque[MissNote | RemovalNote] = deque(maxlen=_MAX_PENDING)
         self._timer: Timer | None = None
         if folder is not None:
             at_exit(self.flush)
@@ -91,24 +91,45 @@ class MissLog:
     def missed(
         self, name: str, *, provider: str, model: str, reason: str, digests: Mapping[str, str] | None = None
     ) -> None:
-        """Note a miss; ``digests`` are those of the request's parts, None for one that is to be encrypted."""
+        """Record a miss.
+
+        Args:
+            name: The name of the entry that was looked up.
+            provider: The provider of the request.
+            model: The model of the request.
+            reason: The reason, a :class:`spark_cache.MissReason` value.
+            digests: A short digest of each part of the request. None for a request that must be encrypted.
+        """
         self._note(MissNote(self._clock(), name, provider, model, reason, dict(digests or {})))
 
     def removed(self, name: str, why: str) -> None:
-        """Note that an entry was removed: by ``evict``, ``expire`` or ``remove``."""
+        """Record the removal of an entry.
+
+        Args:
+            name: The name of the entry.
+            why: ``evict``, ``expire`` or ``remove``.
+        """
         self._note(RemovalNote(self._clock(), name, why))
 
     def misses(self, name: str | None = None) -> Iterator[MissNote]:
-        """The misses that are remembered, newest first; those of one entry where it is named."""
+        """Return the recorded misses, newest first.
+
+        Args:
+            name: The name of an entry, to return only its misses.
+        """
         return (note for note in self._notes() if isinstance(note, MissNote) and name in (None, note.name))
 
     def removal(self, name: str) -> RemovalNote | None:
-        """The last time that an entry was removed, as far as that is remembered."""
+        """Return the last recorded removal of an entry, or None.
+
+        Args:
+            name: The name of the entry.
+        """
         found = (note for note in self._notes() if isinstance(note, RemovalNote) and note.name == name)
         return next(found, None)
 
     def flush(self) -> None:
-        """Add what is pending to the file now; on a fault it waits for the next time."""
+        """Write pending notes to the file now. If writing fails, they wait for the next attempt."""
         if self._path is None:
             return
         with self._lock:
@@ -123,32 +144,32 @@ class MissLog:
             _append(self._path, b"".join(map(_line, pending)))
         except OSError:
             with self._lock:
-                self._pending = deque([*pending, *self._pending], maxlen=_MOST_PENDING)
+                self._pending = deque([*pending, *self._pending], maxlen=_MAX_PENDING)
 
     def forget(self) -> None:
-        """Begin anew in a forked child: the parent's notes are the parent's, and its lock may have been held."""
+        """Reset a forked child: the notes belong to the parent, which may have held the lock during the fork."""
         self._lock = Lock()
-        self._pending = deque(maxlen=_MOST_PENDING)
+        self._pending = deque(maxlen=_MAX_PENDING)
         self._timer = None
 
     def _note(self, note: MissNote | RemovalNote) -> None:
         with self._lock:
             self._pending.append(note)
             if self._path is not None and self._timer is None:
-                self._timer = self._started_timer()
+                self._timer = self._start_timer()
 
-    def _started_timer(self) -> Timer | None:
-        timer = Timer(_FLUSH_AFTER, self.flush)
+    def _start_timer(self) -> Timer | None:
+        timer = Timer(_FLUSH_DELAY, self.flush)
         timer.daemon = True
         try:
             timer.start()
         except RuntimeError:
-            # The machine has no more threads, or the interpreter is ending: the next note tries again.
+            # The system has no more threads, or the interpreter is shutting down. The next note tries again.
             return None
         return timer
 
     def _notes(self) -> Iterator[MissNote | RemovalNote]:
-        """Everything that is remembered, newest first."""
+        """Yield all recorded notes, newest first."""
         with self._lock:
             pending = list(self._pending)
         yield from reversed(pending)
@@ -162,15 +183,15 @@ class MissLog:
 
 def _line(note: MissNote | RemovalNote) -> bytes:
     try:
-        # Thousands of entries may be evicted in a second, and whoever writes them waits for this.
+        # Thousands of entries may be evicted in a second, and the writer waits for this.
         return orjson.dumps(note, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
-        # A name with a lone surrogate.
+        # The name contains a lone surrogate.
         return json.dumps(asdict(note), ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _parsed(line: bytes) -> MissNote | RemovalNote | None:
-    """A line of the file; None for one that was cut off, or that somebody else wrote."""
+    """Parse a line of the file. Return None for a line that is truncated or foreign."""
     try:
         found = json.loads(line)
         at, name = float(found["at"]), found["name"]
@@ -190,27 +211,29 @@ def _text(value: object) -> str:
 
 
 def _append(path: str, data: bytes) -> None:
-    """Add lines to the file, in one write, so that those of several processes do not mix.
+    """Append lines to the file in one write, so that the lines of several processes do not mix.
 
     Raises:
-        OSError: It could not be done, or folder or file are not this user's own.
+        OSError: The lines cannot be written, or the folder or the file belongs to another user.
     """
     folder = os.path.dirname(path)
     status = os.lstat(folder)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise PermissionError(f"{os.path.basename(folder)} is no folder of this user")
+        raise PermissionError(f"{os.path.basename(folder)} is not a directory owned by this user")
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _FLAGS, 0o600)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
-            raise PermissionError(f"{os.path.basename(path)} is no file of this user alone")
+            raise PermissionError(
+                f"{os.path.basename(path)} is not a regular file with one link, owned by this user"
+            )
         if status.st_size == 0:
-            # The umask may have taken from the owner too.
+            # The umask may have removed permissions of the owner.
             os.fchmod(descriptor, 0o600)
         os.write(descriptor, data)
     finally:
         os.close(descriptor)
-    if status.st_size + len(data) > _MOST_BYTES:
+    if status.st_size + len(data) > _MAX_BYTES:
         os.replace(path, f"{path}.1")
 
 
@@ -223,8 +246,8 @@ def _read(path: str) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return b""
         with open(descriptor, "rb", closefd=False) as file:
-            # One batch more than the bound may be in it.
-            return file.read(4 * _MOST_BYTES)
+            # The file may exceed the limit by one batch.
+            return file.read(4 * _MAX_BYTES)
     except OSError:
         return b""
     finally:

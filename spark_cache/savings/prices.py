@@ -1,4 +1,4 @@
-"""What calls cost by the list price, from the dated price table of the package ``genai-prices`` (offline)."""
+"""List prices of calls, from the dated price table of the ``genai-prices`` package. Works offline."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ if TYPE_CHECKING:
 __all__ = ["Consumed", "price", "price_table"]
 
 _PROVIDERS = {"bedrock": "aws", "gemini": "google"}
-"""What the price table calls a provider, where it is not our name for it."""
+"""Names of providers in the price table, where they differ from the names used here."""
 
 
 class Consumed(Protocol):
-    """What is paid for: the tokens of a :class:`spark_cache.models.Usage`, or of many."""
+    """The tokens of one or more calls, such as a :class:`spark_cache.models.Usage`."""
 
     @property
     def input_tokens(self) -> int:
-        """Tokens of the request, cached ones included."""
+        """Tokens of the request, including cached tokens."""
 
     @property
     def output_tokens(self) -> int:
-        """Tokens of the answer, reasoning included."""
+        """Tokens of the response, including reasoning."""
 
     @property
     def cached_tokens(self) -> int | None:
-        """Tokens of the request that the provider had in its own prompt cache; None where it does not say."""
+        """Tokens of the request that the provider read from its prompt cache. None if it does not report them."""
 
     @property
     def cache_write_tokens(self) -> int | None:
-        """Tokens of the request that the provider put into its own prompt cache; None where it does not say."""
+        """Tokens of the request that the provider wrote to its prompt cache. None if it does not report them."""
 
 
 def price(
     provider: str, model_id: str, usage: Consumed | None, *, calls: int = 1, when: datetime | None = None
 ) -> Decimal | None:
-    """The price of calls in US dollars.
+    """Return the price of calls in US dollars.
 
     Args:
         provider: The provider.
-        model_id: Its model.
-        usage: What the calls consumed together; None where that is not known.
-        calls: How many calls there were, of about one length: long inputs may have another price than short ones.
-        when: When they were made; None is now.
+        model_id: The model.
+        usage: The total usage of the calls. None if it is not known.
+        calls: The number of calls. They should be of similar length, because long inputs may have a different price.
+        when: When the calls were made. None means now.
 
     Returns:
-        The price; None where the usage is not known or cannot be, or the table has no price for the tokens of this model.
+        The price. None if the usage is unknown or impossible, or if the table has no token price for this model.
     """
     if usage is None:
         return None
-    import genai_prices  # noqa: PLC0415 - a large table, for those who ask for prices
+    import genai_prices  # noqa: PLC0415 - a large table, loaded only for prices
 
     try:
         found = genai_prices.calc_price(
-            # The average call, so that neither the table's steps nor its price of a request are applied to the sum.
+            # The average call: the steps and the price per request of the table apply to one call, not to the sum.
             genai_prices.Usage(
                 input_tokens=Decimal(usage.input_tokens) / calls,
                 output_tokens=Decimal(usage.output_tokens) / calls,
@@ -67,14 +67,14 @@ def price(
             genai_request_timestamp=when,
         )
     except (LookupError, ValueError):
-        # The second is for usage that cannot be, such as more cached tokens than there are.
+        # ValueError means an impossible usage, such as more cached tokens than input tokens.
         return None
-    # A model that is sold by the hour is in the table too: its tokens are not free, they have no price.
+    # The table also has models that are billed by the hour. Their tokens are not free, they have no price.
     return None if found.model_price.input_mtok is None else found.total_price * calls
 
 
 def price_table() -> str:
-    """The name and the version of the price table."""
+    """Return the name and the version of the price table."""
     import genai_prices  # noqa: PLC0415 - see price
 
     return f"genai-prices {genai_prices.__version__}"

@@ -1,4 +1,4 @@
-"""What the cache saved: the lines of the ledger added up, and priced by the price table of the day they were counted on."""
+"""The savings report: the lines of the ledger added up, each priced as of its own day."""
 
 from __future__ import annotations
 
@@ -21,63 +21,63 @@ if TYPE_CHECKING:
 __all__ = ["GROUPINGS", "first_day", "savings"]
 
 GROUPINGS = ("model", "provider", "profile", "day")
-"""What savings can be told apart by."""
+"""The fields by which savings can be grouped."""
 
-_SPARED = ("hit", "shared")
+_SAVING_EVENTS = ("hit", "shared")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(slots=True)
-class _Figures:
+class _GroupTotals:
     counts: dict[str, int] = field(default_factory=lambda: {"hit": 0, "shared": 0, "miss": 0})
-    spared: Sums = field(default_factory=Sums)
+    saved: Sums = field(default_factory=Sums)
     dollars: Decimal = Decimal(0)
     unpriced: int = 0
 
 
 def savings(lines: Mapping[Line, Sums], *, by: str, since: date | None) -> dict[str, Any]:
-    """Add up what hits saved.
+    """Return what the cache saved, grouped and added up.
 
     Args:
         lines: The lines of a ledger.
-        by: What the rows are told apart by, one of :data:`GROUPINGS`.
-        since: The first day that counts, in UTC; None counts all.
+        by: The field to group by, one of :data:`GROUPINGS`.
+        since: The first day to include, in UTC. None includes all days.
 
     Returns:
-        What :meth:`spark_cache.CacheManager.get_savings` returns.
+        The result of :meth:`spark_cache.CacheManager.get_savings`.
 
     Raises:
-        ValueError: ``by`` is none of them.
+        ValueError: ``by`` is not one of :data:`GROUPINGS`.
     """
     if by not in GROUPINGS:
-        raise ValueError(f"by={by!r}: it takes {', '.join(GROUPINGS)}")
-    rows: defaultdict[tuple[str, ...], _Figures] = defaultdict(_Figures)
-    total = _Figures()
+        raise ValueError(f"by must be one of {', '.join(GROUPINGS)}, not {by!r}")
+    rows: defaultdict[tuple[str, ...], _GroupTotals] = defaultdict(_GroupTotals)
+    total = _GroupTotals()
     for line, sums in lines.items():
         if line.event in total.counts and (since is None or line.day >= since.isoformat()):
-            cost = _cost(line, sums) if line.event in _SPARED else Decimal(0)
-            for figures in (rows[_group(line, by)], total):
-                _add(figures, line, sums, cost)
-    told = [{**_names(group, by), **_told(figures)} for group, figures in rows.items()]
+            cost = _cost(line, sums) if line.event in _SAVING_EVENTS else Decimal(0)
+            for totals in (rows[_group(line, by)], total):
+                _add(totals, line, sums, cost)
+    plain_rows = [{**_names(group, by), **_as_dict(totals)} for group, totals in rows.items()]
     return {
         "by": by,
         "since": None if since is None else since.isoformat(),
         "price_table": price_table(),
-        "rows": sorted(told, key=_by_day if by == "day" else _by_worth),
-        "total": _told(total),
+        "rows": sorted(plain_rows, key=_by_day if by == "day" else _by_value),
+        "total": _as_dict(total),
     }
 
 
 def first_day(since: str | float | timedelta | date | None, now: float) -> date | None:
-    """The first day that counts, in UTC.
+    """Return the first day to include, in UTC.
 
     Args:
-        since: A day (a date, or text such as ``2026-11-01``), or how far back to go (seconds, or text such as ``7d``), which
-            takes in the whole of the day that it leads to. None is for all days.
+        since: A day (a date, or a string such as ``2026-11-01``), or how far back to go (seconds, or a string such as ``7d``). A
+            span includes the whole of the day on which it begins. None includes all days.
         now: The time in seconds since the epoch.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: ``since`` is neither a day nor a span.
     """
     if since is None:
         return None
@@ -98,10 +98,10 @@ def _cost(line: Line, sums: Sums) -> Decimal | None:
     if line.size == UNKNOWN_SIZE:
         return None
     try:
-        # Noon: where the price changes over the day, the ledger does not know the hour.
+        # Noon, because some prices change over the day and the ledger does not record the hour.
         when = datetime.fromisoformat(f"{line.day}T12:00:00+00:00")
     except ValueError:
-        # Not our own writing.
+        # The ledger never writes such a day: the file is damaged or foreign.
         return None
     return price(line.provider, line.model, sums, calls=sums.count, when=when)
 
@@ -117,32 +117,32 @@ def _names(group: tuple[str, ...], by: str) -> dict[str, str | None]:
     return {by: group[0] or None}
 
 
-def _add(figures: _Figures, line: Line, sums: Sums, cost: Decimal | None) -> None:
-    figures.counts[line.event] += sums.count
-    if line.event not in _SPARED:
+def _add(totals: _GroupTotals, line: Line, sums: Sums, cost: Decimal | None) -> None:
+    totals.counts[line.event] += sums.count
+    if line.event not in _SAVING_EVENTS:
         return
-    figures.spared.add(sums)
+    totals.saved.add(sums)
     if cost is None:
-        figures.unpriced += sums.count
+        totals.unpriced += sums.count
     else:
-        figures.dollars += cost
+        totals.dollars += cost
 
 
-def _told(figures: _Figures) -> dict[str, Any]:
-    spared = figures.spared
+def _as_dict(totals: _GroupTotals) -> dict[str, Any]:
+    saved = totals.saved
     return {
-        "hits": figures.counts["hit"],
-        "shared": figures.counts["shared"],
-        "misses": figures.counts["miss"],
-        "tokens_saved": spared.tokens,
-        "input_tokens": spared.input_tokens,
-        "output_tokens": spared.output_tokens,
-        "cached_tokens": spared.cached_tokens,
-        "reasoning_tokens": spared.reasoning_tokens,
-        "seconds_saved": spared.seconds,
-        # Nothing but unknown prices is unknown, not zero.
-        "dollars_saved": None if 0 < figures.unpriced == spared.count else float(figures.dollars),
-        "unpriced": figures.unpriced,
+        "hits": totals.counts["hit"],
+        "shared": totals.counts["shared"],
+        "misses": totals.counts["miss"],
+        "tokens_saved": saved.tokens,
+        "input_tokens": saved.input_tokens,
+        "output_tokens": saved.output_tokens,
+        "cached_tokens": saved.cached_tokens,
+        "reasoning_tokens": saved.reasoning_tokens,
+        "seconds_saved": saved.seconds,
+        # If no price is known, the sum is unknown, not zero.
+        "dollars_saved": None if 0 < totals.unpriced == saved.count else float(totals.dollars),
+        "unpriced": totals.unpriced,
     }
 
 
@@ -150,6 +150,6 @@ def _by_day(row: Mapping[str, Any]) -> str:
     return row["day"] or ""
 
 
-def _by_worth(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _by_value(row: Mapping[str, Any]) -> tuple[Any, ...]:
     names = [str(row.get(name) or "") for name in GROUPINGS]
     return (-(row["dollars_saved"] or 0), -row["tokens_saved"], -row["hits"], *names)

@@ -1,4 +1,4 @@
-"""What the ledger adds up: lines of figures, what a call consumed, and all of it together."""
+"""Lines and totals: what the ledger counts, what a call consumed, and the sum of all lines."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 __all__ = ["UNKNOWN_SIZE", "Line", "Sums", "Totals", "consumed", "total"]
 
 UNKNOWN_SIZE = -1
-"""The size of what is no call, and of a call whose tokens are not known by their kind."""
+"""The size of an event that is not a call, or of a call whose tokens are not known by kind."""
 
 _SIZE_STEP = 1000
-_LEAST_SIZE = 16
-"""No price has a step below: to tell shorter calls apart would make many lines, and say more of each call than it need."""
+_MIN_SIZE = 16
+"""No price has a lower step. Distinguishing shorter calls would add many lines, and reveal more about each call than necessary."""
 
-_TOO_MANY = 10**9
-"""Tokens that no single call takes."""
+_MAX_TOKENS = 10**9
+"""More tokens than any single call uses."""
 
 
 class Line(NamedTuple):
-    """What is counted apart.
+    """The key of one line of the ledger: events that differ in any field are counted separately.
 
-    ``day`` is in UTC. ``size`` is the input of one call in thousands of tokens, rounded up, and 16 at the least: where a price
-    depends on the length of the input, it does so for each call, and a sum of calls could not tell which were long.
+    ``day`` is in UTC. ``size`` is the input of one call in thousands of tokens, rounded up, and at least 16. Where a price depends
+    on the length of the input, it depends on each call, and a sum over calls does not show which of them were long.
     """
 
     day: str
@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Sums:
-    """What a line adds up to: how often, and the tokens and seconds of the calls that were spared."""
+    """The sums of one line: the number of events, and the tokens and seconds of the saved calls."""
 
     count: int = 0
     tokens: int = 0
@@ -51,7 +51,11 @@ class Sums:
     seconds: float = 0.0
 
     def add(self, other: Sums) -> None:
-        """Add to each sum."""
+        """Add other sums to these.
+
+        Args:
+            other: The sums to add.
+        """
         self.count += other.count
         self.tokens += other.tokens
         self.input_tokens += other.input_tokens
@@ -63,46 +67,52 @@ class Sums:
 
 
 def consumed(usage: Mapping[str, Any]) -> tuple[int, Sums]:
-    """Understand what a stored answer says of its call.
+    """Return the size and the sums of the call behind a stored response.
 
-    Anybody may have written the file: numbers that no call can have are not taken over.
+    The entry may have been written by another program, so values that no call can have are ignored.
 
     Args:
         usage: ``input_tokens``, ``output_tokens``, ``total_tokens``, ``cached_tokens``, ``cache_write_tokens`` and
-            ``reasoning_tokens``, each missing where it is not known.
+            ``reasoning_tokens``. A value that is not known is missing.
 
     Returns:
-        The size of the call as a :class:`Line` has it, and its figures. The size is unknown, and the kinds are zero, where
-        they do not say what the call would cost: without input or output, or with more cached than there was.
+        The size of the call, as in :class:`Line`, and its sums. If the usage does not determine what the call costs, because
+        input or output is missing or more tokens are cached than there are, the size is unknown and only the total is set.
     """
-    given, written = _number(usage, "input_tokens"), _number(usage, "output_tokens")
+    inputs, outputs = _number(usage, "input_tokens"), _number(usage, "output_tokens")
     all_tokens = _number(usage, "total_tokens")
-    cached, kept = _number(usage, "cached_tokens") or 0, _number(usage, "cache_write_tokens") or 0
-    if given is None or written is None or cached + kept > given or (all_tokens and not given + written):
+    cached, cache_writes = _number(usage, "cached_tokens") or 0, _number(usage, "cache_write_tokens") or 0
+    if (
+        inputs is None
+        or outputs is None
+        or cached + cache_writes > inputs
+        or (all_tokens and not inputs + outputs)
+    ):
         return UNKNOWN_SIZE, Sums(1, all_tokens or 0)
-    tokens = given + written if all_tokens is None else all_tokens
+    tokens = inputs + outputs if all_tokens is None else all_tokens
     reasoning = _number(usage, "reasoning_tokens") or 0
-    return max(-(-given // _SIZE_STEP), _LEAST_SIZE), Sums(1, tokens, given, written, cached, reasoning, kept)
+    size = max(-(-inputs // _SIZE_STEP), _MIN_SIZE)
+    return size, Sums(1, tokens, inputs, outputs, cached, reasoning, cache_writes)
 
 
 def _number(usage: Mapping[str, Any], name: str) -> int | None:
     tokens = usage.get(name)
-    return tokens if type(tokens) is int and 0 <= tokens < _TOO_MANY else None
+    return tokens if type(tokens) is int and 0 <= tokens < _MAX_TOKENS else None
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """All lines together.
+    """The sum of all lines.
 
     Attributes:
-        hits: Answers from the cache.
-        misses: Questions that it could not answer.
-        stores: Answers stored.
+        hits: Lookups that found a usable entry.
+        misses: Lookups that found no usable entry.
+        stores: Responses stored.
         evictions: Entries removed because the cache was full.
-        expirations: Entries removed because their lifetime was over.
-        misses_by_reason: The misses by :class:`spark_cache.MissReason`.
-        tokens_saved: Tokens of the calls that were spared.
-        seconds_saved: What those calls took when they were made, in seconds.
+        expirations: Entries removed because their TTL had passed.
+        misses_by_reason: The number of misses for each :class:`spark_cache.MissReason`.
+        tokens_saved: The tokens of the saved calls.
+        seconds_saved: How long the saved calls took when they were made, in seconds.
     """
 
     hits: int = 0
@@ -116,13 +126,17 @@ class Totals:
 
     @property
     def hit_rate(self) -> float:
-        """The share of questions that the cache answered; 0.0 before the first."""
-        asked = self.hits + self.misses
-        return self.hits / asked if asked else 0.0
+        """The share of lookups that were hits. 0.0 before the first lookup."""
+        lookups = self.hits + self.misses
+        return self.hits / lookups if lookups else 0.0
 
 
 def total(lines: Mapping[Line, Sums]) -> Totals:
-    """Add up all lines."""
+    """Return the totals of all lines.
+
+    Args:
+        lines: The lines of a ledger.
+    """
     counts = dict.fromkeys(("hit", "miss", "store", "evict", "expire"), 0)
     reasons: dict[str, int] = {}
     tokens, seconds = 0, 0.0

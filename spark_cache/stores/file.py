@@ -115,12 +115,9 @@ class FileStore:
         Raises:
             StoreError: The machine failed to read, or the entry belongs to another user where this one also writes.
         """
-        return self.read_path(self.path(at), note_use=note_use)
-
-    def read_path(self, path: str, *, note_use: bool) -> bytes | MissReason:
-        """The bytes at the path of an entry: :meth:`read`, for those who know the path already."""
         if self._suspect:
             raise StoreError("read", _SUSPECT)
+        path = self.path(at)
         found = read_file(path)
         if not isinstance(found, tuple):
             return found

@@ -1,4 +1,4 @@
-"""Help for testing programs that call language models: a provider that runs on this machine."""
+"""Test helpers for programs that call language models: a provider that runs locally."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-# ruff: noqa: S101 - a suite of tests asserts
-"""What every store has to pass.
+# ruff: noqa: S101 - tests assert
+"""The tests that every store must pass.
 
-A store's tests derive a class from :class:`StoreContract` and give it a fixture ``store``; pytest collects the rest::
+To test a store, derive a class from :class:`StoreContract` and give it a fixture named ``store``; pytest collects the tests::
 
     class TestMyStore(StoreContract):
         @pytest.fixture
@@ -41,44 +41,48 @@ _HOSTILE_NAMES = (
 
 
 class StoreContract:
-    """The suite. It expects a fixture ``store``: an empty one, without a cap and not about to clean up; another one for each test."""
+    """The test suite of the store contract.
+
+    It needs a fixture ``store`` that returns a new, empty store for each test. The store must have no size cap and must not be
+    due for cleanup.
+    """
 
     def test_an_unknown_address_is_absent(self, store: Store) -> None:
-        """An empty store has nothing, and says so."""
+        """A read from an empty store reports the entry as absent."""
         assert store.read(_AT, note_use=True) is MissReason.ABSENT
         assert store.read(_AT, note_use=False) is MissReason.ABSENT
 
     def test_what_is_written_is_read(self, store: Store) -> None:
-        """Bytes of any length come back as they were."""
+        """A read returns the bytes that were written, whatever their length."""
         for size in _SIZES:
             data = bytes(number % 251 for number in range(size))
             assert store.write(_AT, data) is True
             assert store.read(_AT, note_use=True) == data
 
     def test_the_last_write_counts(self, store: Store) -> None:
-        """A write replaces what stood there, also by something shorter."""
+        """A write replaces the previous data, even with shorter data."""
         for data in (b"first", b"the second", b"3"):
             store.write(_AT, data)
             assert store.read(_AT, note_use=False) == data
 
-    def test_addresses_are_apart(self, store: Store) -> None:
-        """Provider, model and name each tell two entries apart."""
-        places = [Address(p, m, n) for p in ("a", "b") for m in ("c", "d") for n in ("01", "02")]
-        for number, at in enumerate(places):
+    def test_addresses_are_distinct(self, store: Store) -> None:
+        """Entries are distinguished by provider, model and name."""
+        addresses = [Address(p, m, n) for p in ("a", "b") for m in ("c", "d") for n in ("01", "02")]
+        for number, at in enumerate(addresses):
             store.write(at, b"%d" % number)
-        assert [store.read(at, note_use=False) for at in places] == [b"%d" % number for number in range(8)]
+        assert [store.read(at, note_use=False) for at in addresses] == [b"%d" % number for number in range(8)]
 
-    def test_any_name_has_a_place_of_its_own(self, store: Store) -> None:
-        """Whatever providers, models and keys are called, no two share an entry."""
-        places = {name: address(name, name, name) for name in _HOSTILE_NAMES}
-        for name, at in places.items():
+    def test_hostile_names_do_not_collide(self, store: Store) -> None:
+        """Entries never share an address, whatever the names of provider, model and key contain."""
+        addresses = {name: address(name, name, name) for name in _HOSTILE_NAMES}
+        for name, at in addresses.items():
             store.write(at, repr(name).encode())
-        found = {name: store.read(at, note_use=False) for name, at in places.items()}
+        found = {name: store.read(at, note_use=False) for name, at in addresses.items()}
         assert found == {name: repr(name).encode() for name in _HOSTILE_NAMES}
-        assert {stored.address for stored in store.scan()} == set(places.values())
+        assert {stored.address for stored in store.scan()} == set(addresses.values())
 
-    def test_removing_says_whether_there_was_something(self, store: Store) -> None:
-        """A removed entry is absent, and can neither be removed again nor found."""
+    def test_remove_returns_whether_an_entry_existed(self, store: Store) -> None:
+        """A removed entry is absent: it cannot be removed again, found or listed."""
         store.write(_AT, b"data")
         assert [store.remove(_AT), store.remove(_AT)] == [True, False]
         assert store.read(_AT, note_use=False) is MissReason.ABSENT
@@ -86,7 +90,7 @@ class StoreContract:
         assert list(store.scan()) == []
 
     def test_a_removed_entry_can_be_written_again(self, store: Store) -> None:
-        """Removing leaves nothing behind that a later write could trip over."""
+        """A removal does not get in the way of a later write."""
         for data in (b"first", b"second"):
             store.write(_AT, data)
             store.remove(_AT)
@@ -94,7 +98,7 @@ class StoreContract:
         assert store.read(_AT, note_use=False) == b"third"
 
     def test_a_name_is_found_in_every_folder(self, store: Store) -> None:
-        """A lookup by name alone finds each entry of that name and no other."""
+        """A lookup by name finds every entry with that name and no others."""
         wanted = {Address("a", "m", "ab"), Address("b", "n", "ab")}
         for at in (*wanted, Address("a", "m", "ac"), Address("a", "m", "abc")):
             store.write(at, b"data")
@@ -103,8 +107,8 @@ class StoreContract:
         assert set(found) == wanted
         assert store.find("ff") == []
 
-    def test_a_listing_shows_every_entry_with_its_length(self, store: Store) -> None:
-        """A listing is of everything, of one provider, or of one of its models."""
+    def test_scan_lists_every_entry_with_its_size(self, store: Store) -> None:
+        """A scan lists all entries, those of one provider, or those of one model."""
         sizes = {Address("a", "m", "01"): 1, Address("a", "n", "02"): 5000, Address("b", "m", "03"): 9}
         for at, size in sizes.items():
             store.write(at, b"x" * size)
@@ -114,29 +118,29 @@ class StoreContract:
         assert list(store.scan("c")) == []
         assert list(store.scan("b", "n")) == []
 
-    def test_a_read_that_is_not_noted_leaves_no_trace(self, store: Store) -> None:
-        """A reader that writes nothing changes nothing that a listing shows."""
+    def test_a_read_without_note_use_leaves_no_trace(self, store: Store) -> None:
+        """A read with ``note_use=False`` does not change what a scan shows."""
         store.write(_AT, b"data")
         before = list(store.scan())
         store.read(_AT, note_use=False)
         assert list(store.scan()) == before
 
-    def test_a_listing_bears_changes_meanwhile(self, store: Store) -> None:
-        """Entries may come and go while somebody lists; those that stay are listed once."""
-        places = [Address("a", f"m{number % 3}", f"{number:02x}") for number in range(30)]
-        for at in places:
+    def test_scan_tolerates_concurrent_changes(self, store: Store) -> None:
+        """Entries may be added and removed during a scan; every entry that remains is listed once."""
+        addresses = [Address("a", f"m{number % 3}", f"{number:02x}") for number in range(30)]
+        for at in addresses:
             store.write(at, b"data")
         listed = []
         for stored in store.scan():
             listed.append(stored.address)
             if stored.address == listed[0]:
-                store.remove(places[-1] if places[-1] != listed[0] else places[-2])
+                store.remove(addresses[-1] if addresses[-1] != listed[0] else addresses[-2])
                 store.write(Address("z", "m", "ff"), b"new")
         assert len(listed) == len(set(listed))
-        assert len(set(places) - set(listed)) <= 1
+        assert len(set(addresses) - set(listed)) <= 1
 
-    def test_totals_are_those_of_the_listing(self, store: Store) -> None:
-        """What the entries of each model add up to follows every write, replacement and removal."""
+    def test_totals_match_the_scan(self, store: Store) -> None:
+        """The totals of each model follow every write, replacement and removal."""
         for number in range(30):
             store.write(Address("a", f"m{number % 3}", f"{number % 20:02x}"), b"x" * (number * 500))
             if number % 4 == 0:
@@ -144,8 +148,8 @@ class StoreContract:
         assert sorted(store.totals(write=False)) == sorted(added_up(store.scan()))
         assert sorted(store.totals(write=True)) == sorted(added_up(store.scan()))
 
-    def test_what_is_over_is_removed_when_asked(self, store: Store) -> None:
-        """Entries whose end is past are removed, of one provider or of all; those without an end stay."""
+    def test_expire_removes_expired_entries(self, store: Store) -> None:
+        """Expired entries of one provider, or of all providers, are removed; entries that never expire stay."""
         for provider in ("a", "b"):
             store.write(Address(provider, "m", "01"), b"data", expires_at=1.0)
             store.write(Address(provider, "m", "02"), b"data", expires_at=float("inf"))
@@ -158,8 +162,8 @@ class StoreContract:
         assert store.expire() == 1
         assert store.expire() == 0
 
-    def test_the_last_end_counts(self, store: Store) -> None:
-        """An entry that was replaced ends when the last one does."""
+    def test_the_last_expiry_counts(self, store: Store) -> None:
+        """A replaced entry expires at the time given with the last write."""
         store.write(_AT, b"data", expires_at=1.0)
         store.write(_AT, b"data", expires_at=float("inf"))
         assert store.expire() == 0
@@ -169,8 +173,8 @@ class StoreContract:
         store.write(_AT, b"data", expires_at=1.0)
         assert store.expire() == 1
 
-    def test_clearing_removes_what_it_is_asked_to(self, store: Store) -> None:
-        """Everything of a model, of a provider or at all is removed, and counted."""
+    def test_clear_removes_the_selected_entries(self, store: Store) -> None:
+        """All entries of a model, of a provider or of the whole store are removed and counted."""
         for at in (Address(p, m, n) for p in ("a", "b") for m in ("c", "d") for n in ("01", "02")):
             store.write(at, b"data")
         assert [store.clear("a", "c"), store.clear("a"), store.clear("nobody")] == [2, 2, 0]
@@ -178,8 +182,8 @@ class StoreContract:
         assert [store.clear(), store.clear()] == [4, 0]
         assert list(store.scan()) == []
 
-    def test_threads_see_whole_values(self, store: Store) -> None:
-        """While several threads write one address, a reader has one of their values, whole."""
+    def test_threads_see_complete_values(self, store: Store) -> None:
+        """While several threads write one address, a read returns one of their values, complete."""
         values = [bytes([65 + number]) * (50_000 + number) for number in range(4)]
         store.write(_AT, values[0])
 

@@ -1,4 +1,4 @@
-"""Fill a cache before its answers are needed, and estimate what that costs."""
+"""Fill a cache before its entries are needed, and estimate what that costs."""
 
 from spark_cache.warmup.cost import Estimate, estimate
 from spark_cache.warmup.run import Failure, WarmUp, arguments_of, warm

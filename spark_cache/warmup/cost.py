@@ -1,4 +1,4 @@
-"""What a warm-up would ask and cost, without asking anything: what is known, what is guessed, and what cannot be known."""
+"""Estimate the calls and the cost of a warm-up without calling the provider."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from spark_cache.models import Model
-    from spark_cache.warmup.run import Asked
+    from spark_cache.warmup.run import WarmUpRequest
 
 __all__ = ["Estimate", "estimate"]
 
 _CHARACTERS_PER_TOKEN = 4
-"""What English text comes to with the tokenizers in use; other languages and code need more tokens."""
+"""The approximate value for English text. Other languages and code need more tokens."""
 
-_ATTACHED = re.compile(r"(?:data:[^,]{0,200},)?[A-Za-z0-9+/=_-]{400,}\s*")
-"""An image or a document in base64: its tokens do not go by its length."""
+_ATTACHMENT = re.compile(r"(?:data:[^,]{0,200},)?[A-Za-z0-9+/=_-]{400,}\s*")
+"""An image or a document in base64, whose number of tokens does not depend on its length."""
 
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens")
-_ASKED = ("messages", "system_prompt", "tool_specs")
+_INPUT_ARGUMENTS = ("messages", "system_prompt", "tool_specs")
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a warm-up would ask.
+    """The estimated calls and cost of a warm-up.
 
     Attributes:
-        cached: Requests that the cache can answer already.
-        missing: Those that would be asked.
-        uncacheable: Those that hold something that cannot be keyed, and would not be asked.
-        input_tokens: The input of the missing ones, in tokens: a guess by the length of their texts.
-        attachments: How many of the missing ones hold an image or a document, which the guess leaves out.
-        output_tokens: Their output, in tokens, if their answers are as long as the cached ones on average; None where none is
-            cached.
-        most_output_tokens: Their output at the most, by their own limits; None where one has no limit.
-        dollars: What the guessed input and output would cost by the list price, or the input alone where no output could be
-            guessed; None where no price is known.
-        most_dollars: What the guessed input and the largest output would cost; None where either is not known.
+        cached: The number of requests that are already cached.
+        missing: The number of requests that would be sent. Equal requests count once.
+        uncacheable: The number of requests that would not be sent, because they contain something that cannot be keyed.
+        input_tokens: The estimated input of the missing requests in tokens, based on the length of their text.
+        attachments: The number of missing requests with an image or a document, which the estimate leaves out.
+        output_tokens: The estimated output of the missing requests in tokens, if their responses are as long as the
+            average cached one. None if no response is cached.
+        most_output_tokens: The maximum output of the missing requests in tokens, based on their limits. None if a
+            request has no limit.
+        dollars: The list price of the estimated input and output, or of the input alone if the output is unknown. None
+            if the price is unknown.
+        most_dollars: The list price of the estimated input and the maximum output. None if either is unknown.
     """
 
     cached: int
@@ -59,65 +60,68 @@ class Estimate:
 
 
 def estimate(
-    model: Model, requests: Iterable[Asked], *, on_progress: Callable[[], object] | None = None
+    model: Model, requests: Iterable[WarmUpRequest], *, on_progress: Callable[[], object] | None = None
 ) -> Estimate:
-    """Say what :func:`spark_cache.warmup.warm` would do with the same arguments.
+    """Estimate what :func:`spark_cache.warmup.warm` would do with the same arguments.
 
     Args:
         model: The model.
-        requests: What would be asked.
+        requests: The requests, in the forms that :func:`spark_cache.warmup.warm` accepts.
         on_progress: Called after each request.
 
     Raises:
-        ConfigError: The model's cache is off, or stores nothing.
-        TypeError: A request is of another form.
+        ConfigError: The cache of the model is off, or its mode stores nothing.
+        TypeError: A request has none of the accepted forms.
     """
     check_warmable(model)
     cached, uncacheable, lengths = 0, 0, []
     missing: dict[str, Mapping[str, Any]] = {}
-    for asked in requests:
-        arguments = arguments_of(asked)
+    for request in requests:
+        arguments = arguments_of(request)
         try:
             if is_cached(model, arguments):
                 cached += 1
-                lengths += _length_of_answer(model, arguments)
+                lengths += _output_tokens(model, arguments)
             else:
-                # Equal ones are asked once.
+                # Equal requests are sent once.
                 missing.setdefault(str(model.cache_key(**arguments)), arguments)
         except UncacheableRequestError:
             uncacheable += 1
         if on_progress is not None:
             on_progress()
-    sizes = [_size({name: arguments.get(name) for name in _ASKED}) for arguments in missing.values()]
-    given = sum(size for size, _ in sizes) // _CHARACTERS_PER_TOKEN
-    written = round(sum(lengths) / len(lengths) * len(missing)) if lengths else None
+    sizes = [
+        _size({name: arguments.get(name) for name in _INPUT_ARGUMENTS}) for arguments in missing.values()
+    ]
+    input_tokens = sum(size for size, _ in sizes) // _CHARACTERS_PER_TOKEN
+    output_tokens = round(sum(lengths) / len(lengths) * len(missing)) if lengths else None
     limits = [_limit({**model.params, **arguments}) for arguments in missing.values()]
     known = [limit for limit in limits if limit is not None]
-    most = sum(known) if len(known) == len(limits) else None
+    maximum = sum(known) if len(known) == len(limits) else None
     return Estimate(
         cached=cached,
         missing=len(missing),
         uncacheable=uncacheable,
-        input_tokens=given,
+        input_tokens=input_tokens,
         attachments=sum(attached for _, attached in sizes),
-        output_tokens=written,
-        most_output_tokens=most,
-        dollars=_dollars(model, len(missing), given, written or 0),
-        most_dollars=None if most is None else _dollars(model, len(missing), given, most),
+        output_tokens=output_tokens,
+        most_output_tokens=maximum,
+        dollars=_dollars(model, len(missing), input_tokens, output_tokens or 0),
+        most_dollars=None if maximum is None else _dollars(model, len(missing), input_tokens, maximum),
     )
 
 
-def _dollars(model: Model, calls: int, given: int, written: int) -> float | None:
-    usage = Usage(input_tokens=given, output_tokens=written)
+def _dollars(model: Model, calls: int, input_tokens: int, output_tokens: int) -> float | None:
+    usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
     cost = price(model.provider, model.model_id, usage, calls=calls or 1)
     return None if cost is None else float(cost)
 
 
-def _length_of_answer(model: Model, arguments: Mapping[str, Any]) -> list[int]:
+def _output_tokens(model: Model, arguments: Mapping[str, Any]) -> list[int]:
+    """Return the length of a cached response in a list, or an empty list if it is unknown."""
     entry = model.cache.get_entry(model.cache_key(**arguments))
     usage = None if entry is None else entry.response.get("usage")
-    written = usage.get("output_tokens") if isinstance(usage, dict) else None
-    return [written] if type(written) is int and written >= 0 else []
+    tokens = usage.get("output_tokens") if isinstance(usage, dict) else None
+    return [tokens] if type(tokens) is int and tokens >= 0 else []
 
 
 def _limit(arguments: Mapping[str, Any]) -> int | None:
@@ -126,9 +130,9 @@ def _limit(arguments: Mapping[str, Any]) -> int | None:
 
 
 def _size(value: Any) -> tuple[int, bool]:
-    """The characters of all texts in a value, and whether there is something else than text in it."""
+    """Return the number of characters in all strings of a value, and whether it contains anything but text."""
     if isinstance(value, str):
-        return (0, True) if _ATTACHED.fullmatch(value) else (len(value), False)
+        return (0, True) if _ATTACHMENT.fullmatch(value) else (len(value), False)
     if isinstance(value, bytes):
         return 0, True
     if isinstance(value, dict):

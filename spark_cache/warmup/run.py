@@ -1,4 +1,4 @@
-"""Warm up a cache: ask what it cannot answer yet, before anybody waits for it."""
+"""Warm up a cache: call the provider for the requests that are not cached yet."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
     from spark_cache.models import Model, ModelResponse
 
-    Asked = str | Sequence[Any] | Mapping[str, Any]
+    WarmUpRequest = str | Sequence[Any] | Mapping[str, Any]
 
 __all__ = ["Failure", "WarmUp", "arguments_of", "check_warmable", "is_cached", "warm"]
 
 _GIVE_UP_AFTER = 10
-"""So many failures in a row have one cause, such as a wrong API key, that the next request will meet too."""
+"""The number of failures in a row after which a warm-up ends. So many have a common cause, such as a wrong API key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that was not answered.
+    """A failed request.
 
     Attributes:
-        position: Which request it was, counted from 0.
-        error: What the provider's SDK, or the cache, said.
+        position: The position of the request, counted from 0.
+        error: The error that the provider's SDK or the cache raised.
     """
 
     position: int
@@ -38,19 +38,20 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """How a warm-up went, or how far it is.
+    """The result of a warm-up, or its progress.
 
     Attributes:
-        cached: Requests that the cache could answer already; nothing was asked.
-        stored: Requests that were asked, and that the cache can answer now.
-        unstored: Requests that were asked and whose answers may not be stored, such as one cut at the token limit.
-        failures: Requests that were not answered.
-        gave_up: Whether it ended early, as request after request failed.
-        input_tokens: What the calls consumed, in tokens.
-        output_tokens: What they produced, in tokens.
-        dollars: What they cost by the list price, as far as that is known.
-        unpriced: For how many calls no price is known.
-        seconds: How long it took.
+        cached: The number of requests that were already cached. They made no provider call.
+        stored: The number of requests whose responses were stored.
+        unstored: The number of requests whose responses must not be stored, such as a response that was cut off at the
+            token limit.
+        failures: The failed requests.
+        gave_up: Whether the warm-up ended early because too many requests in a row failed.
+        input_tokens: The input of the calls, in tokens.
+        output_tokens: The output of the calls, in tokens.
+        dollars: The list price of the calls whose price is known.
+        unpriced: The number of calls whose price is unknown.
+        seconds: The duration of the warm-up.
     """
 
     cached: int = 0
@@ -66,126 +67,138 @@ class WarmUp:
 
     @property
     def done(self) -> int:
-        """How many requests have been looked at."""
+        """The number of requests that have been processed."""
         return self.cached + self.stored + self.unstored + len(self.failures)
 
 
 async def warm(
     model: Model,
-    requests: Iterable[Asked],
+    requests: Iterable[WarmUpRequest],
     *,
     concurrency: int = 8,
     on_progress: Callable[[WarmUp], object] | None = None,
 ) -> WarmUp:
-    """Have a model's cache answer requests: those that it cannot answer yet are asked, the others are passed over.
+    """Call the provider for the requests that are not cached yet, and store the responses.
 
-    It can be broken off at any time: what was answered is stored, and the next warm-up goes on from there. The retries and the
-    waiting times of the provider's SDK hold. A request that fails does not keep the others from being asked, unless many fail
-    one after another.
+    A warm-up can be interrupted at any time. Responses that were received are stored, and the next warm-up continues
+    from there. The provider's SDK retries and waits as for any other call. A failed request does not stop the others,
+    unless many requests in a row fail.
 
     Args:
         model: The model.
-        requests: What is asked: a text, a list of messages, or the arguments of ``get_text`` by name. They are taken one by one.
-        concurrency: How many calls are under way at once.
-        on_progress: Called after each request with how far it is.
+        requests: The requests. Each is a string, a list of messages, or a dictionary with the arguments of
+            ``get_text``. They are consumed one at a time.
+        concurrency: The maximum number of concurrent calls.
+        on_progress: Called after each request with the progress so far.
 
     Returns:
-        How it went.
+        The result of the warm-up.
 
     Raises:
-        ConfigError: The model's cache is off, or stores nothing.
-        TypeError: A request is of another form.
+        ConfigError: The cache of the model is off, or its mode stores nothing.
+        TypeError: A request has none of the accepted forms.
         ValueError: ``concurrency`` is not positive.
     """
     check_warmable(model)
     if concurrency < 1:
-        raise ValueError(f"concurrency={concurrency!r}: it takes a number from 1 up")
-    course = _Course(model, on_progress)
+        raise ValueError(f"concurrency={concurrency!r}: must be at least 1")
+    run = _Run(model, on_progress)
     numbered = enumerate(requests)
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(concurrency):
-                group.create_task(course.follow(numbered))
+                group.create_task(run.process(numbered))
     except BaseExceptionGroup as errors:
-        # What ends one task ends all, and is what the caller knows how to handle.
+        # An error that ends one task ends all of them. The caller expects the error itself, not a group.
         raise errors.exceptions[0] from None
-    return course.so_far
+    return run.progress
 
 
 def check_warmable(model: Model) -> None:
-    """Make sure that what a model answers is stored.
+    """Check that the responses of a model are stored.
+
+    Args:
+        model: The model.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: The cache of the model is off, or its mode stores nothing.
     """
     policy = model.cache.config.policy(model.provider, model.model_id)
     if not policy.enabled or policy.ttl_seconds == 0:
         raise ConfigError(
-            f"caching is off for {model.provider}/{model.model_id}: turn it on with SPARK_ENABLE_CACHE=true, or choose a profile"
+            f"caching is off for {model.provider}/{model.model_id}: turn it on with SPARK_ENABLE_CACHE=true, or select a profile"
         )
     if not policy.mode.writes:
-        raise ConfigError(f"mode {policy.mode} stores nothing: choose read-write, with SPARK_CACHE_MODE")
+        raise ConfigError(f"mode {policy.mode} stores nothing: set SPARK_CACHE_MODE=read-write")
 
 
-def arguments_of(asked: Asked) -> dict[str, Any]:
-    """The arguments of ``get_text`` that a request stands for.
+def arguments_of(request: WarmUpRequest) -> dict[str, Any]:
+    """Return a request as the arguments of ``get_text``.
+
+    Args:
+        request: The request.
 
     Raises:
-        TypeError: It is neither a text, nor a list of messages, nor arguments with ``messages`` among them.
+        TypeError: The request is neither a string, nor a list of messages, nor a dictionary with a list of
+            ``messages``.
     """
-    if isinstance(asked, str):
-        return {"messages": [{"role": "user", "content": asked}]}
-    if isinstance(asked, list | tuple):
-        return {"messages": list(asked)}
-    if isinstance(asked, dict) and isinstance(asked.get("messages"), list | tuple):
-        return dict(asked)
+    if isinstance(request, str):
+        return {"messages": [{"role": "user", "content": request}]}
+    if isinstance(request, list | tuple):
+        return {"messages": list(request)}
+    if isinstance(request, dict) and isinstance(request.get("messages"), list | tuple):
+        return dict(request)
     raise TypeError(
-        "a request is a text, a list of messages, or the arguments of get_text by name, with 'messages' a list"
+        "a request must be a string, a list of messages, or an object with the arguments of get_text, whose 'messages' is a list"
     )
 
 
 def is_cached(model: Model, arguments: Mapping[str, Any]) -> bool:
-    """Whether the cache would answer a request now; asking counts as no use.
+    """Return whether a request would be a hit. The check does not count as a use of the entry.
+
+    Args:
+        model: The model.
+        arguments: The request, as the arguments of ``get_text``.
 
     Raises:
-        UncacheableRequestError: The request holds something that cannot be keyed exactly.
+        UncacheableRequestError: The request contains something that cannot be keyed exactly.
     """
     policy = model.cache.config.policy(model.provider, model.model_id)
     return policy.mode.reads and model.cache.has_entry(model.cache_key(**arguments))
 
 
-class _Course:
-    """One warm-up: several tasks follow it, each request is taken by one of them."""
+class _Run:
+    """One warm-up. Several tasks share it, and each request is processed by one of them."""
 
     def __init__(self, model: Model, on_progress: Callable[[WarmUp], object] | None) -> None:
-        self.so_far = WarmUp()
+        self.progress = WarmUp()
         self._model = model
         self._on_progress = on_progress
         self._failed_in_a_row = 0
         self._started = perf_counter()
 
-    async def follow(self, requests: Iterator[tuple[int, Asked]]) -> None:
-        """Take request after request, until there are no more or too many fail."""
-        for position, asked in requests:
-            if self.so_far.gave_up:
+    async def process(self, requests: Iterator[tuple[int, WarmUpRequest]]) -> None:
+        """Process requests until there are no more or too many in a row have failed."""
+        for position, request in requests:
+            if self.progress.gave_up:
                 return
-            arguments = arguments_of(asked)
+            arguments = arguments_of(request)
             try:
                 response = (
                     None if is_cached(self._model, arguments) else await self._model.get_text(**arguments)
                 )
-            except Exception as error:  # noqa: BLE001 - the others are asked all the same, and the caller is told
+            except Exception as error:  # noqa: BLE001 - the failure is reported, and the other requests continue
                 self._note_failure(Failure(position, error))
                 continue
             if response is None:
                 self._note(cached=1)
-                # Nothing waited so far, and others have calls under way.
+                # Nothing was awaited so far. Let the calls of other tasks continue.
                 await asyncio.sleep(0)
             else:
                 self._failed_in_a_row = 0
-                self._note_answer(response)
+                self._note_response(response)
 
-    def _note_answer(self, response: ModelResponse) -> None:
+    def _note_response(self, response: ModelResponse) -> None:
         if response.cached or response.shared:
             self._note(cached=1)
             return
@@ -203,12 +216,12 @@ class _Course:
         )
 
     def _note_failure(self, failure: Failure) -> None:
-        # What the cache itself refuses, it refuses for this request alone.
+        # An error of the cache itself concerns only this request.
         self._failed_in_a_row += not isinstance(failure.error, SparkCacheError)
         self._note(failures=(failure,), gave_up=self._failed_in_a_row >= _GIVE_UP_AFTER)
 
     def _note(self, **more: Any) -> None:
-        sums = {name: getattr(self.so_far, name) + value for name, value in more.items()}
-        self.so_far = replace(self.so_far, **sums, seconds=perf_counter() - self._started)
+        sums = {name: getattr(self.progress, name) + value for name, value in more.items()}
+        self.progress = replace(self.progress, **sums, seconds=perf_counter() - self._started)
         if self._on_progress is not None:
-            self._on_progress(self.so_far)
+            self._on_progress(self.progress)

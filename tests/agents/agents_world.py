@@ -1,4 +1,4 @@
-"""What the tests of agents share: a model that says what it is told to say."""
+"""A scripted model for the agent tests."""
 
 from __future__ import annotations
 
@@ -6,52 +6,66 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache import Model, ModelResponse
 from spark_cache.models import ToolCall, Usage
+from spark_cache.providers.base import Provider
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from spark_cache.types import Request
 
 
-def calls(*wanted: tuple[str, str], text: str = "") -> dict[str, Any]:
-    """An answer that calls tools, each given as its name and its arguments as JSON."""
-    return {"text": text, "calls": [[f"call-{number}", *call] for number, call in enumerate(wanted)]}
+def calls(*tool_calls: tuple[str, str], text: str = "") -> dict[str, Any]:
+    """Return a response that calls tools. Each call is a tool name and its arguments as JSON."""
+    return {"text": text, "calls": [[f"call-{number}", *call] for number, call in enumerate(tool_calls)]}
 
 
 def says(text: str) -> dict[str, Any]:
-    """An answer that calls no tool."""
+    """Return a response that calls no tool."""
     return {"text": text, "calls": []}
 
 
-class ScriptedModel(Model):
-    """A model that gives one answer after the other, and the last one for ever."""
+class ScriptedProvider(Provider):
+    """A provider that returns the given responses in order, and then repeats the last one."""
 
-    provider = "openai"
+    name = "openai"
 
-    def __init__(self, *answers: dict[str, Any], **values: Any) -> None:
-        super().__init__("gpt-4o", **values)
+    def __init__(self, answers: Sequence[dict[str, Any]]) -> None:
         self.answers = list(answers)
         self.requests: list[Request] = []
 
-    def _endpoint(self) -> str | None:
+    def endpoint(self) -> str | None:
+        """Return None for the default address."""
         return None
 
-    async def _call(self, request: Request) -> Any:
+    async def call(self, request: Request) -> Any:
+        """Record the request and return the next response."""
         self.requests.append(request)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
-    def _read(self, raw: Any) -> ModelResponse:
-        wanted = tuple(ToolCall.from_text(*call) for call in raw["calls"])
-        stop_reason = "tool_use" if wanted else "end_turn"
-        return ModelResponse(raw["text"], stop_reason, Usage(1000, 100, 1100), wanted, raw)
+    def read(self, raw: Any) -> ModelResponse:
+        """Read a response."""
+        tool_calls = tuple(ToolCall.from_text(*call) for call in raw["calls"])
+        stop_reason = "tool_use" if tool_calls else "end_turn"
+        return ModelResponse(raw["text"], stop_reason, Usage(1000, 100, 1100), tool_calls, raw)
+
+
+class ScriptedModel(Model):
+    """A model of a scripted provider."""
+
+    def __init__(self, *answers: dict[str, Any], **options: Any) -> None:
+        scripted = ScriptedProvider(answers)
+        super().__init__("gpt-4o", scripted, **options)
+        self.requests = scripted.requests
 
     @property
-    def told(self) -> list[Any]:
+    def last_messages(self) -> list[Any]:
         """The messages of the last request."""
         return list(self.requests[-1].messages)
 
     @property
     def results(self) -> list[tuple[str, str, bool]]:
-        """The results of tools in the last message: the call, the text, and whether it is an error."""
-        blocks = [block["toolResult"] for block in self.told[-1]["content"]]
+        """The tool results in the last message: the call id, the text, and whether the result is an error."""
+        blocks = [block["toolResult"] for block in self.last_messages[-1]["content"]]
         return [
             (block["toolUseId"], block["content"][0]["text"], block.get("status") == "error")
             for block in blocks

@@ -1,4 +1,4 @@
-"""Agents: what they ask, what they share, and what it cost."""
+"""Agents: the requests they send, the entries they share, and the costs they report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def provider():
 
 @pytest.fixture
 async def make_agent(provider, tmp_path):
-    """Makes agents of a model of the stand-in, and closes their models."""
+    """Create agents whose models call the stand-in, and close the models after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
         def make(model_id="gpt-4o", **values):
@@ -37,8 +37,8 @@ async def make_agent(provider, tmp_path):
         yield make
 
 
-async def test_process(make_agent, provider):
-    """An agent sends its system prompt and the question, and returns the text of the answer."""
+async def test_process_returns_the_text(make_agent, provider):
+    """An agent sends its system prompt and the question, and returns the text of the response."""
     answer = await make_agent(system_prompt="Be brief.").process("What is Python?")
     assert answer.startswith("[stand-in] You asked: What is Python?")
     assert provider.requests[-1].body["messages"] == [
@@ -47,22 +47,22 @@ async def test_process(make_agent, provider):
     ]
 
 
-async def test_run_with_parameters(make_agent, provider):
-    """The agent's parameters go with every question; those of a question win."""
+async def test_call_parameters_override_agent_parameters(make_agent, provider):
+    """Every call sends the agent's parameters, and the parameters of a call override them."""
     agent = make_agent(parameters={"temperature": 0, "seed": 1})
     await agent.run("What is Python?", seed=2)
     body = provider.requests[-1].body
     assert (body["temperature"], body["seed"]) == (0, 2)
 
 
-async def test_options_of_the_cache(make_agent):
-    """The options of a call that are meant for the cache are taken too."""
+async def test_run_accepts_cache_options(make_agent):
+    """``run`` accepts the cache options of a call."""
     with pytest.raises(CacheMissError):
         await make_agent().run("What is Python?", cache="replay")
 
 
-async def test_agents_share_answers(make_agent, provider):
-    """What one agent asked, another with the same model and prompt need not ask."""
+async def test_agents_share_entries(make_agent, provider):
+    """Agents with the same model and system prompt share entries."""
     first = await make_agent(name="one").process("What is Python?")
     other = make_agent(name="other")
     assert await other.process("What is Python?") == first
@@ -71,15 +71,15 @@ async def test_agents_share_answers(make_agent, provider):
     assert other.name == "other"
 
 
-async def test_another_prompt_is_another_question(make_agent, provider):
+async def test_agents_with_different_prompts_share_nothing(make_agent, provider):
     """Agents with different system prompts share nothing."""
     await make_agent(system_prompt="Be brief.").process("What is Python?")
     await make_agent(system_prompt="Be long.").process("What is Python?")
     assert provider.calls == 2
 
 
-async def test_costs(make_agent):
-    """A call costs what the price table says; a hit costs nothing and saves as much."""
+async def test_a_hit_saves_the_cost_of_its_call(make_agent):
+    """A call costs the price in the price table. A hit costs nothing and saves the same amount."""
     agent = make_agent()
     await agent.process("What is Python?")
     cost = agent.get_cost_stats().total_cost
@@ -88,8 +88,8 @@ async def test_costs(make_agent):
     assert agent.get_cost_stats() == CostStats(calls=2, hits=1, total_cost=cost, cache_savings=cost)
 
 
-async def test_shared_calls_cost_once(make_agent, provider):
-    """Equal questions at the same time make one call, and cost one."""
+async def test_equal_concurrent_questions_cost_one_call(make_agent, provider):
+    """Equal concurrent questions make one provider call and cost one call."""
     agent = make_agent()
     await asyncio.gather(*(agent.process("What is Python?") for _ in range(5)))
     assert provider.calls == 1
@@ -98,15 +98,15 @@ async def test_shared_calls_cost_once(make_agent, provider):
     assert stats.cache_savings == pytest.approx(4 * stats.total_cost)
 
 
-async def test_unknown_price(make_agent):
-    """A model without a known price is answered all the same, and its calls are counted as such."""
+async def test_unknown_price_is_counted(make_agent):
+    """Calls to a model without a known price succeed and are counted as unpriced."""
     agent = make_agent("my-own-model")
     await agent.process("What is Python?")
     assert agent.get_cost_stats() == CostStats(calls=1, unpriced_calls=1)
 
 
-async def test_error_is_not_a_call(make_agent, provider):
-    """The SDK's error comes through, and is not counted."""
+async def test_failed_call_is_not_counted(make_agent, provider):
+    """The agent raises the SDK's error and does not count the call."""
     agent = make_agent()
     provider.fail_next(429)
     with pytest.raises(openai.RateLimitError):

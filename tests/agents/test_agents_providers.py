@@ -1,4 +1,4 @@
-"""Agents with tools through the SDKs of all providers: what goes back to the provider between two turns."""
+"""Agents with tools through the SDKs of all providers: what each provider receives between two turns."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
     },
 }
-"""An answer that thinks and then calls a tool, by the interface."""
+"""A response with reasoning and a tool call, by interface."""
 
 TURNS: dict[str, tuple[str, list[Any]]] = {
     "chat": ("messages", [_CHAT_TURN]),
@@ -109,21 +109,23 @@ TURNS: dict[str, tuple[str, list[Any]]] = {
     "gemini": ("contents", [{"role": "model", "parts": _PARTS}]),
     "bedrock": ("messages", [{"role": "assistant", "content": _CONVERSE}]),
 }
-"""Where a conversation stands in a request, and the turn of that answer there."""
+"""The request field that contains the conversation, and the turn for that response, by interface."""
 
 
 def weather(city: str) -> str:
-    """The weather in a city."""
+    """Return the weather in a city."""
     return f"It rains in {city}."
 
 
 def _model(interface: str, base_url: str, **cached: Any) -> Model:
     address = base_url.removesuffix("/v1")
-    of_sdk = {"api_key": "test", "max_retries": 0}
+    sdk_options = {"api_key": "test", "max_retries": 0}
     if interface in ("chat", "responses"):
-        return OpenAIModel("gpt-4o", api=interface, client_args={"base_url": base_url, **of_sdk}, **cached)
+        return OpenAIModel(
+            "gpt-4o", api=interface, client_args={"base_url": base_url, **sdk_options}, **cached
+        )
     if interface == "anthropic":
-        return AnthropicModel("claude-sonnet-5", client_args={"base_url": address, **of_sdk}, **cached)
+        return AnthropicModel("claude-sonnet-5", client_args={"base_url": address, **sdk_options}, **cached)
     if interface == "gemini":
         client_args = {"api_key": "test", "http_options": {"base_url": address}}
         return GeminiModel("gemini-2.5-flash", client_args=client_args, **cached)
@@ -147,7 +149,7 @@ def interface(request):
 
 @pytest.fixture
 async def make(interface, provider, tmp_path):
-    """Makes models of one interface that share a cache, and closes them after the test."""
+    """Create models of one interface that share a cache, and close them after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
         def make() -> Model:
@@ -161,8 +163,8 @@ def _agent(model: Model) -> Agent:
     return Agent(AgentConfig(model=model, tools=[weather], system_prompt="Be brief."))
 
 
-async def test_a_second_run_asks_nobody(make, provider):
-    """The result of a tool reaches the provider, and the same question in a new program is answered by the cache alone."""
+async def test_second_run_makes_no_provider_call(make, provider):
+    """The provider receives the tool result, and a new agent gets all responses for the same question from the cache."""
     answer = await _agent(make()).run("Use weather, please.")
     assert "It rains in" in answer
     assert provider.calls == 2
@@ -172,21 +174,21 @@ async def test_a_second_run_asks_nobody(make, provider):
     assert (again.get_cost_stats().calls, again.get_cost_stats().hits) == (2, 2)
 
 
-async def test_reasoning_goes_back(make, provider, interface):
-    """What a model thought before it called a tool goes back to its provider exactly as it came, also out of the cache."""
-    place, turn = TURNS[interface]
+async def test_reasoning_is_returned_unchanged(make, provider, interface):
+    """The provider receives the reasoning before a tool call back unchanged, even if the response is a hit."""
+    field, turn = TURNS[interface]
     provider._failures.append(Reply(200, ANSWERS[interface]))
     await _agent(make()).run("What is the weather in Paris?")
-    sent = provider.requests[-1].body[place]
-    at = sent.index(turn[0])
-    assert sent[at : at + len(turn)] == turn
-    assert "It rains in Paris." in str(sent[at + len(turn) :])
+    sent = provider.requests[-1].body[field]
+    start = sent.index(turn[0])
+    assert sent[start : start + len(turn)] == turn
+    assert "It rains in Paris." in str(sent[start + len(turn) :])
     await _agent(make()).run("What is the weather in Paris?")
     assert provider.calls == 2
 
 
 async def test_a_turn_is_a_copy(make, provider, interface):
-    """Whoever changes the turn that an answer became does not change the answer."""
+    """Changing the turn made from a response does not change the response."""
     provider._failures.append(Reply(200, ANSWERS[interface]))
     model = make()
     response = await model.get_text([{"role": "user", "content": "What is the weather in Paris?"}])
@@ -194,8 +196,8 @@ async def test_a_turn_is_a_copy(make, provider, interface):
     assert model.turn_of(response) == TURNS[interface][1]
 
 
-async def test_an_answer_without_the_providers_json(make):
-    """Of an answer that somebody put into the cache by hand, the text and the calls of tools are the turn."""
+async def test_turn_of_a_response_without_raw_json(make):
+    """The turn of a response that was stored by hand consists of its text and its tool calls."""
     call = ToolCall("c1", "weather", {"city": "Paris"}, '{"city": "Paris"}')
     use = {"toolUse": {"toolUseId": "c1", "name": "weather", "input": {"city": "Paris"}}}
     assert make().turn_of(ModelResponse("Let me see.", tool_calls=(call,))) == [
@@ -204,6 +206,6 @@ async def test_an_answer_without_the_providers_json(make):
 
 
 @pytest.mark.parametrize("raw", [None, {}, {"error": "overloaded"}], ids=str)
-async def test_an_answer_that_says_nothing(make, raw):
-    """An answer without an answer is no turn."""
+async def test_empty_response_makes_no_turn(make, raw):
+    """A response without content makes no turn."""
     assert make().turn_of(ModelResponse("", raw=raw)) == []

@@ -1,4 +1,4 @@
-"""Agents with tools: what the model is told of them, what it calls, and what it is told of the results."""
+"""Agents with tools: the specifications, calls and results that agent and model exchange."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add(a: int, b: int = 1) -> int:
 
 
 async def weather(city: str) -> dict[str, object]:
-    """The weather in a city."""
+    """Return the weather in a city."""
     await asyncio.sleep(0)
     return {"city": city, "degrees": 21.5}
 
@@ -43,11 +43,11 @@ def _call(arguments: str) -> ToolCall:
 # -- the loop --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_tool_is_run_and_its_result_told():
-    """The model calls a function, is told what it returned, and answers."""
+async def test_tool_runs_and_its_result_reaches_the_model():
+    """The agent runs the tool that the model calls, and the model receives its result."""
     model = ScriptedModel(calls(("add", '{"a": 2, "b": 3}'), text="Let me see."), says("Five."))
     assert await _agent(model, add).run("What is 2 + 3?") == "Five."
-    assert model.told == [
+    assert model.last_messages == [
         {"role": "user", "content": "What is 2 + 3?"},
         {
             "role": "assistant",
@@ -63,8 +63,8 @@ async def test_a_tool_is_run_and_its_result_told():
     ]
 
 
-async def test_several_tools_answer_in_their_order():
-    """All calls of one answer are run, one after another, and their results are one message."""
+async def test_tools_of_one_response_run_in_order():
+    """The tool calls of one response run one after another, and one message contains all results."""
     order = []
 
     async def slow(n: int) -> int:
@@ -82,22 +82,22 @@ async def test_several_tools_answer_in_their_order():
     assert model.results == [("call-0", "1", False), ("call-1", "2", False)]
 
 
-async def test_the_model_is_told_of_its_tools():
-    """The specifications of all tools go with every request."""
+async def test_requests_contain_the_tools():
+    """Every request contains the specifications of all tools."""
     model = ScriptedModel(says("Hello."))
     await _agent(model, add, weather).run("Hello")
     assert [spec["name"] for spec in model.requests[0].tool_specs] == ["add", "weather"]
 
 
-async def test_without_tools_nothing_is_said_of_them():
-    """An agent without tools asks as if there were none in the world, and returns what a tool call says."""
+async def test_agent_without_tools_sends_no_tools():
+    """An agent without tools sends no tool specifications, and returns the text of a response that calls a tool."""
     model = ScriptedModel(calls(("add", "{}"), text="I would add."))
     assert await _agent(model).run("Hello") == "I would add."
     assert model.requests[0].tool_specs is None
 
 
-async def test_the_turns_are_bounded():
-    """A model that never stops calling tools ends in an error that says how many turns it had, and the way out."""
+async def test_turns_are_limited():
+    """If the model keeps calling tools, the error states the number of turns and how to raise the limit."""
     model = ScriptedModel(calls(("add", '{"a": 1}')))
     agent = _agent(model, add, name="counter", max_turns=3)
     with pytest.raises(TurnLimitError, match=r"'counter' has no answer after 3 turns.*max_turns") as caught:
@@ -107,45 +107,45 @@ async def test_the_turns_are_bounded():
     assert agent.get_cost_stats().calls == len(model.requests) == 3
 
 
-def test_the_turn_limit_survives_pickling():
-    """The error comes through a process boundary as it was."""
+def test_turn_limit_error_can_be_pickled():
+    """Pickling preserves the attributes of the error."""
     error = pickle.loads(pickle.dumps(TurnLimitError("counter", 3)))
     assert (error.agent, error.max_turns) == ("counter", 3)
 
 
-async def test_the_last_turn_may_answer():
-    """An answer in the last turn that is allowed is an answer."""
+async def test_last_turn_can_answer():
+    """``run`` returns a response that comes in the last allowed turn."""
     model = ScriptedModel(calls(("add", '{"a": 1}')), says("Two."))
     assert await _agent(model, add, max_turns=2).run("Count.") == "Two."
 
 
 async def test_every_turn_is_counted():
-    """A question that takes two calls costs two, and asked again it saves two."""
+    """A question that takes two calls costs two calls, and repeating it saves two calls."""
     agent = _agent(ScriptedModel(calls(("add", '{"a": 1}')), says("Two."), enable_cache=True), add)
     await agent.run("Count.")
     cost = agent.get_cost_stats().total_cost
     await agent.run("Count.")
     stats = agent.get_cost_stats()
     assert (stats.calls, stats.hits) == (4, 2)
-    # Twice 1,000 tokens of input and 100 of output.
+    # Two calls, each with 1,000 input tokens and 100 output tokens.
     assert (cost, stats.total_cost, stats.cache_savings) == (pytest.approx(0.007),) * 3
 
 
-async def test_a_repeated_run_is_served_from_the_cache():
-    """The same question with the same tools asks nobody; the tools run all the same."""
-    ran = []
+async def test_repeated_run_is_served_from_the_cache():
+    """Repeating a question with the same tools makes no provider call, but runs the tools again."""
+    notes = []
 
     def note(text: str) -> str:
-        ran.append(text)
+        notes.append(text)
         return "noted"
 
     model = ScriptedModel(calls(("note", '{"text": "milk"}')), says("Noted."), enable_cache=True)
     agent = _agent(model, note)
     assert await agent.run("Note milk.") == await agent.run("Note milk.") == "Noted."
-    assert (len(model.requests), ran) == (2, ["milk", "milk"])
+    assert (len(model.requests), notes) == (2, ["milk", "milk"])
 
 
-# -- what goes wrong --------------------------------------------------------------------------------------------
+# -- errors ---------------------------------------------------------------------------------------------------
 
 
 def broken() -> None:
@@ -160,7 +160,7 @@ async def broken_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "told"),
+    ("tool", "arguments", "text"),
     [
         (broken, "{}", "LookupError: no such city"),
         (broken_later, "{}", "TimeoutError: too slow"),
@@ -176,22 +176,22 @@ async def broken_later() -> None:
     ],
     ids=["raises", "raises later", "missing", "wrong type", "too many", "cut off", "no object"],
 )
-async def test_errors_are_told_to_the_model(tool, arguments, told):
-    """What a tool raises, and arguments that it cannot take, go back as results that are errors."""
+async def test_model_receives_tool_errors(tool, arguments, text):
+    """The model receives errors from a tool, and invalid arguments, as error results."""
     model = ScriptedModel(calls((tool.__name__, arguments)), says("I see."))
     assert await _agent(model, tool).run("Go.") == "I see."
-    assert model.results == [("call-0", told, True)]
+    assert model.results == [("call-0", text, True)]
 
 
-async def test_an_unknown_tool_is_told_to_the_model():
-    """A call of a tool that there is not is answered with those that there are."""
+async def test_unknown_tool_is_an_error_result():
+    """If the model calls an unknown tool, the error result lists the available tools."""
     model = ScriptedModel(calls(("subtract", "{}")), says("I see."))
     await _agent(model, add, weather).run("Go.")
     assert model.results == [("call-0", "there is no tool 'subtract'; the tools are add, weather", True)]
 
 
-async def test_a_cancelled_tool_cancels_the_run():
-    """Cancellation is no error to tell the model of."""
+async def test_cancelling_a_tool_cancels_the_run():
+    """Cancelling a running tool cancels the run and is not reported to the model."""
     started = asyncio.Event()
 
     async def wait() -> None:
@@ -206,29 +206,29 @@ async def test_a_cancelled_tool_cancels_the_run():
 
 
 @pytest.mark.parametrize("turns", [0, -1])
-def test_no_turns_at_all(turns):
-    """An agent that may never ask is refused."""
-    with pytest.raises(ValueError, match="max_turns"):
+def test_max_turns_must_be_positive(turns):
+    """An agent rejects a turn limit below 1."""
+    with pytest.raises(ValueError, match=rf"^max_turns must be at least 1, not {turns}$"):
         _agent(ScriptedModel(says("")), max_turns=turns)
 
 
-def test_two_tools_of_one_name():
-    """Two tools between which a model could not tell are refused."""
-    with pytest.raises(ValueError, match="two tools are called 'add'"):
+def test_tool_names_must_be_unique():
+    """An agent rejects two tools with the same name."""
+    with pytest.raises(ValueError, match="two tools have the name 'add'"):
         _agent(ScriptedModel(says("")), add, Tool(weather, "add", "", {}))
 
 
-def test_what_is_no_tool():
-    """Something that cannot be called is refused."""
-    with pytest.raises(TypeError, match="a tool is a function or a Tool, not str"):
+def test_tool_must_be_callable():
+    """An agent rejects a tool that is not callable."""
+    with pytest.raises(TypeError, match="a tool must be a function or a Tool, not str"):
         _agent(ScriptedModel(says("")), "add")
 
 
-# -- what is told of a function ----------------------------------------------------------------------------------
+# -- descriptions of functions ----------------------------------------------------------------------------------
 
 
-def test_a_schema_is_derived_from_the_signature():
-    """Name, docstring, types and defaults of a function are its specification."""
+def test_specification_comes_from_the_function():
+    """A tool's specification is derived from the name, docstring, types and defaults of its function."""
     assert Tool.of(add).spec == {
         "name": "add",
         "description": "Add two numbers.",
@@ -246,15 +246,15 @@ class _Unit(Enum):
     KELVIN = "K"
 
 
-def test_types_of_all_kinds_have_a_schema():
-    """Descriptions, choices, lists and optional values come through."""
+def test_schema_supports_many_types():
+    """The schema includes descriptions, choices, lists and optional values."""
 
     def find(
         city: Annotated[str, Field(description="Its name.")],
         unit: _Unit,
         kind: Literal["now", "later"],
         days: list[int] | None = None,
-        anything=None,  # a parameter that says nothing of its type
+        anything=None,  # a parameter without a type annotation
     ) -> None: ...
 
     properties = Tool.of(find).parameters["properties"]
@@ -277,23 +277,23 @@ class _Point:
     x: int
 
 
-async def test_arguments_have_the_types_of_the_signature():
-    """A function gets the values that its annotations promise, and its own defaults for what is not given."""
-    got = {}
+async def test_arguments_have_the_annotated_types():
+    """A function receives arguments of its annotated types, and its own defaults for missing arguments."""
+    received = {}
 
     def take(place: _Place, point: _Point, unit: _Unit, *, schema: str = "own", _hidden: int = 1) -> None:
-        got.update(place=place, point=point, unit=unit, schema=schema, hidden=_hidden)
+        received.update(place=place, point=point, unit=unit, schema=schema, hidden=_hidden)
 
     arguments = '{"place": {"city": "Paris"}, "point": {"x": 1}, "unit": "K", "_hidden": 2}'
     assert await Tool.of(take).answer(_call(arguments)) == ("null", False)
     expected = {"place": _Place(city="Paris"), "point": _Point(1), "unit": _Unit.KELVIN}
-    assert got == {**expected, "schema": "own", "hidden": 2}
+    assert received == {**expected, "schema": "own", "hidden": 2}
 
 
 @pytest.mark.parametrize(
     ("result", "text"),
     [
-        ("as it is", "as it is"),
+        ("unchanged", "unchanged"),
         (None, "null"),
         (21.5, "21.5"),
         ({"a": [1, True]}, '{"a":[1,true]}'),
@@ -302,8 +302,8 @@ async def test_arguments_have_the_types_of_the_signature():
     ],
     ids=str,
 )
-async def test_results_are_told_as_text_or_json(result, text):
-    """A text is told as it is, everything else as JSON."""
+async def test_result_is_text_or_json(result, text):
+    """The model receives a string result unchanged, and any other result as JSON."""
 
     def give() -> object:
         return result
@@ -311,8 +311,8 @@ async def test_results_are_told_as_text_or_json(result, text):
     assert await Tool.of(give).answer(_call("{}")) == (text, False)
 
 
-async def test_a_result_that_has_no_text():
-    """A result that cannot be told is an error that says so, not a crash."""
+async def test_unserializable_result_is_an_error_result():
+    """A result that cannot be converted to JSON is an error result and does not end the run."""
 
     def give() -> object:
         return threading.Event()
@@ -322,8 +322,8 @@ async def test_a_result_that_has_no_text():
     assert text.startswith("PydanticSerializationError: ")
 
 
-async def test_a_synchronous_tool_does_not_stop_the_loop():
-    """A function that waits does so in a thread of its own."""
+async def test_synchronous_tool_does_not_block_the_loop():
+    """A synchronous function runs in a separate thread."""
     loop_ran = threading.Event()
 
     def wait() -> bool:
@@ -336,7 +336,7 @@ async def test_a_synchronous_tool_does_not_stop_the_loop():
 
 
 class _Counter:
-    """Counts."""
+    """A counter."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -352,7 +352,7 @@ class _Counter:
 
 
 async def test_methods_and_callable_objects_are_tools():
-    """Whatever can be called with named arguments is a tool."""
+    """Any callable with named arguments can be a tool."""
     counter = _Counter()
     assert await Tool.of(counter.method).answer(_call('{"by": 2}')) == ("2", False)
     assert await Tool.of(counter, name="counter").answer(_call('{"by": 3}')) == ("5", False)
@@ -360,8 +360,8 @@ async def test_methods_and_callable_objects_are_tools():
     assert await stepped.answer(_call('{"a": 1}')) == ("6", False)
 
 
-async def test_a_tool_made_by_hand():
-    """A specification of one's own reaches the model as it is, and the arguments the function."""
+async def test_custom_tool():
+    """The model receives a custom specification unchanged, and the function receives the arguments unchanged."""
 
     def search(**arguments: object) -> object:
         return arguments
@@ -385,7 +385,7 @@ def _many(*a: int) -> None: ...
 def _anything(**a: int) -> None: ...
 
 
-def _unknown(a: "NoSuchType") -> None: ...  # type: ignore[name-defined]  # noqa: F821, UP037 - that is what is tested
+def _unknown(a: "NoSuchType") -> None: ...  # type: ignore[name-defined]  # noqa: F821, UP037 - the test needs an unknown type
 
 
 def _without_schema(a: threading.Event) -> None: ...
@@ -396,25 +396,23 @@ def _without_schema(a: threading.Event) -> None: ...
     [_positional, _many, _anything, _unknown, _without_schema],
     ids=lambda function: function.__name__,
 )
-def test_a_function_that_cannot_be_described(function):
-    """What has no schema is refused when the agent is made, with the way out."""
-    with pytest.raises(
-        TypeError, match=rf"the tool '{function.__name__}' cannot be described: .*agents.Tool"
-    ):
+def test_undescribable_function_is_rejected(function):
+    """An agent rejects a function without a schema, and the error names the alternative."""
+    with pytest.raises(TypeError, match=rf"cannot describe the tool '{function.__name__}': .*agents.Tool"):
         _agent(ScriptedModel(says("")), function)
 
 
-def test_a_name_that_models_do_not_take():
-    """A function without a usable name is refused."""
+def test_invalid_tool_name_is_rejected():
+    """``Tool.of`` rejects a function whose name models do not accept."""
     with pytest.raises(ValueError, match="'<lambda>'"):
         Tool.of(lambda: None)
 
 
-# -- through a provider ------------------------------------------------------------------------------------------
+# -- with a provider --------------------------------------------------------------------------------------------
 
 
 async def test_tools_through_openai(tmp_path):
-    """With the official SDK, the results of tools reach the provider in its own form, and a second run asks nobody."""
+    """Through the official SDK, the provider receives tool results in its own format, and a repeated run makes no call."""
     with StandInProvider() as provider:
         model = OpenAIModel(
             "gpt-4o",
@@ -430,6 +428,6 @@ async def test_tools_through_openai(tmp_path):
         messages = provider.requests[-1].body["messages"]
     assert answer.startswith('[stand-in] The tool said: {"city":')
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "tool"]
-    (called,) = messages[2]["tool_calls"]
-    assert (called["function"]["name"], messages[3]["tool_call_id"]) == ("weather", called["id"])
+    (call,) = messages[2]["tool_calls"]
+    assert (call["function"]["name"], messages[3]["tool_call_id"]) == ("weather", call["id"])
     assert (agent.get_cost_stats().calls, agent.get_cost_stats().hits) == (4, 2)

@@ -1,10 +1,11 @@
-"""What the tests of archives share beside their fixtures."""
+"""Helpers for the archive tests."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_cache import CacheConfig, CacheManager
@@ -16,18 +17,20 @@ from spark_cache.stores import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 NOW = 1_700_000_000.0
 
+EARLIER_FORMAT = Path(__file__).with_name("earlier_format.tar.gz")
+"""An archive with the headers of earlier versions: one entry with a short path and two with long ones."""
+
 
 def fixed_clock() -> float:
-    """The time of every test, in seconds since the epoch."""
+    """Return the time of every test, in seconds since the epoch."""
     return NOW
 
 
 class Cache:
-    """A cache directory of files, with what the commands do with it."""
+    """A cache directory, with the operations of the commands."""
 
     def __init__(self, root: Path, *, keys: tuple[str, ...] = (), **values: Any) -> None:
         self.root = root
@@ -46,7 +49,7 @@ class Cache:
 
     @property
     def store(self) -> FileStore:
-        """Its files."""
+        """The file store of the directory."""
         found = open_directory(
             str(self.root), self.manager.config, clock=fixed_clock, sink=StructlogSink()
         ).store
@@ -54,7 +57,7 @@ class Cache:
         return found
 
     def fill(self, text: str, answer: str | None = None, *, age: float = 0.0, **options: Any) -> str:
-        """Store an answer; its key."""
+        """Store a response and return its key."""
         self.age = age
         model = options.pop("model", "gpt-4o")
         messages = [{"role": "user", "content": text}]
@@ -65,11 +68,11 @@ class Cache:
         return key
 
     def export(self, target: Path, wanted: Callable[[Any], bool] = lambda _entry: True) -> Any:
-        """Export the entries."""
+        """Export the wanted entries."""
         return export_entries(self.store, str(target), ring=self.ring, wanted=wanted, step=lambda: None)
 
     def inspect(self, source: Path, *, plain: bool = True, room: float | None = None) -> Any:
-        """Check an archive."""
+        """Check an archive without importing it."""
         return inspect(
             str(source),
             ring=self.ring,
@@ -80,12 +83,12 @@ class Cache:
         )
 
     def take_in(self, source: Path) -> Any:
-        """Check an archive, and import it."""
+        """Check an archive and import it."""
         self.inspect(source)
         return import_entries(self.store, str(source), ring=self.ring, now=NOW, step=lambda: None)
 
     def files(self) -> dict[str, bytes]:
-        """The files of the entries, by their paths in the directory."""
+        """Return the entry files by their paths in the directory."""
         found = self.root.glob("*/*/*.json")
         return {
             str(path.relative_to(self.root)): path.read_bytes() for path in found if path.parts[-3][0] != "."
@@ -93,13 +96,13 @@ class Cache:
 
 
 def unpacked(archive: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
-    """The members of an archive, as any tar program sees them."""
+    """Return the members of an archive, as any tar program sees them."""
     with tarfile.open(archive, "r:gz") as tar:
         return [(member, tar.extractfile(member).read()) for member in tar]  # type: ignore[union-attr]
 
 
-def packed(members: list[tuple[tarfile.TarInfo, bytes]], format: int = tarfile.USTAR_FORMAT) -> bytes:  # noqa: A002 - tarfile's own word
-    """An archive as any tar program would write it."""
+def packed(members: list[tuple[tarfile.TarInfo, bytes]], format: int = tarfile.USTAR_FORMAT) -> bytes:  # noqa: A002 - the name that tarfile uses
+    """Return an archive as another tar program would write it."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=format) as tar:
         for member, data in members:

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of archives."""
+"""Fixtures for the archive tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives that are damaged, or made to do harm: refused whole, before anything is written."""
+"""Damaged and hostile archives are refused before anything is written."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import tarfile
 import tracemalloc
 
 import pytest
-from archive_world import NOW, Cache, packed, unpacked
+from archive_world import EARLIER_FORMAT, NOW, Cache, packed, unpacked
 
-from spark_cache.archive.tar_format import END, GREETING
-from spark_cache.archive.tar_format import packed as member_bytes
+from spark_cache.archive.tar_format import END, MANIFEST, encode_member, read_members
 from spark_cache.errors import StoreError
 
 
 @pytest.fixture
 def members(cache, archive):
-    """The members of an archive of three entries: the greeting, and the entries in their order."""
+    """The members of an archive with three entries: the manifest and the entries in order."""
     for text in ("One", "Two", "Three"):
         cache.fill(text)
     cache.export(archive)
@@ -28,7 +27,7 @@ def members(cache, archive):
 
 @pytest.fixture
 def refused(other, archive):
-    """Offers an archive to an empty cache; says why it was refused, with nothing written."""
+    """Import an archive into an empty cache, and return why it was refused without writing anything."""
 
     def offer(data):
         archive.write_bytes(data)
@@ -49,19 +48,27 @@ def renamed(member, path):
     return made
 
 
+def with_checksum(head):
+    """Return a changed header with a valid checksum."""
+    head = bytearray(head)
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head)
+
+
 def written(*pairs):
-    """An archive of these paths and contents, as an export writes members."""
-    return gzip.compress(b"".join(member_bytes(*pair) for pair in (GREETING, *pairs)) + END, mtime=0)
+    """Return an archive of these paths and contents, with members in the form that an export writes."""
+    return gzip.compress(b"".join(encode_member(*pair) for pair in (MANIFEST, *pairs)) + END, mtime=0)
 
 
 def entry(members, number=1, **changes):
-    """The content of an entry of the archive, with changes."""
+    """Return the content of an entry of the archive with changed fields."""
     document = json.loads(members[number][1]) | changes
     return json.dumps(document).encode()
 
 
-def test_what_the_tests_write_is_an_archive(members, other, archive):
-    """The two ways in which these tests make archives make proper ones."""
+def test_the_helper_writes_valid_archives(members, other, archive):
+    """An archive from the helper is refused only because of what a test changes in it."""
     archive.write_bytes(written(*((member.name, data) for member, data in members[1:])))
 
     assert other.take_in(archive).placed == 3
@@ -85,21 +92,21 @@ def test_what_the_tests_write_is_an_archive(members, other, archive):
         "",
     ],
 )
-def test_a_path_that_no_entry_has(members, refused, path):
-    """A way out of the directory, an absolute path, another name or depth: none is taken."""
-    assert "a member has a name that no entry can have" in refused(written((path, members[1][1])))
+def test_a_path_that_is_not_an_entry_path(members, refused, path):
+    """Paths that leave the directory, absolute paths, and other names and depths are refused."""
+    assert "the path of a member is not a valid entry path" in refused(written((path, members[1][1])))
 
 
 @pytest.mark.parametrize("path", ["../../{}", "~/~/{}", "./gpt-4o/{}", "openai/../{}", "anthropic/gpt-4o/{}"])
-def test_a_path_that_looks_like_one(members, refused, path):
-    """A path of three steps is taken only where it is the place of the very entry."""
+def test_a_path_that_looks_like_an_entry_path(members, refused, path):
+    """A path of three parts is accepted only if it is the path of that entry."""
     name = members[1][0].name.rpartition("/")[2]
 
     reason = refused(written((path.format(name), members[1][1])))
 
     assert (
-        "no entry that could answer from there: wrong_key" in reason
-        or "a name that no entry can have" in reason
+        "is not a valid entry for this path: wrong_key" in reason
+        or "the path of a member is not a valid entry path" in reason
     )
 
 
@@ -117,50 +124,143 @@ def test_a_path_that_looks_like_one(members, refused, path):
         tarfile.GNUTYPE_LONGNAME,
     ],
 )
-def test_a_member_that_is_no_plain_file(members, refused, kind):
-    """Links, folders, pipes, devices and the extensions of other programs are not taken."""
-    made = renamed(*members[1][:1], members[1][0].name)
+def test_a_member_that_is_not_a_regular_file(members, refused, kind):
+    """Links, folders, pipes, devices and the extensions of other programs are refused."""
+    made = renamed(members[1][0], members[1][0].name)
     made.type, made.linkname = kind, "/etc/passwd"
 
-    assert "a member is not as an export writes it" in refused(packed([members[0], (made, b"")]))
+    assert "a member is not in the form that an export writes" in refused(packed([members[0], (made, b"")]))
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [("mode", 0o4755), ("uid", 1000), ("mtime", 1), ("uname", "root"), ("gid", 5)]
 )
-def test_a_member_with_another_header(members, refused, field, value):
-    """Modes, owners and times are not a matter of the archive."""
+def test_a_member_with_another_mode_owner_or_time(members, refused, field, value):
+    """An archive cannot set modes, owners or times."""
     setattr(members[1][0], field, value)
 
-    assert "a member is not as an export writes it" in refused(packed(members))
+    assert "a member is not in the form that an export writes" in refused(packed(members))
 
 
 def test_a_path_in_an_extended_header(members, refused):
-    """A second name for a member, such as other programs write, is not taken."""
+    """A second name for a member, which other programs may write, is refused."""
     members[1][0].pax_headers = {"path": "../../evil.json"}
 
-    assert "a member" in refused(packed(members, tarfile.PAX_FORMAT))
+    assert "a member is not in the form that an export writes" in refused(packed(members, tarfile.PAX_FORMAT))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {"size": "5"},
+        {"mtime": "1.5"},
+        {"linkpath": "/etc/passwd"},
+        {"hdrcharset": "BINARY"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "x"},
+        {"SCHILY.xattr.user.x": "y"},
+    ],
+)
+@pytest.mark.parametrize("path", ["openai/gpt-4o/00.json", f"{'p' * 80}/{'m' * 80}/{'0' * 64}.json"])
+def test_other_records_in_an_extended_header(members, refused, records, path):
+    """An extended header that overrides anything but a long path is refused."""
+    made = renamed(members[1][0], path)
+    made.pax_headers = records
+
+    reason = refused(packed([members[0], (made, members[1][1])], tarfile.PAX_FORMAT))
+
+    assert "a member is not in the form that an export writes" in reason
+
+
+def test_a_global_extended_header(members, refused):
+    """A header that applies to all members is refused."""
+    header = tarfile.TarInfo.create_pax_global_header({"path": "../../evil.json"})
+    raw = header + encode_member(*MANIFEST) + encode_member(members[1][0].name, members[1][1]) + END
+
+    assert "a member is not in the form that an export writes" in refused(gzip.compress(raw))
+
+
+def test_a_chain_of_extended_headers(refused):
+    """A chain of extended headers is refused at its second header, however long it is."""
+    block = encode_member(f"{'p' * 80}/{'m' * 80}/{'0' * 64}.json", b"")[:1024]
+
+    reason = refused(gzip.compress(encode_member(*MANIFEST) + block * 5000))
+
+    assert "a member is not in the form that an export writes" in reason
+
+
+def test_a_negative_size(refused):
+    """A size in the binary form of other programs, here a negative one, is refused."""
+    head = bytearray(encode_member("openai/gpt-4o/00.json", b"")[:512])
+    head[124:136] = b"\xff" * 12
+    raw = encode_member(*MANIFEST) + with_checksum(head) + bytes(4096)
+
+    assert "a member is not in the form that an export writes" in refused(gzip.compress(raw))
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_every_byte_of_a_header_counts(members, refused, earlier):
+    """A header that differs in any byte from those that an export writes is refused, even with a valid checksum."""
+    if earlier:
+        raw = gzip.decompress(EARLIER_FORMAT.read_bytes())
+        starts = [
+            offset for offset in range(0, len(raw), 512) if raw[offset + 257 : offset + 262] == b"ustar"
+        ]
+        assert len(starts) == 5
+    else:
+        long_path = f"{'p' * 80}/{'m' * 80}/{'0' * 64}.json"
+        raw = b"".join(encode_member(*pair) for pair in (MANIFEST, (long_path, b"{}"))) + END
+        starts = [0, 1024, 1536, 2048]
+        assert len(raw) == 8 * 512
+    original = list(read_members(io.BytesIO(raw)))
+    for start in starts:
+        for place in range(start, start + 512):
+            changed = bytearray(raw)
+            changed[place] ^= 1
+            if raw[start + 257 : start + 262] == b"ustar" and not 148 <= place - start < 156:
+                changed[start : start + 512] = with_checksum(changed[start : start + 512])
+            try:
+                found = list(read_members(io.BytesIO(changed)))
+            except StoreError:
+                continue
+            # Another valid name or size, which the content does not belong to.
+            assert found != original
+
+
+def test_an_incomplete_end_marker(members, refused):
+    """The archive must end with two blocks of zeros."""
+    raw = gzip.decompress(written())[:-512] + b"x" * 512
+
+    assert "the end marker of the archive is incomplete" in refused(gzip.compress(raw))
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\0"])
+def test_padding_that_is_not_zero(members, refused, content):
+    """The rest of the last block of a member must be zeros."""
+    raw = bytearray(encode_member(members[1][0].name, content + b"{}"))
+    raw[-1] = 1
+
+    reason = refused(gzip.compress(encode_member(*MANIFEST) + bytes(raw) + END))
+
+    assert "a member is not in the form that an export writes" in reason
 
 
 def test_an_extended_header_that_is_a_bomb(members, refused):
-    """A header of a gigabyte is refused by its length."""
-    head = bytearray(member_bytes("x" * 100, b"")[:512])
+    """An extended header of a gigabyte is refused by its size."""
+    head = bytearray(encode_member("x" * 100, b"")[:512])
     head[124:136], head[156:157] = b"%011o\0" % 2**30, b"x"
-    head[148:156] = b" " * 8
-    head[148:156] = b"%06o\0 " % sum(head)
 
     assert "larger than any entry" in refused(
-        gzip.compress(member_bytes(*GREETING) + bytes(head) + bytes(4096))
+        gzip.compress(encode_member(*MANIFEST) + with_checksum(head) + bytes(4096))
     )
 
 
 def test_a_member_that_is_a_bomb(refused):
-    """A member that is larger than any entry is refused by its header: its content is not unpacked."""
+    """A member that is larger than any entry is refused by its header, and its content is not decompressed."""
     raw = io.BytesIO()
-    head = member_bytes("openai/gpt-4o/00.json", b"")[:512]
-    head = head[:124] + b"%011o\0" % (2**33 - 1) + head[136:]
+    head = bytearray(encode_member("openai/gpt-4o/00.json", b"")[:512])
+    head[124:136] = b"%011o\0" % (2**33 - 1)
     with gzip.GzipFile(fileobj=raw, mode="wb") as packer:
-        packer.write(member_bytes(*GREETING) + head)
+        packer.write(encode_member(*MANIFEST) + with_checksum(head))
         for _ in range(200):
             packer.write(bytes(2**20))
     tracemalloc.start()
@@ -171,56 +271,57 @@ def test_a_member_that_is_a_bomb(refused):
 
 
 def test_a_tail_that_is_a_bomb(members, refused):
-    """What follows the end is refused, however much it is."""
+    """Data after the end is refused, whatever its size."""
     raw = gzip.decompress(written()) + bytes(200 * 2**20)
 
-    assert "something follows the end of the archive" in refused(gzip.compress(raw, 1))
+    assert "there is data after the end of the archive" in refused(gzip.compress(raw, 1))
 
 
 def test_entries_that_are_a_bomb(cache, archive, other):
-    """Entries that unpack to more than there is room for are refused as soon as that is known."""
+    """Entries that exceed the available space are refused as soon as this is known."""
     for number in range(40):
         cache.fill(f"Question {number}", "x" * 100_000)
     cache.export(archive)
 
-    with pytest.raises(StoreError, match="unpacks to more than there is room for, 1 MB"):
+    with pytest.raises(StoreError, match="its entries exceed the available space of 1 MB"):
         other.inspect(archive, room=2**20)
     assert archive.stat().st_size < 2**17
     assert not other.root.exists()
 
 
-def test_a_file_that_is_no_archive(refused):
-    """Other files are told apart, compressed or not."""
+def test_a_file_that_is_not_an_archive(refused):
+    """Other files are recognized, whether they are compressed or not."""
     assert refused(b"hello") == "the archive is damaged (BadGzipFile)"
-    assert refused(b"") == "the archive is cut off"
-    assert "no archive of a cache" in refused(gzip.compress(member_bytes("readme.txt", b"hello") + END))
-    assert "no archive of a cache" in refused(gzip.compress(END))
+    assert refused(b"") == "the archive is truncated"
+    assert "not a cache archive" in refused(gzip.compress(encode_member("readme.txt", b"hello") + END))
+    assert "not a cache archive" in refused(gzip.compress(END))
+    assert refused(gzip.compress(b"x" * 5000)) == "a member has an invalid header"
 
 
 def test_an_archive_of_a_later_release(refused):
-    """A form that this release does not know is left alone."""
-    later = member_bytes(GREETING[0], b'{"archive": 2}\n') + END
+    """An archive in a format that this release does not know is refused."""
+    later = encode_member(MANIFEST[0], b'{"archive": 2}\n') + END
 
-    assert refused(gzip.compress(later)) == "this is no archive of a cache, or one of a later release"
+    assert refused(gzip.compress(later)) == "the file is not a cache archive, or a later release wrote it"
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.999])
-def test_an_archive_that_is_cut_off(members, archive, refused, share):
-    """Wherever it ends, nothing of it is taken."""
+def test_a_truncated_archive(members, archive, refused, share):
+    """Nothing is imported, wherever the archive ends."""
     data = archive.read_bytes()
 
-    assert refused(data[: int(len(data) * share)]) == "the archive is cut off"
+    assert refused(data[: int(len(data) * share)]) == "the archive is truncated"
 
 
-def test_an_archive_without_its_end(members, refused):
-    """Whole members without the end of the archive are not the whole archive."""
-    raw = b"".join(member_bytes(*pair) for pair in [GREETING, (members[1][0].name, members[1][1])])
+def test_an_archive_without_its_end_marker(members, refused):
+    """Complete members without the end marker are a truncated archive."""
+    raw = b"".join(encode_member(*pair) for pair in [MANIFEST, (members[1][0].name, members[1][1])])
 
-    assert refused(gzip.compress(raw)) == "the archive is cut off"
+    assert refused(gzip.compress(raw)) == "the archive is truncated"
 
 
 def test_every_flipped_bit_is_found(members, archive, other):
-    """A bit that turned over anywhere keeps the archive out, or does not matter to any entry."""
+    """An archive with a flipped bit is refused, unless the bit affects no entry."""
     data = bytearray(archive.read_bytes())
     whole = {member.name: content for member, content in members[1:]}
     for place in range(0, len(data), 11):
@@ -240,7 +341,7 @@ def test_every_flipped_bit_is_found(members, archive, other):
 
 
 def test_members_out_of_order(members, refused):
-    """Entries in another order, or twice, are no export."""
+    """An archive with entries in another order, or with a repeated entry, is refused."""
     one, two = ((member.name, data) for member, data in members[1:3])
 
     assert "members are repeated or out of order" in refused(written(two, one))
@@ -264,44 +365,44 @@ def test_members_out_of_order(members, refused):
         (lambda members: entry(members, token="x", key_id=None), "corrupt"),
     ],
 )
-def test_a_member_that_is_no_entry_of_its_place(members, refused, content, reason):
-    """Content that is damaged, swapped, future-dated or of another release keeps the whole archive out."""
+def test_a_member_that_is_not_a_valid_entry(members, refused, content, reason):
+    """Content that is damaged, swapped, dated in the future or of another release makes the whole archive invalid."""
     pairs = [(member.name, data) for member, data in members[1:]]
     pairs[0] = (pairs[0][0], content(members))
 
-    assert refused(written(*pairs)).endswith(f"no entry that could answer from there: {reason}")
+    assert refused(written(*pairs)).endswith(f"is not a valid entry for this path: {reason}")
 
 
-def test_a_damaged_last_member_keeps_the_first_out(members, refused):
-    """An archive is read whole before the first entry is put in place."""
+def test_a_damaged_last_member(members, refused):
+    """The whole archive is checked before the first entry is imported."""
     pairs = [(member.name, data) for member, data in members[1:]]
     pairs[-1] = (pairs[-1][0], b"{}")
 
-    assert "no entry that could answer from there" in refused(written(*pairs))
+    assert "is not a valid entry for this path" in refused(written(*pairs))
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "missing"])
-def test_a_source_that_is_no_file(tmp_path, other, kind):
-    """A pipe is not waited for; a folder and a missing file are named as such."""
+def test_a_source_that_is_not_a_file(tmp_path, other, kind):
+    """A pipe does not block the import. The error says what is wrong with a folder or a missing file."""
     source = tmp_path / "source"
     {"fifo": lambda: os.mkfifo(source), "folder": source.mkdir, "missing": lambda: None}[kind]()
 
-    with pytest.raises(StoreError, match=r"no regular file|No such file"):
+    with pytest.raises(StoreError, match=r"it is not a regular file|No such file"):
         other.take_in(source)
 
 
-def test_an_archive_that_changes_between_both_readings(members, other, archive):
-    """What was checked and is another file now is checked again, entry by entry."""
+def test_an_archive_that_changes_after_the_inspection(members, other, archive):
+    """Every entry is checked again while it is imported."""
     other.inspect(archive)
     archive.write_bytes(written(("openai/gpt-4o/00.json", b"{}")))
 
-    with pytest.raises(StoreError, match="no entry that could answer from there"):
+    with pytest.raises(StoreError, match="is not a valid entry for this path"):
         other.take_in(archive)
     assert other.files() == {}
 
 
-def test_a_link_in_place_of_a_folder_is_not_followed(members, archive, tmp_path):
-    """Entries are not written to where a link in the cache directory leads."""
+def test_a_linked_folder_is_not_followed(members, archive, tmp_path):
+    """Entries are not written through a symbolic link in the cache directory."""
     target, elsewhere = Cache(tmp_path / "target"), tmp_path / "elsewhere"
     elsewhere.mkdir()
     target.root.mkdir()

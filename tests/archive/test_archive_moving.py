@@ -1,4 +1,4 @@
-"""Entries that move from one cache to another as one file."""
+"""Entries move from one cache to another in a single file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import tarfile
 
 import pytest
-from archive_world import NOW, Cache, unpacked
+from archive_world import EARLIER_FORMAT, NOW, Cache, unpacked
 from cryptography.fernet import Fernet
 
 from spark_cache.errors import StoreError
@@ -15,8 +15,8 @@ from spark_cache.errors import StoreError
 KEY, OTHER_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
 
-def test_caches_are_equal_after_a_move(cache, other, archive):
-    """Every entry stands in the other cache, byte for byte, and answers there."""
+def test_caches_are_equal_after_an_import(cache, other, archive):
+    """The other cache has every entry, byte for byte, and returns its response."""
     keys = [cache.fill(f"Question {number}", model=f"model-{number % 3}") for number in range(20)]
 
     exported = cache.export(archive)
@@ -27,8 +27,8 @@ def test_caches_are_equal_after_a_move(cache, other, archive):
     assert all(other.manager.get(key) == cache.manager.get(key) for key in keys)
 
 
-def test_two_exports_are_the_same_bytes(cache, tmp_path):
-    """Neither the time of the export nor the order on the disk leaves a trace."""
+def test_equal_caches_give_equal_archives(cache, tmp_path):
+    """The archive does not depend on the time of the export or on the order of the files on disk."""
     for number in range(20):
         cache.fill(f"Question {number}")
     first, second = tmp_path / "first", tmp_path / "folder" / "second"
@@ -43,7 +43,7 @@ def test_two_exports_are_the_same_bytes(cache, tmp_path):
 
 
 def test_any_tar_program_reads_an_archive(cache, archive, tmp_path):
-    """The members are plain files of nobody, dated 1970, that unpack into a cache directory."""
+    """The members are regular files of user 0, dated 1970, that unpack into a cache directory."""
     cache.fill("Question")
     cache.fill("Question", model="X" * 200)
     cache.fill("Question", model="m" * 80)
@@ -58,8 +58,8 @@ def test_any_tar_program_reads_an_archive(cache, archive, tmp_path):
 
 
 @pytest.mark.parametrize("length", [20, 64, 80, 81, 128])
-def test_names_of_any_length_move(cache, other, archive, length):
-    """A name that does not fit into the fields of a header moves like any other."""
+def test_names_of_any_length(cache, other, archive, length):
+    """A name that does not fit into the fields of a header is exported and imported like any other."""
     digits = "0123456789abcdef" * 8
     cache.manager.set(digits[:length], "p" * 80, "m" * 80, {}, {"content": "Yes."})
     cache.export(archive)
@@ -69,15 +69,26 @@ def test_names_of_any_length_move(cache, other, archive, length):
     assert [member.name for member, _ in unpacked(archive)[1:]] == list(cache.files())
 
 
-def test_an_archive_of_nothing(cache, other, archive):
-    """An empty cache moves too."""
+def test_an_archive_of_an_earlier_version(cache, other, archive):
+    """An archive with the headers of earlier versions can be imported, and its entries exported again."""
+    assert other.take_in(EARLIER_FORMAT).placed == 3
+    assert {member.name: data for member, data in unpacked(EARLIER_FORMAT)[1:]} == other.files()
+
+    other.export(archive)
+
+    assert cache.take_in(archive).placed == 3
+    assert cache.files() == other.files()
+
+
+def test_an_empty_archive(cache, other, archive):
+    """An empty cache can be exported and imported."""
     assert cache.export(archive).entries == 0
     assert other.take_in(archive).placed == 0
     assert not other.root.exists()
 
 
-def test_only_what_is_wanted_is_exported(cache, archive):
-    """The choice is made by what a listing shows of an entry."""
+def test_only_wanted_entries_are_exported(cache, archive):
+    """The choice is based on the metadata of the entry."""
     cache.fill("Old", age=100)
     cache.fill("New")
 
@@ -85,7 +96,7 @@ def test_only_what_is_wanted_is_exported(cache, archive):
 
 
 def test_damaged_files_are_left_out_and_counted(cache, archive):
-    """What answers nothing where it stands does not travel."""
+    """Files that are not valid entries for their paths are not exported."""
     cache.fill("Whole")
     for text, damage in (
         ("Cut", lambda path: path.write_bytes(path.read_bytes()[:50])),
@@ -99,11 +110,11 @@ def test_damaged_files_are_left_out_and_counted(cache, archive):
 
 
 def test_encrypted_entries_stay_encrypted(tmp_path, other, archive):
-    """They move as they are, also where nobody has the key, and answer whoever has it."""
-    encrypted = Cache(tmp_path / "sealed", keys=(KEY,), encryption="all")
+    """Encrypted entries can be moved without the encryption key, and read with it afterwards."""
+    encrypted = Cache(tmp_path / "encrypted", keys=(KEY,), encryption="all")
     key = encrypted.fill("The password is swordfish.")
     other.root = tmp_path / "there"
-    without_key = Cache(tmp_path / "sealed")
+    without_key = Cache(tmp_path / "encrypted")
 
     without_key.export(archive)
     Cache(other.root).take_in(archive)
@@ -116,35 +127,35 @@ def test_encrypted_entries_stay_encrypted(tmp_path, other, archive):
 
 
 def test_a_tampered_entry_under_a_known_key_is_refused(tmp_path, archive):
-    """Whoever has the key finds out before anything is written."""
-    encrypted = Cache(tmp_path / "sealed", keys=(KEY,), encryption="all")
+    """With the encryption key, tampering is found before anything is written."""
+    encrypted = Cache(tmp_path / "encrypted", keys=(KEY,), encryption="all")
     encrypted.fill("Hello")
     (path,) = encrypted.root.glob("openai/*/*.json")
     path.write_text(path.read_text().replace('"ttl": 86400', '"ttl": 96400'))
     Cache(encrypted.root).export(archive)
 
     with pytest.raises(
-        StoreError, match="no entry that could answer from there: wrong_key; nothing was imported"
+        StoreError, match="is not a valid entry for this path: wrong_key; nothing was imported"
     ):
         Cache(tmp_path / "there", keys=(KEY,)).take_in(archive)
 
 
 def test_plain_entries_do_not_enter_where_encryption_is_required(cache, other, archive):
-    """Nothing is written as plain text that must not be."""
+    """Entries that must be encrypted are not imported as plain text."""
     cache.fill("Hello")
     cache.export(archive)
 
     with pytest.raises(
-        StoreError, match="holds plain entries of openai/gpt-4o, whose answers have to be encrypted"
+        StoreError, match="it contains plain entries of openai/gpt-4o, which must be encrypted in this cache"
     ):
         other.inspect(archive, plain=False)
 
 
-# -- what stands there already --------------------------------------------------------------------
+# -- entries that the cache already has -----------------------------------------------------------
 
 
-def test_an_entry_that_is_there_stays(cache, other, archive):
-    """The same entry is counted, and not written again."""
+def test_an_entry_that_is_already_there(cache, other, archive):
+    """An identical entry is counted but not written again."""
     cache.fill("Hello")
     cache.export(archive)
     other.take_in(archive)
@@ -158,7 +169,7 @@ def test_an_entry_that_is_there_stays(cache, other, archive):
 
 @pytest.mark.parametrize(("age", "kept"), [(0.0, 1), (50.0, 1), (100.0, 0)])
 def test_a_newer_entry_is_never_overwritten(cache, other, archive, age, kept):
-    """What was stored later, or at the same time, stays; what is older gives way."""
+    """An entry that is newer, or as new, is kept. An older one is replaced."""
     key = cache.fill("Hello", "imported", age=50.0)
     cache.export(archive)
     other.fill("Hello", "there", age=age)
@@ -170,16 +181,16 @@ def test_a_newer_entry_is_never_overwritten(cache, other, archive, age, kept):
 
 
 @pytest.mark.parametrize(("age", "answer"), [(0.0, "there"), (100.0, "imported")])
-@pytest.mark.parametrize("sealed_first", [True, False])
+@pytest.mark.parametrize("encrypted_first", [True, False])
 def test_a_newer_entry_under_another_name_is_not_overwritten_either(
-    tmp_path, archive, age, answer, sealed_first
+    tmp_path, archive, age, answer, encrypted_first
 ):
-    """The encrypted and the plain entry of one key count as one, where the key is at hand."""
+    """The encrypted and the plain entry of one key count as one if the encryption key is configured."""
     source = Cache(tmp_path / "source", keys=(KEY,))
-    key = source.fill("Hello", "imported", age=50.0, sensitive=sealed_first)
+    key = source.fill("Hello", "imported", age=50.0, sensitive=encrypted_first)
     source.export(archive)
     target = Cache(tmp_path / "target", keys=(OTHER_KEY, KEY))
-    target.fill("Hello", "there", age=age, sensitive=not sealed_first)
+    target.fill("Hello", "there", age=age, sensitive=not encrypted_first)
 
     target.take_in(archive)
 
@@ -187,8 +198,8 @@ def test_a_newer_entry_under_another_name_is_not_overwritten_either(
     assert len(target.files()) == 1
 
 
-def test_what_is_damaged_there_gives_way(cache, other, archive):
-    """A file that answers nothing does not keep an entry out."""
+def test_a_damaged_file_is_replaced(cache, other, archive):
+    """A file that is not a valid entry does not prevent the import."""
     key = cache.fill("Hello")
     cache.export(archive)
     other.fill("Hello")
@@ -199,8 +210,8 @@ def test_what_is_damaged_there_gives_way(cache, other, archive):
     assert other.manager.get(key) is not None
 
 
-def test_an_entry_of_a_later_release_stays(cache, other, archive):
-    """What this release cannot read is not its to replace."""
+def test_an_entry_of_a_later_release_is_kept(cache, other, archive):
+    """An entry that only a later release can read is not replaced."""
     cache.fill("Hello")
     cache.export(archive)
     other.fill("Hello", age=100.0)
@@ -214,8 +225,8 @@ def test_an_entry_of_a_later_release_stays(cache, other, archive):
 # -- the file itself ------------------------------------------------------------------------------
 
 
-def test_an_archive_is_its_owners_alone(cache, archive):
-    """Answers are nobody else's to read."""
+def test_only_the_owner_can_read_an_archive(cache, archive):
+    """The mode of the file is 0600."""
     cache.fill("Hello")
     cache.export(archive)
 
@@ -223,7 +234,7 @@ def test_an_archive_is_its_owners_alone(cache, archive):
 
 
 def test_an_export_that_fails_leaves_the_old_archive(cache, archive, monkeypatch):
-    """The file is replaced when the new one is whole, and nothing else is left behind."""
+    """The file is replaced only after the new one is complete, and no temporary file remains."""
     cache.fill("Hello")
     archive.write_text("precious")
     monkeypatch.setattr("spark_cache.archive.pack.check_entry", lambda *_: 1 / 0)
@@ -235,8 +246,8 @@ def test_an_export_that_fails_leaves_the_old_archive(cache, archive, monkeypatch
     assert [path.name for path in archive.parent.iterdir() if "tar" in path.name] == [archive.name]
 
 
-def test_a_folder_that_is_not_there(cache, tmp_path):
-    """The machine's own word is said."""
+def test_a_missing_target_folder(cache, tmp_path):
+    """The error contains the message of the operating system."""
     cache.fill("Hello")
 
     with pytest.raises(StoreError, match="cannot export: No such file or directory"):
@@ -267,7 +278,7 @@ print(exported.entries, imported.placed, grown_by_export, peak() - before)
 
 @pytest.mark.timeout(300)
 def test_twenty_thousand_entries_move_in_constant_memory(tmp_path):
-    """Export and import of 20,000 entries: equal caches, and what is in memory does not grow with what they hold."""
+    """20,000 entries are exported and imported, and memory use does not grow with their content."""
     source, target = Cache(tmp_path / "source"), Cache(tmp_path / "target")
     folder = source.root / "openai" / "gpt-4o"
     template_key = source.fill("Template", "x" * 4000)
@@ -286,6 +297,6 @@ def test_twenty_thousand_entries_move_in_constant_memory(tmp_path):
     assert (exported, placed) == (20_000, 20_000)
     assert source.files().items() <= moved.items()
     assert len(moved) == 20_001
-    # The names of one folder are held to be sorted; what the files hold is 100 MB.
+    # The names of one folder are in memory while they are sorted. The content of the files is 100 MB.
     assert grown_by_export < 24 * 2**20
     assert grown < 32 * 2**20

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import openai
 import pytest
@@ -11,6 +13,8 @@ from models_world import QUESTION, ask, entry_files
 
 from spark_cache import OpenAIModel
 from spark_cache.core.plan import Miss
+from spark_cache.manager.calls import Calls
+from spark_cache.models.sdks import LoopClients
 from spark_cache.testing import StandInProvider
 from spark_cache.types import MissReason
 
@@ -82,10 +86,11 @@ async def test_cancelled_caller_leaves_the_others(make_model, provider):
 
 
 async def test_answer_that_came_between(make_model, provider, monkeypatch):
-    """An answer that another thread stored just after the look-up is taken; no second call goes out."""
+    """A response that another thread stored just after the lookup is used, without a second call."""
     model = make_model()
     await model.get_text(QUESTION)
-    monkeypatch.setattr(model.cache, "lookup", lambda *_, **__: Miss(MissReason.ABSENT))
+    monkeypatch.setattr(Calls, "try_fast_hit", lambda *_: None)
+    monkeypatch.setattr(Calls, "look_up", lambda *_, **__: Miss(MissReason.ABSENT))
     assert (await model.get_text(QUESTION)).cached
     assert provider.calls == 1
 
@@ -129,16 +134,17 @@ def test_one_loop_after_the_other(provider, client_args, cache_dir):
     assert provider.calls == 4
 
 
-def test_clients_of_closed_loops_are_let_go(client_args):
-    """A model keeps no client of an event loop that is closed."""
-    model = OpenAIModel("gpt-4o", client_args=client_args)
+def test_clients_of_closed_loops_are_let_go():
+    """A client is kept until the next loop asks for one after its own loop was closed."""
+    clients, made = LoopClients(openai.AsyncOpenAI(api_key="any").copy), []
 
     async def touch():
-        model._client.client()
+        made.append(weakref.ref(clients.get()))
 
     for _ in range(3):
         asyncio.run(touch())
-    assert len(model._client._clients._clients) == 1
+    gc.collect()
+    assert [client() is None for client in made] == [True, True, False]
 
 
 async def test_model_can_be_used_after_closing(make_model, provider):

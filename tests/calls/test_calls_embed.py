@@ -11,6 +11,7 @@ from models_world import EchoModel, entry_files, run_python
 
 from spark_cache import CacheMissError, OpenAIModel
 from spark_cache.models import Usage
+from spark_cache.models.openai import OpenAIProvider
 from spark_cache.providers.vectors import packed, shared_out, unpacked
 from spark_cache.testing import StandInProvider
 
@@ -69,7 +70,7 @@ async def test_any_iterable(make):
 @pytest.mark.parametrize("texts", ["Hello", b"Hello", [1, 2], [["a"]], [None]])
 async def test_what_are_no_texts(make, provider, texts):
     """One text instead of a list, or something else than texts, is refused."""
-    with pytest.raises(TypeError, match="list of texts"):
+    with pytest.raises(TypeError, match="list of strings"):
         await make().embed(texts)
     assert provider.calls == 0
 
@@ -89,12 +90,12 @@ async def test_encoding_format(make, provider):
         await make(enable_cache=False).embed(["a"], encoding_format="base64")
 
 
-async def test_manager_gives_the_same_key(make):
+async def test_manager_gives_the_same_key(make, provider):
     """generate_cache_key gives the key of a text's entry."""
     model = make()
     await model.embed(["Hello"])
     key = model.cache.generate_cache_key(
-        "openai", model.model_id, "Hello", operation="embedding", endpoint=model._endpoint()
+        "openai", model.model_id, "Hello", operation="embedding", endpoint=provider.base_url
     )
     assert model.cache.has_entry(key)
 
@@ -108,7 +109,7 @@ async def test_interface_is_no_part_of_the_key(make, provider):
 
 async def test_batches(make, provider, monkeypatch):
     """No request has more texts than the provider takes."""
-    monkeypatch.setattr(OpenAIModel, "embed_batch", 3)
+    monkeypatch.setattr(OpenAIProvider, "embed_batch", lambda *_: 3)
     texts = [f"Text {number}" for number in range(8)]
     vectors = await make().embed(texts)
     assert sorted(map(len, sent(provider))) == [2, 3, 3]
@@ -118,7 +119,7 @@ async def test_batches(make, provider, monkeypatch):
 
 async def test_batches_of_long_texts(make, provider, monkeypatch):
     """No request has longer texts than the provider takes, but for a single one."""
-    monkeypatch.setattr(OpenAIModel, "embed_characters", 10)
+    monkeypatch.setattr(OpenAIProvider, "embed_characters", 10)
     await make().embed(["a" * 6, "b" * 5, "c" * 4, "d" * 30])
     assert sorted(sent(provider)) == [["a" * 6], ["b" * 5, "c" * 4], ["d" * 30]]
 
@@ -145,7 +146,7 @@ async def test_error_of_the_provider(make, provider, cache_dir):
 
 async def test_one_batch_that_fails(make, provider, cache_dir, monkeypatch):
     """Where one of several batches fails, the call fails; what else came is kept for the next."""
-    monkeypatch.setattr(OpenAIModel, "embed_batch", 1)
+    monkeypatch.setattr(OpenAIProvider, "embed_batch", lambda *_: 1)
     model = make()
     await model.embed(["a"])
     provider.fail_next(400)
@@ -245,7 +246,7 @@ async def test_usage_is_shared_out(make, provider):
 
 async def test_provider_without_embeddings(cache_dir):
     """A provider that has none says so."""
-    with pytest.raises(NotImplementedError, match="EchoModel does not embed texts"):
+    with pytest.raises(NotImplementedError, match="the provider 'echo' does not embed texts"):
         await EchoModel("m", enable_cache=True, cache_dir=cache_dir).embed(["a"])
 
 

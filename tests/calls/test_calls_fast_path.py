@@ -1,10 +1,12 @@
-"""The short way of a model's hit and the long one come to the same: answers, figures, log and calls."""
+"""The fast path of get_text and the full path give the same responses, counts, log lines and provider calls."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
+import os
 import shutil
+from unittest.mock import patch
 
 import openai
 import pytest
@@ -12,6 +14,8 @@ from cryptography.fernet import Fernet
 from models_world import QUESTION, Events, entry_files, events_of
 
 from spark_cache import CacheConfig, CacheMissError, Mode
+from spark_cache.core.key_maker import KeyMaker
+from spark_cache.manager.calls import Calls
 
 KEY = Fernet.generate_key().decode()
 
@@ -68,12 +72,10 @@ CALLS = {
 }
 
 
-async def _asked(make_model, provider, cache_dir, short, call, *, config=None, sink=None):
-    """What a call comes to: the answer, where it came from, what was counted, and how often the provider was asked."""
+async def _asked(make_model, provider, cache_dir, call, *, config=None, sink=None):
+    """Return the result of a call, its source, the counts it adds, and the number of provider calls."""
     options = {"cache_config": CacheConfig(**{"enabled": True, "cache_dir": cache_dir, **(config or {})})}
     model = make_model(sink=sink, enable_cache=None, cache_dir=None, **options)
-    if not short:
-        model._usual_hit = lambda *_, **__: None
     before, calls = model.cache.get_stats(), provider.calls
     try:
         response = await model.get_text(QUESTION, **call)
@@ -89,67 +91,89 @@ async def _asked(make_model, provider, cache_dir, short, call, *, config=None, s
 
 
 async def _both(make_model, provider, cache_dir, call, **options):
-    """What a call comes to by the short way, and by the long one in an equal directory."""
+    """Return the result of a call on the fast path, and on the full path in an equal directory."""
     twin = cache_dir.with_name("twin")
     shutil.copytree(cache_dir, twin)
-    short = await _asked(make_model, provider, cache_dir, True, call, **options)
-    return short, await _asked(make_model, provider, twin, False, call, **options)
+    fast = await _asked(make_model, provider, cache_dir, call, **options)
+    with patch.object(Calls, "try_fast_hit", lambda *_: None):
+        return fast, await _asked(make_model, provider, twin, call, **options)
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_whatever_stands_in_the_entrys_place(make_model, provider, cache_dir, deed):
-    """Both ways agree, whatever was done to the entry."""
+async def test_any_state_of_the_entry(make_model, provider, cache_dir, deed):
+    """Both paths agree, whatever was done to the entry."""
     await make_model().get_text(QUESTION)
     (path,) = entry_files(cache_dir)
     DEEDS[deed](path)
-    short, long = await _both(make_model, provider, cache_dir, {})
-    assert short == long
+    fast, full = await _both(make_model, provider, cache_dir, {})
+    assert fast == full
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-async def test_whatever_is_configured(make_model, provider, cache_dir, config):
-    """Both ways agree under every mode, rule and level of encryption."""
+async def test_any_configuration(make_model, provider, cache_dir, config):
+    """Both paths agree under every mode, rule and level of encryption."""
     await make_model().get_text(QUESTION)
-    short, long = await _both(make_model, provider, cache_dir, {}, config=CONFIGS[config])
-    assert short == long
+    fast, full = await _both(make_model, provider, cache_dir, {}, config=CONFIGS[config])
+    assert fast == full
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_whatever_is_asked(make_model, provider, cache_dir, call):
-    """Both ways agree on every kind of call, the second time too."""
+async def test_any_call(make_model, provider, cache_dir, call):
+    """Both paths agree on every kind of call, the second time too."""
     if "seed" not in CALLS[call]:
         try:
             await make_model().get_text(QUESTION, **CALLS[call])
         except TypeError:
             await make_model().get_text(QUESTION)
     await make_model().get_text(QUESTION)
-    short, long = await _both(make_model, provider, cache_dir, CALLS[call])
-    assert short == long
+    fast, full = await _both(make_model, provider, cache_dir, CALLS[call])
+    assert fast == full
 
 
-async def test_a_hit_is_told_to_whoever_listens(make_model, provider, cache_dir):
-    """Where hits are logged, both ways say the same of them."""
+async def test_a_hit_is_logged_alike(make_model, provider, cache_dir):
+    """Both paths send the same events."""
     await make_model().get_text(QUESTION)
-    told = []
-    for short in (True, False):
+    logged = []
+    for path in (contextlib.nullcontext(), patch.object(Calls, "try_fast_hit", lambda *_: None)):
         sink = Events()
-        await _asked(make_model, provider, cache_dir, short, {}, sink=sink)
-        told.append([(event.name, event.facts()["key"]) for event in sink.events])
-    assert told[0] == told[1]
-    assert [name for name, _ in told[0]] == ["cache.hit"]
+        with path:
+            await _asked(make_model, provider, cache_dir, {}, sink=sink)
+        logged.append([(event.name, event.facts()["key"]) for event in sink.events])
+    assert logged[0] == logged[1]
+    assert [name for name, _ in logged[0]] == ["cache.hit"]
 
 
-async def test_a_hit_takes_the_short_way(make_model, monkeypatch, caplog):
-    """The usual hit of a program that logs nothing goes the short way."""
-    caplog.set_level(logging.WARNING, logger="spark_cache")
+async def test_an_ordinary_hit_takes_the_fast_path(make_model, monkeypatch):
+    """An ordinary hit never reaches the full path."""
     model = make_model()
     await model.get_text(QUESTION)
-    monkeypatch.setattr(model, "_answer", None)
+    monkeypatch.setattr(Calls, "look_up", None)
     assert (await model.get_text(QUESTION)).cached
 
 
-async def test_a_stream_without_usage_is_asked_anew(make_model, provider):
-    """A streamed answer whose usage nobody knows is no answer in one piece, by the short way either."""
+async def test_a_miss_keys_its_request_and_looks_up_its_entry_once(make_model, monkeypatch, cache_dir):
+    """The full path continues with the key and the lookup of the fast path. A second look follows under the lease."""
+    model = make_model()
+    path = cache_dir / "openai" / "gpt-4o" / f"{model.cache_key(QUESTION)}.json"
+    opened, keyed = [], []
+    whole, key = os.open, KeyMaker.key
+
+    def counting(name, *arguments, **options):
+        opened.append(str(name))
+        return whole(name, *arguments, **options)
+
+    def keying(*arguments, **options):
+        keyed.append(arguments)
+        return key(*arguments, **options)
+
+    monkeypatch.setattr(os, "open", counting)
+    monkeypatch.setattr(KeyMaker, "key", keying)
+    assert not (await model.get_text(QUESTION)).cached
+    assert (len(keyed), opened.count(str(path))) == (1, 2)
+
+
+async def test_a_stream_without_usage_does_not_serve_get_text(make_model, provider):
+    """A streamed response without usage is a miss for get_text, on the fast path too."""
     model = make_model()
     await events_of(model, QUESTION, stream_options={"include_usage": False})
     assert not (await model.get_text(QUESTION)).cached

@@ -21,12 +21,13 @@ OTHER = ask("Another question")
 AS_ANOTHER_USER = """
 import asyncio, json, logging, os, sys, tempfile
 from spark_cache import Model, ModelResponse
+from spark_cache.models import Provider
 
-class Echo(Model):
-    provider = "echo"
-    def _endpoint(self): return None
-    async def _call(self, request): return {"said": "Hello"}
-    def _read(self, raw): return ModelResponse(raw["said"], "end_turn", raw=raw)
+class Echo(Provider):
+    name = "echo"
+    def endpoint(self): return None
+    async def call(self, request): return {"said": "Hello"}
+    def read(self, raw): return ModelResponse(raw["said"], "end_turn", raw=raw)
 
 class Kept(logging.Handler):
     def emit(self, record):
@@ -38,7 +39,7 @@ logging.getLogger("spark_cache").addHandler(Kept())
 logging.getLogger("spark_cache").setLevel("INFO")
 
 async def ask(cache_dir, times):
-    async with Echo("echo-1", enable_cache=True, cache_dir=cache_dir) as model:
+    async with Model("echo-1", Echo(), enable_cache=True, cache_dir=cache_dir) as model:
         responses = [await model.get_text([{"role": "user", "content": "Hi"}]) for _ in range(times)]
     assert all(response.content == "Hello" for response in responses)
     return [response.cached for response in responses]

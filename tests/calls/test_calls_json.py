@@ -1,4 +1,4 @@
-"""get_json: answers that meet a schema, checked before they are stored."""
+"""get_json: structured responses, validated before they are stored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class City(pydantic.BaseModel):
 
 
 class Shop(pydantic.BaseModel):
-    """A shop, with what strict mode has no word for."""
+    """A shop, with fields that strict mode cannot express."""
 
     city: City = pydantic.Field(description="Where it is.")
     kind: Literal["small", "large"] = "small"
@@ -45,7 +45,7 @@ API = pytest.mark.parametrize("api", ["chat", "responses"])
 
 @pytest.fixture
 async def answering(cache_dir):
-    """Makes a model of a provider that gives the scripted answers in turn."""
+    """Return a function that makes a model whose provider returns the given responses in turn."""
     models = []
     providers = []
 
@@ -73,7 +73,7 @@ async def answering(cache_dir):
 
 @API
 async def test_model_class(make_model, provider, api):
-    """With a model class, the answer's output is an instance of it, fresh and from the cache."""
+    """With a model class, the output is an instance of the class, fresh or from the cache."""
     model = make_model(api=api)
     first, hit = await model.get_json(City, QUESTION), await model.get_json(City, QUESTION)
     assert provider.calls == 1
@@ -86,7 +86,7 @@ async def test_model_class(make_model, provider, api):
 
 @API
 async def test_json_schema(make_model, provider, api):
-    """With a JSON schema, the output is what the JSON says."""
+    """With a JSON schema, the output is the parsed JSON."""
     model = make_model(api=api)
     first, hit = await model.get_json(SCHEMA, QUESTION), await model.get_json(SCHEMA, QUESTION)
     assert provider.calls == 1
@@ -95,7 +95,7 @@ async def test_json_schema(make_model, provider, api):
 
 
 async def test_schema_is_keyed(make_model, provider):
-    """Another schema is another request, and so is one without."""
+    """The schema is part of the key."""
     model = make_model()
     await model.get_json(SCHEMA, QUESTION)
     await model.get_json({**SCHEMA, "required": ["name"]}, QUESTION)
@@ -103,20 +103,19 @@ async def test_schema_is_keyed(make_model, provider):
     assert provider.calls == 3
 
 
-async def test_cache_key(make_model):
-    """cache_key with an output_model gives the key that get_json uses, and so does the manager's function."""
+async def test_cache_key(make_model, provider):
+    """cache_key with an output_model returns the key that get_json uses, and so does generate_cache_key."""
     model = make_model()
     answer = await model.get_json(City, QUESTION)
     assert answer.cache_key == model.cache_key(QUESTION, output_model=City)
     schema = City.model_json_schema()
-    endpoint = model._endpoint()
     assert answer.cache_key == model.cache.generate_cache_key(
-        "openai", "gpt-4o", QUESTION, output_schema=schema, operation="json", endpoint=endpoint
+        "openai", "gpt-4o", QUESTION, output_schema=schema, operation="json", endpoint=provider.base_url
     )
 
 
 async def test_entry_shows_the_schema(make_model, cache_dir, monkeypatch):
-    """Where requests are stored, the schema is part of what is."""
+    """A stored request contains the schema."""
     monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
     await make_model().get_json(SCHEMA, QUESTION)
     assert only_entry(cache_dir)["request"]["output_schema"] == SCHEMA
@@ -125,7 +124,7 @@ async def test_entry_shows_the_schema(make_model, cache_dir, monkeypatch):
 FAULTS = {
     "not JSON": ("Certainly! Here is", "(?i)json"),
     "wrong type": ('{"name": "Rome", "size": "XXL"}', "size"),
-    "lacking": ('{"name": "Rome"}', "size"),
+    "missing": ('{"name": "Rome"}', "size"),
     "out of bounds": ('{"name": "Rome", "size": -1}', "size"),
     "cut": ({"content": '{"name": "Ro', "finish_reason": "length"}, "token limit"),
     "refusal": ({"refusal": "I will not."}, "refused"),
@@ -135,10 +134,10 @@ FAULTS = {
 @pytest.mark.parametrize("wanted", [City, SCHEMA], ids=["class", "schema"])
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_invalid_answer(answering, cache_dir, wanted, fault):
-    """An answer that does not meet the schema is an error that says where, carries the answer, and is not stored."""
-    said, told = FAULTS[fault]
-    model = answering(said, '{"name": "Rome", "size": 3}')
-    with pytest.raises(InvalidAnswerError, match=told) as caught:
+    """An invalid response raises an error that names the fault and carries the response. The response is not stored."""
+    content, message = FAULTS[fault]
+    model = answering(content, '{"name": "Rome", "size": 3}')
+    with pytest.raises(InvalidAnswerError, match=message) as caught:
         await model.get_json(wanted, QUESTION)
     assert caught.value.response.raw["choices"][0]["message"]
     assert entry_files(cache_dir) == []
@@ -147,7 +146,7 @@ async def test_invalid_answer(answering, cache_dir, wanted, fault):
 
 @pytest.mark.parametrize("wanted", [City, SCHEMA], ids=["class", "schema"])
 async def test_error_quotes_nothing(answering, wanted):
-    """What the answer says is not in the error, nor in what is shown with it."""
+    """Neither the error nor its traceback contains the response."""
     model = answering('{"name": "Rome", "size": "CANARY"}')
     with pytest.raises(InvalidAnswerError) as caught:
         await model.get_json(wanted, QUESTION)
@@ -157,7 +156,7 @@ async def test_error_quotes_nothing(answering, wanted):
 
 
 async def test_error_of_a_validator_quotes_nothing(answering):
-    """The message of a model class's own validator may quote the answer, and is left out."""
+    """The message of a model class's own validator may quote the response, so it is left out."""
 
     class Loud(pydantic.BaseModel):
         name: str
@@ -174,7 +173,7 @@ async def test_error_of_a_validator_quotes_nothing(answering):
 
 
 async def test_error_survives_pickling(answering):
-    """The error comes out of another process as it was."""
+    """The error can be pickled."""
     model = answering("no JSON")
     with pytest.raises(InvalidAnswerError) as caught:
         await model.get_json(City, QUESTION)
@@ -183,7 +182,7 @@ async def test_error_survives_pickling(answering):
 
 
 async def test_response_survives_pickling(make_model):
-    """A structured answer comes out of another process as it was."""
+    """A structured response can be pickled."""
     answer = await make_model().get_json(City, QUESTION)
     copy = pickle.loads(pickle.dumps(answer))
     assert copy == answer
@@ -191,7 +190,7 @@ async def test_response_survives_pickling(make_model):
 
 
 async def test_tool_call_instead(answering):
-    """A model that calls a tool instead gives an error that says so, with the call."""
+    """If the model calls a tool instead, the error says so and carries the tool call."""
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     model = answering({"tool_calls": [call]})
     with pytest.raises(InvalidAnswerError, match="called a tool") as caught:
@@ -200,7 +199,7 @@ async def test_tool_call_instead(answering):
 
 
 def picky(least):
-    """A class of the same schema as any other of its kind, which takes sizes from ``least`` up."""
+    """Return a model class that accepts sizes from ``least``. All these classes have the same schema."""
 
     class Size(pydantic.BaseModel):
         size: int
@@ -215,8 +214,8 @@ def picky(least):
     return Size
 
 
-async def test_stored_answer_that_is_no_longer_valid(answering, cache_dir):
-    """A stored answer that the class no longer takes is a miss: the model is asked again, and the new answer kept."""
+async def test_stored_response_that_is_no_longer_valid(answering, cache_dir):
+    """A stored response that the class no longer accepts is a miss, and the new response replaces it."""
     model = answering('{"size": 1}', '{"size": 9}')
     await model.get_json(picky(0), QUESTION)
     again = await model.get_json(picky(5), QUESTION)
@@ -225,16 +224,16 @@ async def test_stored_answer_that_is_no_longer_valid(answering, cache_dir):
     assert len(entry_files(cache_dir)) == 1
 
 
-async def test_replay_of_an_answer_that_is_no_longer_valid(answering):
-    """In replay mode, a recording that the class no longer takes is a miss with its own reason."""
+async def test_replay_of_a_response_that_is_no_longer_valid(answering):
+    """In replay mode, a recording that the class no longer accepts is a miss with its own reason."""
     model = answering('{"size": 1}')
     await model.get_json(picky(0), QUESTION)
     with pytest.raises(CacheMissError, match="unsuitable"):
         await model.get_json(picky(5), QUESTION, cache="replay")
 
 
-async def test_waiters_get_objects_of_their_own(make_model, provider):
-    """Equal calls that come together make one call, and each gets an object of its own."""
+async def test_waiters_get_separate_objects(make_model, provider):
+    """Simultaneous equal calls make one API call, and each gets a separate object."""
     model = make_model()
     one, other = await asyncio.gather(*(model.get_json(City, QUESTION) for _ in range(2)))
     assert provider.calls == 1
@@ -243,47 +242,72 @@ async def test_waiters_get_objects_of_their_own(make_model, provider):
 
 
 async def test_waiter_of_another_class(answering):
-    """A waiter whose class of the same schema does not take the shared answer asks by itself."""
+    """A waiter whose class has the same schema but rejects the shared response calls the provider itself."""
     model = answering('{"size": 1}', '{"size": 9}')
     one, other = await asyncio.gather(model.get_json(picky(0), QUESTION), model.get_json(picky(5), QUESTION))
     assert (one.output.size, other.output.size) == (1, 9)
 
 
 @pytest.mark.parametrize("wanted", [int, "City", None, City(name="Rome", size=3), list[City]])
-async def test_output_model_that_is_none(make_model, provider, wanted):
-    """What is neither a model class nor a schema is refused before anything is asked."""
+async def test_invalid_output_model(make_model, provider, wanted):
+    """Anything but a model class or a schema is refused before the provider is called."""
     with pytest.raises(TypeError, match="pydantic model class or a JSON schema"):
         await make_model().get_json(wanted, QUESTION)
     assert provider.calls == 0
 
 
-async def test_schema_that_cannot_be_checked(make_model, provider):
-    """A schema with a keyword that cannot be checked is refused before anything is asked, with its place."""
-    schema = {"type": "object", "properties": {"a": {"type": "array", "contains": {"type": "string"}}}}
-    with pytest.raises(ValueError, match="#/properties/a/contains"):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            {"contains": {"type": "strin"}},
+            "#/properties/a/contains/type is invalid: 'strin' is not valid under any of the given schemas",
+        ),
+        (
+            {"$ref": "https://example.com/schema"},
+            "#/properties/a/$ref cannot be resolved within the schema; other documents are not fetched",
+        ),
+    ],
+    ids=["invalid", "remote"],
+)
+async def test_schema_that_cannot_be_checked(make_model, provider, wrong, message):
+    """A schema that is invalid or has a remote reference is refused before the provider is called, with its place."""
+    schema = {"type": "object", "properties": {"a": wrong}}
+    with pytest.raises(ValueError, match="output_model") as caught:
         await make_model().get_json(schema, QUESTION)
+    assert str(caught.value) == f"output_model: {message}"
     assert provider.calls == 0
 
 
+async def test_keyword_that_strict_mode_does_not_know(answering):
+    """A response is validated against keywords that a provider does not enforce."""
+    schema = {"type": "object", "properties": {"a": {"type": "array", "contains": {"type": "string"}}}}
+    model = answering('{"a": [1]}', '{"a": [1, "x"]}')
+    with pytest.raises(InvalidAnswerError) as caught:
+        await model.get_json(schema, QUESTION)
+    assert caught.value.reason == '$.a does not satisfy "contains": {"type": "string"}'
+    assert (await model.get_json(schema, QUESTION)).output == {"a": [1, "x"]}
+
+
 async def test_caller_that_changes_its_schema(make_model, provider):
-    """A caller that goes on with its schema changes neither what was keyed nor what the answer is held to."""
+    """If the caller changes its schema during the call, neither the key nor the validation changes."""
     model = make_model()
     schema = json.loads(json.dumps(SCHEMA))
-    asking = asyncio.create_task(model.get_json(schema, QUESTION))
+    call = asyncio.create_task(model.get_json(schema, QUESTION))
     await asyncio.sleep(0)
     schema["properties"]["name"]["type"] = "null"
-    assert (await asking).output["name"]
+    assert (await call).output["name"]
     assert (await model.get_json(SCHEMA, QUESTION)).cached
 
 
 async def test_without_the_cache(make_model, provider):
-    """With the cache off, answers are checked all the same."""
+    """Responses are validated even if the cache is off."""
     answer = await make_model(enable_cache=False).get_json(City, QUESTION)
     assert isinstance(answer.output, City)
     assert answer.cache_key is None
 
 
-# -- what is asked for --------------------------------------------------------------------------------------------------------------
+# -- the request ----------------------------------------------------------------------------------------------
 
 
 async def sent_format(make_model, provider, wanted):
@@ -292,7 +316,7 @@ async def sent_format(make_model, provider, wanted):
 
 
 async def test_strict_schema(make_model, provider):
-    """A class is asked for in strict mode: objects closed, every property required, no default, nothing beside a reference."""
+    """A class uses strict mode: closed objects, all properties required, no defaults, no siblings of a reference."""
     sent = await sent_format(make_model, provider, Shop)
     assert (sent["name"], sent["strict"]) == ("Shop", True)
     assert sent["schema"]["required"] == ["city", "kind", "stock", "note"]
@@ -315,7 +339,7 @@ async def test_strict_schema(make_model, provider):
     ids=["optional", "open", "keyword"],
 )
 async def test_schema_that_strict_mode_would_change(make_model, provider, changed):
-    """A schema that means something which strict mode cannot say goes as it is, without strict mode."""
+    """A schema that strict mode cannot express is sent unchanged, without strict mode."""
     schema = {**SCHEMA, **changed}
     sent = await sent_format(make_model, provider, schema)
     assert "strict" not in sent
@@ -323,13 +347,13 @@ async def test_schema_that_strict_mode_would_change(make_model, provider, change
 
 
 async def test_name_of_the_format(make_model, provider):
-    """A schema without a title the service could take has a plain name."""
+    """A schema without a valid title is sent under a default name."""
     sent = await sent_format(make_model, provider, {**SCHEMA, "title": "…"})
     assert sent["name"] == "answer"
 
 
 async def test_other_settings_of_the_text(make_model, provider):
-    """The Responses interface keeps what else is said of the text."""
+    """The Responses API keeps other settings of the text."""
     await make_model(api="responses").get_json(City, ask("Which?"), text={"verbosity": "low"})
     text = provider.requests[-1].body["text"]
     assert (text["verbosity"], text["format"]["type"]) == ("low", "json_schema")

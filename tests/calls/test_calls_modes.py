@@ -157,7 +157,7 @@ async def test_default_is_the_configured_mode(make_model, provider, monkeypatch)
 @pytest.mark.parametrize("cache", ["readonly", "", None, True])
 async def test_unknown_mode(make_model, provider, cache):
     """A mode that does not exist is refused with those that do."""
-    with pytest.raises(ValueError, match="it takes default, read-write, read-only"):
+    with pytest.raises(ValueError, match="must be one of default, read-write, read-only"):
         await make_model().get_text(QUESTION, cache=cache)
     assert provider.calls == 0
 

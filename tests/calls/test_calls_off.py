@@ -37,14 +37,15 @@ asyncio.run(main())
 ECHO_OFF = """
 import asyncio
 from spark_cache import Model, ModelResponse
+from spark_cache.models import Provider
 
-class Echo(Model):
-    provider = "echo"
-    def _endpoint(self): return None
-    async def _call(self, request): return {"said": "Hello"}
-    def _read(self, raw): return ModelResponse(raw["said"], "end_turn", raw=raw)
+class Echo(Provider):
+    name = "echo"
+    def endpoint(self): return None
+    async def call(self, request): return {"said": "Hello"}
+    def read(self, raw): return ModelResponse(raw["said"], "end_turn", raw=raw)
 
-assert asyncio.run(Echo("echo-1").get_text([])).content == "Hello"
+assert asyncio.run(Model("echo-1", Echo()).get_text([])).content == "Hello"
 """
 
 
@@ -107,8 +108,8 @@ async def test_off_computes_no_key(monkeypatch, cache_dir):
     def must_not_be_called(*_, **__):
         raise AssertionError("the cache is off")
 
-    monkeypatch.setattr("spark_cache.manager.core.key_of", must_not_be_called)
-    monkeypatch.setattr("spark_cache.manager.core.open_directory", must_not_be_called)
+    monkeypatch.setattr("spark_cache.core.key_maker.key_of", must_not_be_called)
+    monkeypatch.setattr("spark_cache.core.cache.open_directory", must_not_be_called)
     model = EchoModel("echo-1", enable_cache=False, cache_dir=cache_dir)
     for _ in range(2):
         assert not (await model.get_text(QUESTION)).cached

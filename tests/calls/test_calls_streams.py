@@ -21,6 +21,7 @@ from models_world import (
 )
 
 from spark_cache import CacheMissError
+from spark_cache.providers.openai import chat, chat_stream, responses, responses_stream
 
 pytestmark = pytest.mark.parametrize("api", ["chat", "responses"])
 
@@ -84,6 +85,12 @@ async def test_streamed_answer_serves_get_text(make_model, provider, api):
     assert provider.calls == 1
 
 
+READERS = {
+    "chat": (chat_stream.gather, chat.read_answer),
+    "responses": (responses_stream.gather, responses.read_answer),
+}
+
+
 @pytest.mark.parametrize("request_", [{"messages": QUESTION}, TOOLS], ids=["text", "tool"])
 async def test_answer_in_one_piece_serves_a_stream(make_model, provider, api, request_):
     """What came in one piece is streamed as events that add up to it."""
@@ -97,7 +104,8 @@ async def test_answer_in_one_piece_serves_a_stream(make_model, provider, api, re
     assert "".join(piece.arguments_text for piece in pieces) == "".join(
         call.arguments_text for call in text.tool_calls
     )
-    gathered = model._read(model._gather([event.raw for event in events[:-1]]))
+    gather, read_answer = READERS[api]
+    gathered = read_answer(gather([event.raw for event in events[:-1]]))
     for name in ("content", "stop_reason", "tool_calls", "usage"):
         assert getattr(gathered, name) == getattr(text, name)
 
@@ -148,7 +156,7 @@ async def test_entry_holds_the_events(make_model, cache_dir, api):
     assert 0 <= times[0] <= times[-1] <= entry["latency_seconds"] * 1000
 
 
-async def test_replay_at_the_recorded_pace(make_model, cache_dir, api):
+async def test_replay_at_the_recorded_pace(make_model, cache_dir, api, monkeypatch):
     """With replay_timing, a hit waits between the events as long as the provider did."""
     model = make_model(api=api)
     await events_of(model, QUESTION)
@@ -161,17 +169,17 @@ async def test_replay_at_the_recorded_pace(make_model, cache_dir, api):
     async def note(seconds):
         waits.append(seconds)
 
-    model._sleep = note
+    monkeypatch.setattr(asyncio, "sleep", note)
     events = await events_of(model, QUESTION, replay_timing=True)
     assert events[-1].response.cached
     assert waits == [0.25] * (len(timed) - 1)
 
 
-async def test_at_once_unless_asked(make_model, api):
+async def test_at_once_unless_asked(make_model, api, monkeypatch):
     """Without replay_timing, a hit waits for nothing."""
     model = make_model(api=api)
     await events_of(model, QUESTION)
-    model._sleep = None
+    monkeypatch.setattr(asyncio, "sleep", None)
     assert (await events_of(model, QUESTION))[-1].response.cached
 
 

@@ -12,7 +12,7 @@ from spark_cache.cli import main
 
 @pytest.fixture
 def command():
-    """Run the command line in this process; an exception that it does not answer for comes through."""
+    """Run the command line in this process. Exceptions that it does not handle propagate."""
 
     def run(*arguments, **environment):
         return CliRunner().invoke(
@@ -24,14 +24,14 @@ def command():
 
 @pytest.fixture
 def development(monkeypatch):
-    """A program that runs under the development profile in the working directory; its cache directory."""
+    """Select the development profile and return its cache directory, in the working directory."""
     monkeypatch.setenv("ENVIRONMENT", "development")
     return Path.cwd() / "dev_cache"
 
 
 @pytest.fixture
 def store(development):
-    """Store an answer as that program would have, ``age`` seconds ago; return the path of its file."""
+    """Store a response under that profile as of ``age`` seconds ago, and return the path of the entry."""
 
     def stored(
         content="Paris.", *, provider="openai", model="gpt-4o", age=0.0, key=None, response=None, **settings
@@ -52,7 +52,7 @@ def store(development):
 
 @pytest.fixture
 def listing():
-    """Everything below a folder, with what would tell that it was written to."""
+    """List everything below a folder, with the times, sizes and inodes that a write would change."""
 
     def listed(folder):
         return {

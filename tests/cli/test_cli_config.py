@@ -1,4 +1,4 @@
-"""``spark-cache config``."""
+"""The ``spark-cache config`` commands."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def as_json(result: Result) -> Any:
 
 
 def test_show_names_the_file_of_every_value(run: Callable[..., Result]) -> None:
-    """A value from a profile tells the real file and line."""
+    """The origin of a value from a profile is the real file and line."""
     lines = run("show", ENVIRONMENT="testing", SPARK_CACHE_TTL="90s").stdout.splitlines()
     rows = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line}
     assert rows["enabled"].split() == ["true", "shipped", "testing.toml:5"]
@@ -74,14 +74,14 @@ def test_show_names_the_file_of_every_value(run: Callable[..., Result]) -> None:
     assert lines[-1] == f"shipped testing.toml is {SHIPPED}/testing.toml"
 
 
-def test_show_can_tell_what_is_shadowed(run: Callable[..., Result]) -> None:
-    """``--origin`` adds a line for each place that lost."""
+def test_show_can_list_shadowed_values(run: Callable[..., Result]) -> None:
+    """``--origin`` adds a line for each shadowed value."""
     output = run("show", "--origin", ENVIRONMENT="testing", SPARK_CACHE_TTL="90s").stdout
     assert ["over", "30d", "shipped", "testing.toml:6"] in [line.split() for line in output.splitlines()]
 
 
 def test_show_of_another_profile(run: Callable[..., Result]) -> None:
-    """``--profile`` wins over the environment."""
+    """``--profile`` takes precedence over the environment."""
     shown = as_json(run("show", "--json", "--profile", "staging", ENVIRONMENT="testing"))
     assert shown["profile"]["value"] == "staging"
     assert shown["ttl_seconds"]["value"] == 3600
@@ -90,12 +90,12 @@ def test_show_of_another_profile(run: Callable[..., Result]) -> None:
 
 
 def test_explain_shows_the_chain_down_to_the_default(run: Callable[..., Result], project: Path) -> None:
-    """The winner first, then all that it shadows, each with file and line."""
+    """The winning value comes first, then all shadowed values, each with file and line."""
     (project / ".env").write_text("SPARK_CACHE_TTL=5m\n")
     output = run("explain", "ttl_seconds", ENVIRONMENT="testing", SPARK_CACHE_TTL="90s").stdout
     assert output.startswith(
         "ttl_seconds = 90s\n"
-        "How long an answer may be served. 0 means neither read nor stored.\n"
+        "How long an entry may be served. With 0, responses are neither read nor stored.\n"
         "\n"
         "wins      90s  SPARK_CACHE_TTL in the environment\n"
         "shadowed  5m   SPARK_CACHE_TTL in .env\n"
@@ -107,7 +107,7 @@ def test_explain_shows_the_chain_down_to_the_default(run: Callable[..., Result],
 
 
 def test_explain_lists_every_file_that_was_tried(run: Callable[..., Result], project: Path) -> None:
-    """Found or not, in the order of their rank."""
+    """Files are listed in order of precedence, whether they exist or not."""
     explained = as_json(run("explain", "ttl", "--json", ENVIRONMENT="testing"))
     home = Path(os.environ["HOME"])
     assert [(tried["file"], tried["outcome"]) for tried in explained["tried"]] == [
@@ -118,8 +118,8 @@ def test_explain_lists_every_file_that_was_tried(run: Callable[..., Result], pro
     ]
 
 
-def test_explain_tells_what_would_be_instead(run: Callable[..., Result]) -> None:
-    """Without a variable, and under another profile."""
+def test_explain_shows_the_value_under_other_conditions(run: Callable[..., Result]) -> None:
+    """The value without a variable and under another profile is shown."""
     arguments = ("explain", "SPARK_CACHE_TTL", "--unset", "SPARK_CACHE_TTL", "--as", "staging")
     environ = {"ENVIRONMENT": "testing", "SPARK_CACHE_TTL": "90s"}
     lines = run(*arguments, **environ).stdout.splitlines()
@@ -133,7 +133,7 @@ def test_explain_tells_what_would_be_instead(run: Callable[..., Result]) -> None
 
 
 def test_explain_shows_the_rules_that_set_the_field(run: Callable[..., Result], project: Path) -> None:
-    """And says when a higher layer shadows one."""
+    """A rule that a higher layer shadows is marked."""
     (project / "profiles").mkdir()
     text = '[cache]\n\n[[rules]]\nmodel = "gpt-4o*"\nttl = "1h"\n'
     (project / "profiles" / "testing.toml").write_text(text)
@@ -144,8 +144,8 @@ def test_explain_shows_the_rules_that_set_the_field(run: Callable[..., Result], 
     assert "shadowed by a higher layer" in shadowed
 
 
-def test_explain_of_the_rules_themselves(run: Callable[..., Result], project: Path) -> None:
-    """Every rule with its place."""
+def test_explain_of_the_rules(run: Callable[..., Result], project: Path) -> None:
+    """Every rule is listed with its origin."""
     (project / "profiles").mkdir()
     text = '[cache]\n\n[[rules]]\nmodel = "a"\nttl = "1h"\n\n[[rules]]\nmodel = "b"\nsensitive = true\n'
     (project / "profiles" / "testing.toml").write_text(text)
@@ -154,19 +154,19 @@ def test_explain_of_the_rules_themselves(run: Callable[..., Result], project: Pa
     assert f"{project}/profiles/testing.toml:7" in shown
 
 
-def test_explain_says_why_production_stands_in(run: Callable[..., Result]) -> None:
-    """An application's own environment gets production's values, and the reader a note."""
+def test_explain_says_why_production_is_used(run: Callable[..., Result]) -> None:
+    """An unknown name in ``ENVIRONMENT`` selects the values of production, and a note says so."""
     shown = run("explain", "profile", ENVIRONMENT="qa").stdout
-    assert "no profile is called 'qa': the values of production are taken, without its guards" in shown
+    assert "unknown profile 'qa': the values of production are used, without its guards" in shown
 
 
-def test_explain_works_where_a_load_fails(run: Callable[..., Result]) -> None:
-    """The chain, the problem, and exit code 1: that is when a reader needs it."""
+def test_explain_works_if_a_load_fails(run: Callable[..., Result]) -> None:
+    """The output contains the chain and the problem, and the exit code is 1."""
     environ = {"ENVIRONMENT": "production", "SPARK_CACHE_MODE": "replay"}
     shown = run("explain", "mode", code=1, **environ).stdout
     assert shown.startswith("mode = replay\n")
     assert (
-        f"problem: environment: SPARK_CACHE_MODE: mode is 'replay', and guard.forbid_modes at {SHIPPED}"
+        f"problem: environment: SPARK_CACHE_MODE: mode is 'replay', which violates guard.forbid_modes at {SHIPPED}"
         in shown
     )
     explained = as_json(run("explain", "mode", "--json", code=1, **environ))
@@ -175,13 +175,13 @@ def test_explain_works_where_a_load_fails(run: Callable[..., Result]) -> None:
 
 
 def test_explain_of_an_unknown_setting_is_misuse(run: Callable[..., Result]) -> None:
-    """Exit code 2, with the nearest name."""
+    """The exit code is 2, and the closest name is suggested."""
     result = run("explain", "ttl_second", code=2)
-    assert "there is no setting 'ttl_second'; did you mean ttl_seconds?" in result.stderr
+    assert "unknown setting 'ttl_second'; did you mean ttl_seconds?" in result.stderr
 
 
-def test_diff_shows_both_sides_with_their_places(run: Callable[..., Result]) -> None:
-    """Two lines for each field: values, and where they come from."""
+def test_diff_shows_both_values_with_their_origins(run: Callable[..., Result]) -> None:
+    """Each field has two lines: the values and their origins."""
     output = run("diff", "staging", "production").stdout
     lines = [line.split() for line in output.splitlines()]
     at = lines.index(["ttl_seconds", "1h", "24h"])
@@ -191,15 +191,15 @@ def test_diff_shows_both_sides_with_their_places(run: Callable[..., Result]) -> 
 
 
 def test_diff_fits_a_terminal_of_80_columns(run: Callable[..., Result]) -> None:
-    """The table does; the paths of the files stand below it, in full."""
+    """The table fits. The full paths of the files are listed below it."""
     output = run("diff", "staging", "production").stdout
     table = [line for line in output.splitlines() if " is /" not in line]
     assert len(table) > 5
     assert max(len(line) for line in table) <= 80 + len(os.environ["HOME"])
 
 
-def test_files_of_one_name_are_told_apart(run: Callable[..., Result], project: Path) -> None:
-    """The project's layer and the shipped one have the same file name."""
+def test_files_with_the_same_name_are_distinguished(run: Callable[..., Result], project: Path) -> None:
+    """The project profile and the shipped profile have the same file name."""
     (project / "profiles").mkdir()
     (project / "profiles" / "staging.toml").write_text('[cache]\nttl = "2h"\n')
     lines = run("diff", "staging", "production").stdout.splitlines()
@@ -209,20 +209,20 @@ def test_files_of_one_name_are_told_apart(run: Callable[..., Result], project: P
 
 
 def test_diff_as_json(run: Callable[..., Result]) -> None:
-    """Values as numbers, origins with file and line."""
+    """Values are numbers, and origins include file and line."""
     found = {row["field"]: row for row in as_json(run("diff", "staging", "production", "--json"))}
     assert (found["ttl_seconds"]["left"], found["ttl_seconds"]["right"]) == (3600, 86400)
     assert found["ttl_seconds"]["left_origin"]["line"] == 6
     assert found["guard.forbid_modes"]["right"] == ["replay"]
 
 
-def test_diff_of_equals(run: Callable[..., Result]) -> None:
-    """Nothing to show, and that is said."""
-    assert run("diff", "test", "testing").stdout == "testing and testing do not differ here.\n"
+def test_diff_of_equal_profiles(run: Callable[..., Result]) -> None:
+    """The command prints that there are no differences."""
+    assert run("diff", "test", "testing").stdout == "testing and testing have the same settings here.\n"
 
 
 def test_check_of_the_shipped_profiles(run: Callable[..., Result]) -> None:
-    """All four pass."""
+    """All four profiles pass."""
     verdicts = as_json(run("check", "--all-profiles", "--json"))
     assert {verdict["profile"]: verdict["ok"] for verdict in verdicts} == {
         None: True,
@@ -234,7 +234,7 @@ def test_check_of_the_shipped_profiles(run: Callable[..., Result]) -> None:
 
 
 def test_check_exits_1_on_a_problem(run: Callable[..., Result], project: Path) -> None:
-    """And prints it on a line of its own."""
+    """The problem is printed on a separate line."""
     (project / ".env").write_text("SPARK_CACHE_TTL=soon\n")
     result = run("check", code=1, SPARK_CACHE_TTL="1h")
     assert "none     1 problem" in result.stdout
@@ -244,7 +244,7 @@ def test_check_exits_1_on_a_problem(run: Callable[..., Result], project: Path) -
 
 
 def test_check_finds_a_broken_project_profile(run: Callable[..., Result], project: Path) -> None:
-    """Also one that is not in effect."""
+    """``--all-profiles`` also checks profiles that are not in effect."""
     (project / "profiles").mkdir()
     (project / "profiles" / "mine.toml").write_text("[cache]\nttl = 1h\n")
     assert run("check").stdout.endswith("ok\n")
@@ -253,38 +253,38 @@ def test_check_finds_a_broken_project_profile(run: Callable[..., Result], projec
 
 
 def test_check_prints_warnings(run: Callable[..., Result], project: Path) -> None:
-    """They do not change the exit code."""
+    """Warnings do not change the exit code."""
     (project / ".env").write_text("WELCOME hello\n")
-    assert f"warning: {project}/.env:1: this line is malformed" in run("check").stdout
+    assert f"warning: {project}/.env:1: malformed line" in run("check").stdout
 
 
 def test_schema_is_json(run: Callable[..., Result]) -> None:
-    """With or without the option that all commands have."""
+    """The output is the same with and without ``--json``."""
     assert as_json(run("schema")) == as_json(run("schema", "--json"))
     jsonschema.Draft202012Validator.check_schema(as_json(run("schema")))
 
 
 def test_env_lists_every_variable(run: Callable[..., Result]) -> None:
-    """With type, default and description."""
+    """Each variable has a type, a default and a description."""
     listed = {row["name"]: row for row in as_json(run("env", "--json"))}
     assert listed["SPARK_CACHE_TTL"] == {
         "name": "SPARK_CACHE_TTL",
         "field": "ttl_seconds",
         "type": "seconds, or 90s, 30m, 24h, 7d, or never",
         "default": "24h",
-        "description": "How long an answer may be served. 0 means neither read nor stored.",
+        "description": "How long an entry may be served. With 0, responses are neither read nor stored.",
     }
     assert all(name in run("env").stdout for name in listed)
 
 
 def test_env_prints_a_dotenv_file(run: Callable[..., Result]) -> None:
-    """The text of ``.env.example``."""
+    """The output is the text of ``.env.example``."""
     assert run("env", "--dotenv").stdout == dotenv_example()
-    assert "exclude each other" in run("env", "--dotenv", "--json", code=2).stderr
+    assert "--dotenv and --json cannot be used together" in run("env", "--dotenv", "--json", code=2).stderr
 
 
 def test_export_is_a_profile(run: Callable[..., Result], project: Path) -> None:
-    """What it prints can be saved and loaded, and shows the same."""
+    """The output can be saved and loaded, and gives the same settings."""
     before = as_json(run("show", "--json", "--profile", "testing", SPARK_CACHE_TTL="90s"))
     text = run("export", "--profile", "testing", SPARK_CACHE_TTL="90s").stdout
     assert tomllib.loads(text) == as_json(
@@ -298,8 +298,8 @@ def test_export_is_a_profile(run: Callable[..., Result], project: Path) -> None:
     }
 
 
-def test_a_configuration_that_cannot_be_used_is_misuse(run: Callable[..., Result]) -> None:
-    """Exit code 2, the problem, no traceback."""
+def test_an_invalid_configuration_is_misuse(run: Callable[..., Result]) -> None:
+    """The exit code is 2, and the problem is printed without a traceback."""
     result = run("show", code=2, SPARK_CACHE_TTL="soon")
     assert "environment: SPARK_CACHE_TTL: 'soon' is not a duration" in result.stderr
     assert "Traceback" not in result.stderr
@@ -310,7 +310,7 @@ def test_a_configuration_that_cannot_be_used_is_misuse(run: Callable[..., Result
 def test_no_command_shows_a_key(
     run: Callable[..., Result], command: tuple[str, ...], options: tuple[str, ...]
 ) -> None:
-    """Neither from the environment nor from the layer that it shadows."""
+    """Neither the key from the environment nor the shadowed key is shown."""
     other = Fernet.generate_key().decode()
     Path(".env").write_text(f"SPARK_CACHE_ENCRYPTION_KEY={other}\n")
     Path(".env").chmod(0o600)
@@ -320,7 +320,7 @@ def test_no_command_shows_a_key(
 
 
 def test_a_key_is_shown_by_its_id(run: Callable[..., Result]) -> None:
-    """Sixteen digits that tell keys apart."""
+    """The ID has 16 hex digits."""
     environ = {"SPARK_CACHE_ENCRYPTION_KEY": KEY}
     assert f"encryption_keys = key id {key_id(KEY)}\n" in run("explain", "encryption_keys", **environ).stdout
     shown = as_json(run("show", "--json", **environ))["encryption_keys"]
@@ -329,16 +329,16 @@ def test_a_key_is_shown_by_its_id(run: Callable[..., Result]) -> None:
 
 
 @pytest.mark.parametrize("form", ["", "!" * 44])
-def test_an_unusable_key_is_not_shown_either(run: Callable[..., Result], form: str) -> None:
-    """The message counts its characters, no more."""
+def test_an_invalid_key_is_not_shown(run: Callable[..., Result], form: str) -> None:
+    """The message only states the number of characters."""
     secret = "correct-horse-battery" + form
     result = run("show", code=2, SPARK_CACHE_ENCRYPTION_KEY=secret)
     assert secret not in result.output
     assert "is not a Fernet key" in result.stderr
 
 
-def test_a_terminal_gets_folded_cells(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is cut off: a long cell goes on in the next line."""
+def test_long_cells_wrap_in_a_terminal(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long cell continues on the next line and is not truncated."""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -355,7 +355,7 @@ def test_a_terminal_gets_folded_cells(run: Callable[..., Result], monkeypatch: p
 
 
 def test_rules_in_json(run: Callable[..., Result], project: Path) -> None:
-    """A list of tables, as a profile would hold them."""
+    """Rules are a list of objects, like the tables in a profile."""
     (project / "profiles").mkdir()
     text = '[cache]\n[[rules]]\nmodel = "a"\nttl = "never"\nsensitive = true\n'
     (project / "profiles" / "mine.toml").write_text(text)
@@ -364,7 +364,7 @@ def test_rules_in_json(run: Callable[..., Result], project: Path) -> None:
 
 
 def test_piped_output_is_plain_and_complete(project: Path) -> None:
-    """No colour, no cut cell, whatever the width of the terminal was."""
+    """The output has no colours and no truncated cells, whatever the terminal width."""
     done = subprocess.run(
         [sys.executable, "-m", "spark_cache.cli", "config", "show"],
         env=os.environ | {"COLUMNS": "20", "ENVIRONMENT": "testing"},
@@ -377,24 +377,24 @@ def test_piped_output_is_plain_and_complete(project: Path) -> None:
     assert done.stderr == ""
 
 
-def test_explain_refuses_to_unset_what_is_misspelt(run: Callable[..., Result]) -> None:
-    """A variable that is not set and that nobody reads would seem to change nothing."""
+def test_explain_rejects_a_misspelt_variable_to_unset(run: Callable[..., Result]) -> None:
+    """Otherwise the output would suggest that the variable has no effect."""
     result = run("explain", "ttl", "--unset", "SPARK_CACHE_TLL", code=2)
     assert (
-        "--unset SPARK_CACHE_TLL: it is not set, and nothing reads it; did you mean SPARK_CACHE_TTL?"
+        "--unset SPARK_CACHE_TLL: unknown variable, which is not set either; did you mean SPARK_CACHE_TTL?"
         in result.stderr
     )
 
 
-def test_explain_takes_the_variable_of_the_profile(run: Callable[..., Result]) -> None:
-    """A setting can be asked for by any variable that sets it, those that choose the profile among them."""
+def test_explain_accepts_the_variable_of_the_profile(run: Callable[..., Result]) -> None:
+    """Any variable of a setting can be used as its name, including those that select the profile."""
     output = run("explain", "ENVIRONMENT", "--profile", "testing").stdout
     assert output.startswith("profile = testing\n")
     assert "--profile on the command line" in output
 
 
-def test_a_profile_that_the_command_line_misspells(run: Callable[..., Result]) -> None:
-    """The error names the option."""
+def test_a_misspelt_profile_on_the_command_line(run: Callable[..., Result]) -> None:
+    """The error names the option and suggests the closest name."""
     assert run("show", "--profile", "tesing", code=2).stderr == (
-        "Error: command line: --profile: there is no profile 'tesing'; did you mean testing?\n"
+        "Error: command line: --profile: unknown profile 'tesing'; did you mean testing?\n"
     )

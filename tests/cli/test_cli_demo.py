@@ -25,7 +25,7 @@ def _no_delay(monkeypatch):
 
 @pytest.fixture
 def demo(command):
-    """The figures of a demo in the folder ``demo``."""
+    """Run the demo in the folder ``demo`` and return its figures."""
 
     def run(*arguments, **environment):
         result = command("demo", "--dir", "demo", "--json", *arguments, **environment)
@@ -37,7 +37,7 @@ def demo(command):
 
 @pytest.mark.parametrize("profile", ["development", "testing"])
 def test_the_second_pass_comes_from_the_cache(demo, profile):
-    """Where caching is on, every question goes out once, and the second answers equal the first."""
+    """With caching on, every question reaches the provider once, and the second answers equal the first."""
     figures = demo()["profiles"][profile]
     first, second = figures["first"], figures["second"]
 
@@ -50,7 +50,7 @@ def test_the_second_pass_comes_from_the_cache(demo, profile):
 
 
 def test_production_caches_nothing(demo):
-    """Under production both passes go out, and no directory is made."""
+    """Under production both passes call the provider, and no cache directory is created."""
     figures = demo()["profiles"]["production"]
 
     assert (figures["enabled"], figures["cache_dir"]) == (False, None)
@@ -60,7 +60,7 @@ def test_production_caches_nothing(demo):
 
 
 def test_the_entry_is_a_real_one(demo):
-    """The entry that is shown lies where it says, and holds the labelled answer to the first question."""
+    """The printed entry is at the printed path and contains the labelled answer to the first question."""
     entry = demo()["entry"]
 
     assert Path(entry["path"]).parent == Path.cwd() / "demo" / "dev_cache" / "openai" / "gpt-4o-mini"
@@ -68,8 +68,8 @@ def test_the_entry_is_a_real_one(demo):
     assert entry["content"]["content"].startswith(f"[stand-in] You asked: {QUESTIONS[0]}")
 
 
-def test_the_log_lines_speak_of_that_entry(demo):
-    """The miss and the hit that are shown are those of the entry, and tell no question and no answer."""
+def test_the_log_lines_are_those_of_the_entry(demo):
+    """The printed miss and hit belong to the entry, and contain no question and no answer."""
     figures = demo()
     name = Path(figures["entry"]["path"]).stem
 
@@ -81,14 +81,14 @@ def test_the_log_lines_speak_of_that_entry(demo):
 
 
 def test_nothing_is_left_outside_the_folder(demo, listing):
-    """Neither the working directory nor the home directory get anything but the folder itself."""
+    """The demo adds only its folder to the working directory and to the home directory."""
     demo()
 
     assert [name for name in listing(Path.cwd()) if not name.startswith("demo")] == []
 
 
-def test_the_settings_of_its_user_have_no_part_in_it(demo, monkeypatch):
-    """Variables, project and user profiles and a proxy change neither where entries go nor who answers."""
+def test_settings_of_the_user_are_ignored(demo, monkeypatch):
+    """Variables, project profiles, user profiles and proxies change neither the cache directory nor the provider."""
     for folder in (Path("profiles"), Path(".config/spark-cache/profiles")):
         folder.mkdir(parents=True)
         (folder / "development.toml").write_text('[cache]\nenabled = false\ncache_dir = "/nowhere"\n')
@@ -107,8 +107,8 @@ def test_the_settings_of_its_user_have_no_part_in_it(demo, monkeypatch):
     assert figures["profiles"]["development"]["cache_dir"] == str(Path.cwd() / "demo" / "dev_cache")
 
 
-def test_the_log_is_as_it_was(demo):
-    """The demo listens to the logger while it runs, and no longer."""
+def test_the_logger_is_restored(demo):
+    """The demo attaches its handler to the logger only while it runs."""
     logger = logging.getLogger("spark_cache")
     before = logger.level, list(logger.handlers)
 
@@ -117,8 +117,8 @@ def test_the_log_is_as_it_was(demo):
     assert (logger.level, logger.handlers) == before
 
 
-def test_it_reads_well_in_80_columns(command):
-    """Nothing is wider than 80 columns but what is to be copied: paths and commands."""
+def test_output_fits_in_80_columns(command):
+    """Only paths and commands to copy are wider than 80 columns."""
     output = command("demo", "--dir", "demo").stdout
 
     wide = [line for line in output.splitlines() if len(line) > 80]
@@ -127,8 +127,8 @@ def test_it_reads_well_in_80_columns(command):
     assert "\x1b" not in output
 
 
-def test_it_says_what_the_figures_say(command):
-    """The tables show the calls of every pass, and the text that a stand-in answers."""
+def test_text_output_shows_the_figures(command):
+    """The tables show the calls of every pass, and the text says that a stand-in provider answers."""
     output = command("demo", "--dir", "demo").stdout
     rows = [line.split() for line in output.splitlines() if line.split()[:1] in (["first"], ["second"])]
 
@@ -140,37 +140,40 @@ def test_it_says_what_the_figures_say(command):
         ["first", "12", "0"],
         ["second", "12", "0"],
     ]
-    assert "A stand-in on this machine answers" in " ".join(output.split())
-    assert "ENVIRONMENT=development\n  Caching is on. Answers live 24h, as files in dev_cache.\n" in output
+    assert "A stand-in provider on this machine answers" in " ".join(output.split())
     assert (
-        "ENVIRONMENT=testing\n  Caching is on. Answers stay until recorded anew, as files in test_cache.\n"
+        "ENVIRONMENT=development\n  Caching is on. Entries are stored in dev_cache and expire after 24h.\n"
+        in output
+    )
+    assert (
+        "ENVIRONMENT=testing\n  Caching is on. Entries are stored in test_cache until they are re-recorded.\n"
         in output
     )
     assert "ENVIRONMENT=production\n  Caching is off" in output
 
 
-def test_the_commands_that_it_names_work(command):
-    """What it says to type next works, to the last line, which removes everything."""
+def test_the_printed_commands_work(command):
+    """Every command under "Next steps" works. The last one removes everything."""
     output = command("demo", "--dir", "demo").stdout
-    look_around = [line.strip() for line in output.split("Look around\n")[1].splitlines() if "/demo" in line]
+    next_steps = [line.strip() for line in output.split("Next steps\n")[1].splitlines() if "/demo" in line]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
-    assert [line.split(" ")[1] for line in look_around] == ["stats", "ls", "show", "-r"]
-    for line in look_around:
+    assert [line.split(" ")[1] for line in next_steps] == ["stats", "ls", "show", "-r"]
+    for line in next_steps:
         subprocess.run(line, shell=True, check=True, capture_output=True, env=environment)
     assert not Path("demo").exists()
 
 
-def test_the_commands_are_found_without_the_path(command):
-    """In a checkout whose environment is not active, the commands name its own program."""
+def test_the_printed_commands_do_not_need_the_path(command):
+    """In a checkout without an active environment, the commands contain the path of the script."""
     output = command("demo", "--dir", "demo", PATH=os.defpath).stdout
 
     script = Path(sys.executable).with_name("spark-cache")
     assert f"\n  {script} stats --dir {Path.cwd() / 'demo' / 'dev_cache'}\n" in output
 
 
-def test_the_commands_work_where_no_script_is_installed(command, monkeypatch):
-    """Without a script beside the interpreter, the commands run the package as a module."""
+def test_the_printed_commands_do_not_need_the_script(command, monkeypatch):
+    """Without a script next to the interpreter, the commands run the package as a module."""
     monkeypatch.setattr(sys, "executable", "/a place/python")
 
     output = command("demo", "--dir", "demo", PATH=os.defpath).stdout
@@ -178,8 +181,8 @@ def test_the_commands_work_where_no_script_is_installed(command, monkeypatch):
     assert "\n  '/a place/python' -m spark_cache.cli stats --dir " in output
 
 
-def test_without_a_folder_it_makes_a_temporary_one(command, monkeypatch):
-    """The temporary folder stays, and is named with the command that removes it."""
+def test_without_a_folder_it_creates_a_temporary_one(command, monkeypatch):
+    """The temporary folder is kept, and the last printed command removes it."""
     monkeypatch.setattr(tempfile, "tempdir", str(Path.cwd()))
 
     output = command("demo").stdout
@@ -190,7 +193,7 @@ def test_without_a_folder_it_makes_a_temporary_one(command, monkeypatch):
 
 
 def test_a_folder_that_is_not_empty_is_misuse(command, listing):
-    """What somebody keeps in a folder is safe from the demo."""
+    """The demo refuses a folder with files and leaves them unchanged."""
     Path("mine").mkdir()
     Path("mine/pyproject.toml").write_text("mine")
     before = listing(Path("mine"))
@@ -202,18 +205,18 @@ def test_a_folder_that_is_not_empty_is_misuse(command, listing):
     assert listing(Path("mine")) == before
 
 
-def test_a_folder_that_cannot_be_made_is_one_message(command):
-    """A place where no folder can be is said, with exit code 2."""
+def test_a_folder_that_cannot_be_created_is_one_message(command):
+    """If the folder cannot be created, there is one message and exit code 2."""
     Path("file").touch()
 
     result = command("demo", "--dir", "file/demo")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "Error: cannot work in file/demo: Not a directory\n"
+    assert result.stderr == "Error: cannot use file/demo: Not a directory\n"
 
 
-def test_without_the_sdk_it_says_how_to_install_it(command, monkeypatch, listing):
-    """Without OpenAI's SDK there is one message, and nothing is made."""
+def test_without_the_sdk_it_shows_how_to_install_it(command, monkeypatch, listing):
+    """Without the OpenAI SDK there is one message, and nothing is created."""
     monkeypatch.setitem(sys.modules, "openai", None)
 
     result = command("demo", "--dir", "demo")
@@ -224,7 +227,7 @@ def test_without_the_sdk_it_says_how_to_install_it(command, monkeypatch, listing
 
 
 def test_a_cache_that_does_not_work_is_a_problem(command, monkeypatch):
-    """When the second pass has to go out, the demo fails, after a warning that says why."""
+    """If the second pass calls the provider, the demo fails after a warning with the reason."""
 
     def refuse(*_arguments, **_keywords):
         raise StoreError("write", "ENOSPC (No space left on device)")
@@ -237,7 +240,7 @@ def test_a_cache_that_does_not_work_is_a_problem(command, monkeypatch):
     assert "cache.error" in result.stderr
     assert "ENOSPC" in result.stderr
     assert result.stderr.endswith(
-        "Error: not every second answer came from the cache; the warnings above say why\n"
+        "Error: the second pass made API calls although caching is on; see the warnings above\n"
     )
 
 
@@ -245,16 +248,16 @@ def test_a_cache_that_does_not_work_is_a_problem(command, monkeypatch):
 
 
 def test_live_needs_a_key(command, listing):
-    """Without an API key nothing is asked and nothing is made."""
+    """Without an API key no call is made and nothing is created."""
     result = command("demo", "--live", "--dir", "demo")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "Error: --live needs an API key of OpenAI in OPENAI_API_KEY\n"
+    assert result.stderr == "Error: --live requires an OpenAI API key in OPENAI_API_KEY\n"
     assert listing(Path.cwd()) == {}
 
 
-def test_live_says_beforehand_what_it_may_cost(command):
-    """The number of calls and what they cost at most are said, and then those calls are made."""
+def test_live_prints_the_maximum_cost_first(command):
+    """The number of calls and their maximum cost are printed before the calls are made."""
     with StandInProvider() as service:
         result = command(
             "demo",
@@ -264,15 +267,15 @@ def test_live_says_beforehand_what_it_may_cost(command):
         )
         calls = service.calls
 
-    assert result.stderr == "48 calls go to gpt-4o-mini, which cost at most $0.01.\n"
+    assert result.stderr == "This run makes 48 calls to gpt-4o-mini. They cost at most $0.01.\n"
     figures = json.loads(result.stdout)
     assert figures["service"] == "live"
     passes = [run[each] for run in figures["profiles"].values() for each in ("first", "second")]
     assert sum(each["calls"] for each in passes) == calls == 48
 
 
-def test_live_says_what_the_service_said(command):
-    """An error of the service is one message with exit code 1."""
+def test_live_shows_the_error_of_the_provider(command):
+    """An error of the provider is one message with exit code 1."""
     with StandInProvider() as service:
         service.fail_next(401, {"error": {"message": "Incorrect API key provided."}}, times=4)
         result = command(
@@ -280,15 +283,15 @@ def test_live_says_what_the_service_said(command):
         )
 
     assert result.exit_code == 1
-    assert "Error: the service did not answer: " in result.stderr
+    assert "Error: the API call failed: " in result.stderr
     assert "Incorrect API key provided." in result.stderr
 
 
-# -- the whole ------------------------------------------------------------------------------------
+# -- the complete demo ----------------------------------------------------------------------------
 
 
 def test_the_whole_demo_runs():
-    """As ``make demo`` runs it, whatever goes out takes the time of a real service, and a hit takes none of it."""
+    """As in ``make demo``, API calls take as long as with a real service, and hits take almost no time."""
     done = subprocess.run(
         [sys.executable, "-m", "spark_cache.cli", "demo", "--json", "--dir", "demo"],
         check=True,
@@ -299,6 +302,6 @@ def test_the_whole_demo_runs():
     figures = json.loads(done.stdout)["profiles"]
     assert done.stderr == ""
     for run in figures.values():
-        # Four at a time are three rounds, of 0.3 s at the least.
+        # With four calls at a time there are three rounds of at least 0.3 s.
         assert run["first"]["seconds"] > 0.9
         assert (run["second"]["seconds"] > 0.9) == (not run["enabled"])

@@ -19,7 +19,7 @@ from spark_cache.config.secret import key_id
 from spark_cache.events import StructlogSink
 from spark_cache.maintenance.doctor import Level, examine
 from spark_cache.maintenance.doctor.contents import hidden_folder
-from spark_cache.maintenance.doctor.place import access, disk_space, file_system
+from spark_cache.maintenance.doctor.directory import access, disk_space, file_system
 from spark_cache.savings import Ledger
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
@@ -28,7 +28,7 @@ _NOBODY = 65534
 
 @pytest.fixture
 def doctor(command, monkeypatch):
-    """Run the command with a cap that any disk holds; its exit code, and its findings by check."""
+    """Run the command with a small cap, and return its exit code and its findings by check."""
     monkeypatch.setenv("SPARK_CACHE_MAX_SIZE", "1MB")
 
     def run(*arguments, **environment):
@@ -41,11 +41,11 @@ def doctor(command, monkeypatch):
 
 
 def levels(findings):
-    """How each check came out, without the disk: how full it is is the machine's own affair."""
-    return {check: found["level"] for check, found in findings.items() if check not in _MACHINE}
+    """Return the level of each check, except for those that depend on the machine."""
+    return {check: found["level"] for check, found in findings.items() if check not in _MACHINE_CHECKS}
 
 
-_MACHINE = {"disk space", "file system"}
+_MACHINE_CHECKS = {"disk space", "file system"}
 
 _CHECKS = (
     "configuration directory mode access hidden-folder temporary-files ledger index entries clock encryption"
@@ -53,21 +53,21 @@ _CHECKS = (
 ALL_OK = {check.replace("-", " "): "ok" for check in _CHECKS.split()}
 
 
-# -- as a whole -----------------------------------------------------------------------------------
+# -- the whole report -----------------------------------------------------------------------------
 
 
-def test_a_sound_cache_passes_every_check(doctor, store):
-    """Every check says ok, and the exit code is 0."""
+def test_a_healthy_cache_passes_every_check(doctor, store):
+    """Every check is ok, and the exit code is 0."""
     store()
     code, findings = doctor()
     assert (code, levels(findings)) == (0, ALL_OK)
-    assert set(findings) - set(ALL_OK) == _MACHINE
+    assert set(findings) - set(ALL_OK) == _MACHINE_CHECKS
     assert findings["entries"]["found"] == "1 readable"
 
 
 @pytest.mark.parametrize("problem", [False, True])
 def test_nothing_is_written(doctor, store, development, listing, problem):
-    """Not to a sound cache, and not to one with problems."""
+    """The command writes nothing, whether it finds a problem or not."""
     store(age=-3600 if problem else 0)
     left_behind(development)
     before = listing(development)
@@ -75,16 +75,16 @@ def test_nothing_is_written(doctor, store, development, listing, problem):
     assert listing(development) == before
 
 
-def test_a_directory_that_is_not_there_is_not_made(doctor, development):
-    """It would be made by the first entry, and by nothing else."""
+def test_a_missing_directory_is_not_created(doctor, development):
+    """Only the first entry creates the directory."""
     code, findings = doctor()
     assert (code, findings["directory"]["level"]) == (0, "ok")
-    assert "not there yet" in findings["directory"]["found"]
+    assert "does not exist yet" in findings["directory"]["found"]
     assert not development.exists()
 
 
-def test_a_pipe_gets_one_line_for_each_check(command, development):
-    """With the result first, what is to be done last, and the numbers below."""
+def test_the_table_has_one_line_for_each_check(command, development):
+    """Each line begins with the result and ends with the remedy. The last line contains the totals."""
     development.write_text("a file")
     result = command("doctor")
     heading, configuration, directory, _, summary = result.stdout.splitlines()
@@ -93,13 +93,13 @@ def test_a_pipe_gets_one_line_for_each_check(command, development):
     assert directory.split(maxsplit=2) == [
         "problem",
         "directory",
-        f"{development} is not a directory. To do: remove it, or name another directory with SPARK_CACHE_DIR",
+        f"{development} is not a directory. To do: remove it, or set SPARK_CACHE_DIR to another directory",
     ]
     assert (summary, result.exit_code) == ("1 problem, 0 notes", 1)
 
 
-def test_another_directory_can_be_named(doctor, development, tmp_path):
-    """``--dir`` wins over the configured directory, and over a store that has none."""
+def test_another_directory_can_be_selected(doctor, development, tmp_path):
+    """``--dir`` takes precedence over the configured directory, and over a store without one."""
     other = tmp_path / "other"
     other.mkdir(mode=0o700)
     _, findings = doctor("--dir", str(other), SPARK_CACHE_STORE="memory")
@@ -107,8 +107,8 @@ def test_another_directory_can_be_named(doctor, development, tmp_path):
     assert not development.exists()
 
 
-def test_a_memory_store_has_no_directory_to_look_at(doctor, development):
-    """That is no problem."""
+def test_a_memory_store_has_no_directory(doctor, development):
+    """The missing directory is not a problem."""
     code, findings = doctor(SPARK_CACHE_STORE="memory")
     assert (code, list(findings)) == (0, ["configuration", "directory"])
     assert not development.exists()
@@ -117,8 +117,8 @@ def test_a_memory_store_has_no_directory_to_look_at(doctor, development):
 # -- configuration --------------------------------------------------------------------------------
 
 
-def test_an_unusable_configuration_is_a_problem_with_its_place(doctor, development):
-    """Named with file and line; nothing else is looked at."""
+def test_an_invalid_configuration_is_a_problem(doctor, development):
+    """The finding contains the file and the line. No other check runs."""
     Path(".env").write_text("# settings\nSPARK_CACHE_TTL=soon\n", encoding="utf-8")
     code, findings = doctor()
     assert (code, levels(findings)) == (1, {"configuration": "problem"})
@@ -126,8 +126,8 @@ def test_an_unusable_configuration_is_a_problem_with_its_place(doctor, developme
     assert not development.exists()
 
 
-def test_every_problem_of_the_configuration_is_named(command, development):
-    """Each on a line of its own."""
+def test_every_problem_of_the_configuration_is_reported(command, development):
+    """Each problem has its own line."""
     result = command("doctor", SPARK_CACHE_TTL="soon", SPARK_CACHE_MODE="sometimes")
     assert result.exit_code == 1
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:3]] == [
@@ -138,7 +138,7 @@ def test_every_problem_of_the_configuration_is_named(command, development):
 
 @pytest.mark.parametrize("fault", ["mode", "link", "inside"])
 def test_an_unsafe_key_file_is_a_problem(doctor, development, tmp_path, fault):
-    """Open to others, reached by a link, or among the entries that it opens."""
+    """A key file must not be readable by others, a link, or inside the cache directory."""
     path = (development if fault == "inside" else tmp_path) / "keys"
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.write_text(OLD)
@@ -152,8 +152,8 @@ def test_an_unsafe_key_file_is_a_problem(doctor, development, tmp_path, fault):
     assert words[fault] in findings["configuration"]["found"]
 
 
-def test_a_key_file_inside_the_named_directory_is_a_problem(doctor, development, tmp_path):
-    """What ``--dir`` makes wrong is found as well."""
+def test_a_key_file_inside_the_selected_directory_is_a_problem(doctor, development, tmp_path):
+    """Problems that result from ``--dir`` are found as well."""
     path = tmp_path / "other" / "keys"
     path.parent.mkdir(mode=0o700)
     path.write_text(OLD)
@@ -164,7 +164,7 @@ def test_a_key_file_inside_the_named_directory_is_a_problem(doctor, development,
 
 
 def test_an_unknown_profile_is_a_problem(doctor):
-    """No traceback and no misuse: it is what was looked for."""
+    """An unknown profile is a finding, not a usage error."""
     code, findings = doctor("--profile", "developement")
     assert (code, findings["configuration"]["level"]) == (1, "problem")
     assert "development" in findings["configuration"]["found"]
@@ -173,24 +173,24 @@ def test_an_unknown_profile_is_a_problem(doctor):
 # -- directory ------------------------------------------------------------------------------------
 
 
-def test_a_directory_that_cannot_be_made_is_a_problem(doctor, development):
-    """Here a file stands where a folder above it would be."""
+def test_a_directory_that_cannot_be_created_is_a_problem(doctor, development):
+    """A file blocks the path of a parent folder."""
     development.write_text("a file")
     code, findings = doctor("--dir", str(development / "below"))
     assert (code, findings["directory"]["level"]) == (1, "problem")
     assert f"{development} is not a directory" in findings["directory"]["found"]
 
 
-def test_a_link_to_nowhere_is_a_problem(doctor, development):
-    """The store could not make what it leads to."""
+def test_a_dangling_link_is_a_problem(doctor, development):
+    """The store cannot create the target of the link."""
     development.symlink_to("nowhere")
     code, findings = doctor()
     assert (code, findings["directory"]["level"]) == (1, "problem")
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o777])
-def test_a_link_into_a_place_of_everybodys_is_a_problem(doctor, development, tmp_path, mode):
-    """A link into a place of one's own is none."""
+def test_a_link_into_a_shared_folder_is_a_problem(doctor, development, tmp_path, mode):
+    """A link into a folder that only the user can change is ok."""
     place = tmp_path / "place"
     (place / "cache").mkdir(parents=True, mode=0o700)
     place.chmod(mode)
@@ -199,27 +199,27 @@ def test_a_link_into_a_place_of_everybodys_is_a_problem(doctor, development, tmp
     assert (code, findings["directory"]["level"]) == ((1, "problem") if mode == 0o777 else (0, "ok"))
 
 
-def test_a_replay_without_recordings_is_worth_a_note(doctor, development):
-    """Nothing would make the directory, so that every call fails."""
+def test_a_replay_without_recordings_is_noted(doctor, development):
+    """In replay mode nothing creates the directory, so every call fails."""
     code, findings = doctor(SPARK_CACHE_MODE="replay")
     assert (code, findings["directory"]["level"]) == (0, "note")
     assert not development.exists()
 
 
-@pytest.mark.parametrize(("mode", "words"), [(0o750, "look into it"), (0o770, "change what is in it")])
-def test_a_directory_open_to_others_is_worth_a_note(doctor, store, development, mode, words):
-    """It says what they may do."""
+@pytest.mark.parametrize(("mode", "words"), [(0o750, "read its contents"), (0o770, "change its contents")])
+def test_a_directory_that_others_can_access_is_noted(doctor, store, development, mode, words):
+    """The note says what other users may do."""
     store()
     development.chmod(mode)
     code, findings = doctor()
     assert (code, findings["mode"]["level"]) == (0, "note")
-    assert findings["mode"]["found"] == f"{mode:04o}: others may {words}"
+    assert findings["mode"]["found"] == f"{mode:04o}: other users may {words}"
     assert findings["mode"]["remedy"] == f"chmod 700 {development}"
 
 
 @pytest.mark.parametrize("mode", ["read-write", "read-only"])
-def test_the_directory_of_another_user_is_a_problem_to_a_writer(doctor, store, monkeypatch, mode):
-    """A reader may read it."""
+def test_the_directory_of_another_user_is_a_problem_for_a_writer(doctor, store, monkeypatch, mode):
+    """A reader may use the directory of another user."""
     store()
     owner = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
@@ -231,7 +231,7 @@ def test_the_directory_of_another_user_is_a_problem_to_a_writer(doctor, store, m
 
 @pytest.fixture
 def locked():
-    """A folder that its owner may use as a mode says, seen as that owner, who is not root."""
+    """A folder whose mode applies, because the process does not act as root."""
     folder = Path(tempfile.mkdtemp())
     root = os.geteuid() == 0
     if root:
@@ -254,22 +254,22 @@ def locked():
         (0o600, False, Level.PROBLEM),
     ],
 )
-def test_a_directory_has_to_allow_what_the_mode_does(locked, mode, writes, level):
-    """Writing where answers are stored, and listing and entering in any case."""
+def test_a_directory_must_allow_what_the_configuration_needs(locked, mode, writes, level):
+    """The directory must be readable, and writable if the configuration stores entries."""
     locked.chmod(mode)
     assert access(str(locked), writes=writes).level is level
 
 
 @pytest.mark.parametrize(("writes", "level"), [(True, Level.PROBLEM), (False, Level.NOTE)])
-def test_a_hidden_folder_has_to_be_open_to_a_writer(locked, writes, level):
-    """A reader does without it."""
+def test_a_hidden_folder_must_be_accessible_to_a_writer(locked, writes, level):
+    """A reader does not need the hidden folder."""
     locked.chmod(0o500)
     found = hidden_folder(str(locked), writes=writes)
     assert (found.level, found.remedy) == (level, f"chmod 700 {locked}")
 
 
 def test_a_folder_that_cannot_be_listed_is_a_problem(locked):
-    """It is said in the report, not raised."""
+    """The error is reported as a finding."""
     folder = locked / "openai"
     folder.mkdir(mode=0o000)
     config = CacheConfig(enabled=True, cache_dir=locked)
@@ -282,8 +282,8 @@ def test_a_folder_that_cannot_be_listed_is_a_problem(locked):
 # -- file system and disk -------------------------------------------------------------------------
 
 
-def test_a_network_file_system_is_worth_a_note(tmp_path):
-    """The innermost mount decides, the later of two in one place; blanks are written in octal."""
+def test_a_network_file_system_is_noted(tmp_path):
+    """The innermost mount decides, or the later of two on one mount point. Spaces are written in octal."""
     place = tmp_path / "far away"
     place.mkdir()
     point = str(place).replace(" ", "\\040")
@@ -293,23 +293,23 @@ def test_a_network_file_system_is_worth_a_note(tmp_path):
     assert file_system(f"{place}r", mounts).found == "ext4"
 
 
-def test_a_system_without_a_list_of_mounts_is_fine(tmp_path):
-    """Then the kind is not known."""
+def test_a_system_without_a_list_of_mounts_is_ok(tmp_path):
+    """The type of the file system is unknown."""
     assert file_system(str(tmp_path), None).level is Level.OK
 
 
 def test_a_disk_smaller_than_the_cap_is_a_problem(doctor, store):
-    """No disk holds this."""
+    """No disk has room for this cap."""
     store()
     code, findings = doctor(SPARK_CACHE_MAX_SIZE="900000GB")
     assert (code, findings["disk space"]["level"]) == (1, "problem")
 
 
-def test_the_disk_is_of_no_concern_to_who_writes_nothing(doctor, store):
-    """A reader needs no space."""
+def test_a_reader_needs_no_disk_space(doctor, store):
+    """The check is skipped if the configuration stores no entries."""
     store()
     _, findings = doctor(SPARK_CACHE_MAX_SIZE="900000GB", SPARK_CACHE_MODE="read-only")
-    assert findings["access"]["found"] == "readable; nothing is to be written"
+    assert findings["access"]["found"] == "readable; the configuration stores no entries"
     assert "disk space" not in findings
 
 
@@ -324,16 +324,16 @@ def test_the_disk_is_of_no_concern_to_who_writes_nothing(doctor, store):
     ],
 )
 def test_free_space_is_measured_against_the_cap_and_the_disk(free, left, level):
-    """Less than the cache may still take is a problem, less than a twentieth a note."""
+    """Less space than the cache may still use is a problem. Less than 5 % of the disk is a note."""
     assert disk_space(free=free, size=100, left=left).level is level
 
 
-# -- what is in it --------------------------------------------------------------------------------
+# -- contents -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_a_hidden_folder_that_is_none_is_a_problem(doctor, store, development, tmp_path, link):
-    """A link would lead the cache's writes elsewhere."""
+def test_a_hidden_folder_that_is_not_a_folder_is_a_problem(doctor, store, development, tmp_path, link):
+    """A link would redirect the writes of the cache."""
     store()
     hidden = development / ".spark-cache"
     shutil.rmtree(hidden)
@@ -348,14 +348,14 @@ def test_a_hidden_folder_that_is_none_is_a_problem(doctor, store, development, t
 
 
 def test_a_hidden_folder_may_be_missing(doctor, store, development):
-    """It is derived from the entries."""
+    """The hidden folder is derived from the entries."""
     store()
     shutil.rmtree(development / ".spark-cache")
     assert doctor()[0] == 0
 
 
 def left_behind(directory):
-    """Temporary files of a writer that was stopped two hours ago, and of one at work."""
+    """Create temporary files of writers that were interrupted hours ago, and of an active one."""
     folder = directory / ".spark-cache" / "temporary"
     for name, age in (("old", 7200), ("older", 9000), ("new", 60)):
         (folder / name).write_bytes(b"x")
@@ -363,7 +363,7 @@ def left_behind(directory):
 
 
 def test_old_temporary_files_are_counted(doctor, store, development):
-    """Those of a writer at work are not."""
+    """The files of an active writer are not counted."""
     store()
     left_behind(development)
     code, findings = doctor()
@@ -371,8 +371,8 @@ def test_old_temporary_files_are_counted(doctor, store, development):
     assert findings["temporary files"]["found"].startswith("2 older than an hour")
 
 
-def test_temporary_files_behind_a_link_are_a_problem(doctor, store, development):
-    """The store writes through none, so it stores nothing."""
+def test_a_linked_folder_of_temporary_files_is_a_problem(doctor, store, development):
+    """The store does not write through a link, so it stores nothing."""
     store()
     folder = development / ".spark-cache" / "temporary"
     folder.rename(folder.with_name("elsewhere"))
@@ -382,8 +382,8 @@ def test_temporary_files_behind_a_link_are_a_problem(doctor, store, development)
 
 
 @pytest.fixture
-def figures(store, development):
-    """The file of past figures, as the ledger writes it."""
+def ledger_file(store, development):
+    """The file of the ledger, with one recorded hit."""
     store()
     ledger = Ledger(str(development / ".spark-cache"), clock=time.time)
     ledger.record("hit", provider="openai", model="gpt-4o", profile=None, keep=True)
@@ -391,39 +391,39 @@ def figures(store, development):
     return development / ".spark-cache" / "ledger.sqlite3"
 
 
-def test_a_whole_ledger_passes(doctor, figures):
-    """As it was written."""
-    assert figures.is_file()
-    assert doctor()[1]["ledger"]["found"] == "whole"
+def test_an_intact_ledger_passes(doctor, ledger_file):
+    """A ledger is ok as it was written."""
+    assert ledger_file.is_file()
+    assert doctor()[1]["ledger"]["found"] == "intact"
 
 
 @pytest.mark.parametrize("damage", ["header", "page", "link"])
-def test_a_damaged_ledger_is_to_be_deleted(doctor, figures, damage):
-    """Whether it does not open, holds nonsense, or is no file; deleting it helps."""
-    data = figures.read_bytes()
+def test_a_damaged_ledger_is_a_problem(doctor, ledger_file, damage):
+    """A ledger that cannot be opened, is damaged or is a link must be deleted."""
+    data = ledger_file.read_bytes()
     if damage == "link":
-        figures.rename(figures.with_name("other"))
-        figures.symlink_to("other")
+        ledger_file.rename(ledger_file.with_name("other"))
+        ledger_file.symlink_to("other")
     else:
         start = 0 if damage == "header" else len(data) // 2
-        figures.write_bytes(data[:start] + b"\xff" * 64 + data[start + 64 :])
+        ledger_file.write_bytes(data[:start] + b"\xff" * 64 + data[start + 64 :])
     code, findings = doctor()
     assert (code, findings["ledger"]["level"]) == (1, "problem")
-    assert findings["ledger"]["remedy"].startswith(f"delete {figures}")
-    figures.unlink()
+    assert findings["ledger"]["remedy"].startswith(f"delete {ledger_file}")
+    ledger_file.unlink()
     assert doctor()[0] == 0
 
 
-def test_a_ledger_in_use_is_not_taken_for_damaged(doctor, figures):
-    """It is whole, and somebody holds it."""
-    with closing(sqlite3.connect(figures, isolation_level=None)) as writer:
+def test_a_ledger_in_use_is_not_damaged(doctor, ledger_file):
+    """A ledger that another program has locked is a note."""
+    with closing(sqlite3.connect(ledger_file, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         code, findings = doctor()
     assert (code, findings["ledger"]["level"]) == (0, "note")
 
 
-def test_a_file_that_is_no_entry_is_worth_a_note(doctor, store):
-    """It answers nothing, and the next answer replaces it."""
+def test_a_file_that_is_not_an_entry_is_noted(doctor, store):
+    """The file is never used, and the next response replaces it."""
     store().write_text("nonsense")
     code, findings = doctor()
     assert (code, findings["entries"]["level"]) == (0, "note")
@@ -432,7 +432,7 @@ def test_a_file_that_is_no_entry_is_worth_a_note(doctor, store):
 
 @pytest.mark.parametrize(("ahead", "level"), [(240, "ok"), (3600, "problem")])
 def test_entries_from_the_future_are_a_problem(doctor, store, ahead, level):
-    """More than five minutes ahead they answer nothing."""
+    """Entries that are dated more than five minutes in the future are not used."""
     store("Paris.")
     store("Rome.", age=-ahead)
     code, findings = doctor()
@@ -442,15 +442,15 @@ def test_entries_from_the_future_are_a_problem(doctor, store, ahead, level):
 
 
 def test_the_clock_is_compared_with_some_entries(doctor, store, monkeypatch):
-    """A million need not be looked at for it."""
-    monkeypatch.setattr("spark_cache.maintenance.doctor.contents._DATED", 2)
+    """In a large cache, the dates of only some entries are checked."""
+    monkeypatch.setattr("spark_cache.maintenance.doctor.contents._MAX_DATED", 2)
     for content in ("Paris.", "Rome.", "Bern."):
         store(content, age=-3600)
     assert doctor()[1]["clock"]["found"].startswith("2 of 2 entries")
 
 
-def test_a_replay_does_not_go_by_the_clock(doctor, store):
-    """There entries answer whatever their date."""
+def test_a_replay_ignores_the_clock(doctor, store):
+    """In replay mode, entries are used whatever their date."""
     store(age=-3600)
     code, findings = doctor(SPARK_CACHE_MODE="replay")
     assert (code, findings["clock"]["level"]) == (0, "note")
@@ -460,7 +460,7 @@ def test_a_replay_does_not_go_by_the_clock(doctor, store):
 
 
 def test_the_ids_of_the_keys_are_shown_and_the_keys_are_not(command, store):
-    """Newest first, with the level."""
+    """The finding contains the level and the IDs, newest first."""
     store(encryption="all", encryption_keys=OLD)
     result = command("doctor", SPARK_CACHE_ENCRYPTION="all", SPARK_CACHE_ENCRYPTION_KEY=f"{NEW},{OLD}")
     assert f"all, key {key_id(NEW)}, {key_id(OLD)}" in result.stdout
@@ -469,15 +469,15 @@ def test_the_ids_of_the_keys_are_shown_and_the_keys_are_not(command, store):
 
 
 def test_entries_under_a_lost_key_are_a_problem(doctor, store):
-    """The key is named by its id."""
+    """The finding contains the ID of the key."""
     store(encryption="all", encryption_keys=OLD)
     code, findings = doctor(SPARK_CACHE_ENCRYPTION_KEY=NEW)
     assert (code, findings["encryption"]["level"]) == (1, "problem")
     assert key_id(OLD) in findings["encryption"]["found"]
 
 
-def test_plain_entries_where_all_are_to_be_encrypted_are_worth_a_note(doctor, store):
-    """They are misses, and a command makes them answers."""
+def test_plain_entries_that_must_be_encrypted_are_noted(doctor, store):
+    """Plain entries are not used, and the remedy names the command that encrypts them."""
     store()
     code, findings = doctor(SPARK_CACHE_ENCRYPTION="all", SPARK_CACHE_ENCRYPTION_KEY=NEW)
     assert (code, findings["encryption"]["level"]) == (0, "note")

@@ -18,7 +18,7 @@ def entries(folder):
 
 
 def test_entries_move(command, store, development):
-    """What is exported here is imported there, and both say how many."""
+    """Exported entries can be imported into another directory. Both commands print the number of entries."""
     for number in range(3):
         store(f"Answer {number}")
 
@@ -32,8 +32,8 @@ def test_entries_move(command, store, development):
     assert entries("there/new") == entries(development)
 
 
-def test_programs_are_told_what_was_moved(command, store):
-    """As JSON, both commands give their counts."""
+def test_export_and_import_as_json(command, store):
+    """Both commands print their counts as JSON."""
     path = store()
 
     exported = json.loads(command("export", FILE, "--json").stdout)
@@ -55,7 +55,7 @@ def test_programs_are_told_what_was_moved(command, store):
     ],
 )
 def test_a_part_of_the_cache(command, store, options, number):
-    """Provider, model and age choose what is exported."""
+    """The options select entries by provider, model and age."""
     store("a")
     store("b", age=7200)
     store("c", model="GPT-5")
@@ -64,8 +64,8 @@ def test_a_part_of_the_cache(command, store, options, number):
     assert json.loads(command("export", FILE, "--json", *options).stdout)["entries"] == number
 
 
-def test_a_time_that_is_none_is_misuse(command, store):
-    """What is neither a date nor a span is named, with what would be."""
+def test_an_invalid_time_is_a_usage_error(command, store):
+    """The message contains the value and examples of valid ones."""
     store()
 
     result = command("export", FILE, "--since", "yesterday")
@@ -75,7 +75,7 @@ def test_a_time_that_is_none_is_misuse(command, store):
 
 
 def test_damaged_files_are_a_problem(command, store):
-    """They are left out and counted, with exit code 1."""
+    """Damaged files are left out and counted, and the exit code is 1."""
     store("a")
     store("b").write_bytes(b"{")
 
@@ -86,8 +86,8 @@ def test_damaged_files_are_a_problem(command, store):
     assert result.stderr == "left out 1 file: corrupt\n"
 
 
-def test_what_is_there_is_counted(command, store):
-    """Entries that were there, and newer ones, are told apart from those that were put in place."""
+def test_an_import_counts_the_entries_that_it_skips(command, store):
+    """Identical entries and entries that are not newer are counted apart from imported ones."""
     same, newer, removed = store("same"), store("newer", age=60), store("removed")
     command("export", FILE)
     newer.write_text(newer.read_text().replace('"timestamp": 1', '"timestamp": 2'))
@@ -97,14 +97,14 @@ def test_what_is_there_is_counted(command, store):
 
     assert result.stdout.splitlines() == [
         f"imported 1 entry into {Path.cwd() / 'dev_cache'}",
-        "1 stood there already",
-        "left out 1 where an entry as new stands",
+        "1 already in the cache",
+        "left out 1 because the cache has an entry that is as new",
     ]
     assert same.exists()
 
 
-def test_a_bad_archive_is_refused_in_one_message(command, store, development, listing):
-    """What is wrong is said once, nothing is written, and the exit code says so."""
+def test_a_bad_archive_is_refused(command, store, development, listing):
+    """The command prints one message, writes nothing, and exits with code 2."""
     store()
     before = listing(development)
     Path(FILE).write_bytes(gzip.compress(b"x" * 5000))
@@ -117,8 +117,8 @@ def test_a_bad_archive_is_refused_in_one_message(command, store, development, li
     assert listing(development) == before
 
 
-def test_an_archive_is_held_to_the_size_of_the_cache(command, store):
-    """More than the cache may hold is refused, with the setting that decides it."""
+def test_an_import_is_limited_to_the_size_of_the_cache(command, store):
+    """An archive that exceeds the cap of the cache is refused, and the message names the setting."""
     for number in range(3):
         store("x" * 500_000 + str(number))
     command("export", FILE)
@@ -126,23 +126,28 @@ def test_an_archive_is_held_to_the_size_of_the_cache(command, store):
     result = command("import", FILE, "--dir", "small", SPARK_CACHE_MAX_SIZE="1MB")
 
     assert result.exit_code == 2
-    assert "more than there is room for, 1 MB (SPARK_CACHE_MAX_SIZE, or the disk)" in result.stderr
+    assert (
+        "its entries exceed the available space of 1 MB (SPARK_CACHE_MAX_SIZE or free disk space)"
+        in result.stderr
+    )
     assert not Path("small").exists()
 
 
 def test_plain_entries_stay_out_of_an_encrypted_cache(command, store):
-    """Where encryption is required, an archive of plain entries is refused whole."""
+    """If encryption is required, an archive with plain entries is refused."""
     from cryptography.fernet import Fernet  # noqa: PLC0415 - for this test alone
 
     store()
     command("export", FILE)
     required = {"SPARK_CACHE_ENCRYPTION": "all", "SPARK_CACHE_ENCRYPTION_KEY": Fernet.generate_key().decode()}
 
-    result = command("import", FILE, "--dir", "sealed", **required)
+    result = command("import", FILE, "--dir", "encrypted", **required)
 
     assert result.exit_code == 2
-    assert "holds plain entries of openai/gpt-4o" in result.stderr
-    assert not Path("sealed").exists()
+    assert (
+        "it contains plain entries of openai/gpt-4o, which must be encrypted in this cache" in result.stderr
+    )
+    assert not Path("encrypted").exists()
 
 
 # -- diff -----------------------------------------------------------------------------------------
@@ -171,41 +176,41 @@ def diff(command, *options):
 
 
 def test_equal_caches(command, recordings):
-    """Nothing but the number of entries is said of two equal caches."""
-    assert diff(command).stdout == "3 the same\n"
+    """For two equal caches, only the number of entries is printed."""
+    assert diff(command).stdout == "3 unchanged\n"
 
 
-def test_recordings_made_anew(command, recordings):
-    """When it was recorded, how long that took, and the provider's numbers are no change."""
+def test_re_recorded_entries(command, recordings):
+    """The time of a recording, the duration of the call, and the IDs of the provider do not count as changes."""
     edit(find(recordings, "Rome."), timestamp=1.5, latency_seconds=9.9, raw={"id": "x", "created": 5})
     edit(find(Path("before"), "Rome."), raw={"id": "y", "created": 4})
 
-    assert diff(command).stdout == "3 the same (1 of them recorded anew)\n"
+    assert diff(command).stdout == "3 unchanged (1 of them re-recorded)\n"
 
 
-def test_another_answer(command, recordings):
-    """A changed answer is shown by path, from the old to the new."""
+def test_a_changed_response(command, recordings):
+    """The changes of a response are shown by path, from the old value to the new one."""
     path = find(recordings, "Rome.")
     edit(path, content="Roma.", stop_reason="max_tokens")
 
     assert diff(command).stdout.splitlines() == [
-        f"~ openai/gpt-4o {path.stem[:12]}, another answer",
+        f"~ openai/gpt-4o {path.stem[:12]}, changed response",
         '    content: "Rome." -> "Roma."',
         '    stop_reason: "end_turn" -> "max_tokens"',
-        "1 with another answer, 2 the same",
+        "1 with a changed response, 2 unchanged",
     ]
 
 
-def test_another_answer_in_the_providers_json_alone(command, recordings):
-    """Where the answer reads the same, a change in the provider's own JSON is shown."""
+def test_a_change_in_the_providers_json_alone(command, recordings):
+    """If the rest of the response is equal, changes in the provider's own JSON are shown."""
     edit(find(Path("before"), "Rome."), raw={"id": "1", "logprobs": [0.1]})
     edit(find(recordings, "Rome."), raw={"id": "2", "logprobs": [0.2]})
 
     assert "    raw.logprobs[0]: 0.1 -> 0.2\n" in diff(command).stdout
 
 
-def test_entries_that_came_and_went(command, store, recordings, development):
-    """Entries of one cache alone are listed with a sign."""
+def test_added_and_removed_entries(command, store, recordings, development):
+    """Entries that only one cache contains are listed with a plus or a minus sign."""
     gone = find(recordings, "Oslo.")
     gone.unlink()
     new = store("42", model="o9", response={"content": "six by nine"})
@@ -217,25 +222,25 @@ def test_entries_that_came_and_went(command, store, recordings, development):
     assert diff(command).stdout.splitlines() == [
         f"- openai/gpt-4o {gone.stem[:12]}",
         f"+ openai/o9 {new.stem[:12]}",
-        "1 added, 1 removed, 2 the same",
+        "1 added, 1 removed, 2 unchanged",
     ]
 
 
-def test_a_request_that_changed(command, store, recordings):
-    """A recording of a changed request stands beside the one whose place it takes, with what changed."""
+def test_a_changed_request(command, store, recordings):
+    """An entry with a changed request is listed with the entry that it replaces and with the changes."""
     old, new = find(recordings, "Oslo."), store("Oslo and Bergen.")
     shutil.move(new, recordings / "openai" / "gpt-4o")
     old.unlink()
 
     assert diff(command).stdout.splitlines() == [
-        f"~ openai/gpt-4o {new.stem[:12]}, another request instead of {old.stem[:12]}",
+        f"~ openai/gpt-4o {new.stem[:12]}, changed request, replaces {old.stem[:12]}",
         '    messages[0].content: differs from character 23: "…that Oslo…" / "…that Oslo and Bergen…"',
-        "1 with another request, 2 the same",
+        "1 with a changed request, 2 unchanged",
     ]
 
 
 def test_encrypted_entries_are_compared_without_their_text(command, store, development):
-    """With the key the parts that differ are named; without it they are counted as unreadable."""
+    """With the encryption key, the changed parts are named. Without it, the files are counted as unreadable."""
     from cryptography.fernet import Fernet  # noqa: PLC0415 - for this test alone
 
     key = {"SPARK_CACHE_ENCRYPTION_KEY": Fernet.generate_key().decode()}
@@ -251,11 +256,11 @@ def test_encrypted_entries_are_compared_without_their_text(command, store, devel
 
     assert "    content: differs\n" in with_key.stdout
     assert "swordfish" not in with_key.output
-    assert (without.stdout, without.stderr) == ("0 the same\n", "not compared: 2 files: undecryptable\n")
+    assert (without.stdout, without.stderr) == ("0 unchanged\n", "not compared: 2 files: undecryptable\n")
 
 
 def test_differences_as_json(command, recordings):
-    """Programs get the entries and the differences as lists."""
+    """The JSON output contains the entries and the differences as lists."""
     path = find(recordings, "Rome.")
     edit(path, content="Roma.")
     item = {"provider": "openai", "model_id": "gpt-4o", "name": path.stem}
@@ -277,8 +282,8 @@ def test_differences_as_json(command, recordings):
     }
 
 
-def test_a_review_changes_nothing(command, recordings, listing):
-    """Neither folder is written to, and no hidden folder is made in it."""
+def test_a_diff_writes_nothing(command, recordings, listing):
+    """The command does not write to either directory, and creates no hidden folder."""
     before = listing(Path.cwd())
 
     diff(command)

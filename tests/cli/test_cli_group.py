@@ -1,4 +1,4 @@
-"""The command as a whole: its name, its version, its help and its errors."""
+"""The command group: its name, version, help and errors."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def run(*arguments, code=0):
 
 
 def test_the_package_runs_as_a_module():
-    """``python -m spark_cache.cli`` is the same command, under its own name."""
+    """``python -m spark_cache.cli`` is the same command and uses the name ``spark-cache``."""
     assert run("-m", "spark_cache.cli", "--help").stdout.startswith("Usage: spark-cache ")
 
 
 def test_help_names_every_command(command):
-    """``--help`` lists all commands, each with a sentence."""
+    """``--help`` lists all commands, each with a description."""
     lines = command("--help").stdout.split("Commands:\n")[1].splitlines()
 
     assert [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "] == [
@@ -55,19 +55,19 @@ def test_help_names_every_command(command):
     ]
 
 
-def test_every_command_speaks_to_programs():
-    """Each command takes ``--json``."""
+def test_every_command_supports_json():
+    """Each command has the option ``--json``."""
     assert [words for words, found in leaves(main) if not any("--json" in p.opts for p in found.params)] == []
 
 
-def test_the_version_is_said_alike_with_and_without_click(command):
-    """The quick answer to ``--version`` is the one that click would give."""
-    quick = run("-m", "spark_cache.cli", "--version").stdout
+def test_the_version_is_the_same_with_and_without_click(command):
+    """The shortcut for ``--version`` prints what click prints."""
+    shortcut = run("-m", "spark_cache.cli", "--version").stdout
 
-    assert quick == command("--version").stdout == f"spark-cache {spark_cache.__version__}\n"
+    assert shortcut == command("--version").stdout == f"spark-cache {spark_cache.__version__}\n"
 
 
-def test_the_version_costs_no_import():
+def test_the_version_needs_no_import():
     """``--version`` imports neither click nor anything heavier."""
     code = (
         "import sys; sys.argv[1:] = ['--version']\n"
@@ -79,7 +79,7 @@ def test_the_version_costs_no_import():
 
 
 def leaves(group, *names):
-    """Every command below a group, with the words that call it."""
+    """Yield every command below a group, with its words on the command line."""
     for name in group.list_commands(None):
         found = group.get_command(None, name)
         if isinstance(found, click.Group):
@@ -104,7 +104,7 @@ def test_the_reference_names_every_command_and_option():
 
 
 def test_an_unknown_command_is_misuse(command):
-    """A command that is none gives exit code 2."""
+    """An unknown command gives exit code 2."""
     result = command("lss")
 
     assert (result.exit_code, result.stdout) == (2, "")
@@ -112,12 +112,12 @@ def test_an_unknown_command_is_misuse(command):
 
 
 def test_the_package_has_no_other_names():
-    """A misspelt import fails as for any module."""
+    """A misspelled import fails as for any module."""
     with pytest.raises(ImportError, match="nonsense"):
         from spark_cache.cli import nonsense  # noqa: F401, PLC0415 - the import is what is tested
 
 
-# -- words and bars -------------------------------------------------------------------------------
+# -- formats and progress bars --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_package_has_no_other_names():
     ],
 )
 def test_spans_of_time(seconds, text):
-    """A span reads in its two largest units, without gaps between them."""
+    """A duration is formatted in its two largest units, without gaps between them."""
     assert span_text(seconds) == text
 
 
@@ -154,12 +154,12 @@ def test_spans_of_time(seconds, text):
     ],
 )
 def test_sizes(size, text):
-    """A size reads in units of 1024, with a decimal where it has one digit."""
+    """A size is formatted in units of 1024, with one decimal if it has one digit."""
     assert size_text(size) == text
 
 
-def test_other_words():
-    """Measured times, numbers with nouns, time left and harmless text."""
+def test_other_formats():
+    """Measured times, numbers with nouns, time left and escaped text are formatted as documented."""
     assert [seconds_text(seconds) for seconds in (0.0034, 0.61, 12.34)] == ["3.4 ms", "0.61 s", "12.3 s"]
     assert [counted(number, "entry", "entries") for number in (0, 1, 1204)] == [
         "0 entries",
@@ -167,7 +167,7 @@ def test_other_words():
         "1,204 entries",
     ]
     assert [left_text(seconds) for seconds in (None, 0, -5, 90)] == [
-        "for ever",
+        "no limit",
         "expired",
         "expired",
         "1m 30s",
@@ -182,7 +182,7 @@ class _Terminal(io.StringIO):
 
 @pytest.mark.parametrize("total", [3, None])
 def test_progress_is_shown_on_a_terminal(monkeypatch, capsys, total):
-    """On a terminal a bar names the work, on standard error alone."""
+    """On a terminal a progress bar with its label appears on standard error only."""
     monkeypatch.setattr(sys, "stderr", terminal := _Terminal())
 
     with progress("Counting sheep", total) as step:
@@ -194,7 +194,7 @@ def test_progress_is_shown_on_a_terminal(monkeypatch, capsys, total):
 
 
 def test_progress_is_silent_in_a_pipe(capsys):
-    """Without a terminal nothing is shown."""
+    """Without a terminal there is no progress bar."""
     with progress("Counting sheep", 3) as step:
         step()
 

@@ -16,7 +16,7 @@ from spark_cache.stores import FileStore
 
 
 def names(result):
-    """The first column of a table, without its heading."""
+    """Return the first column of a table without its heading."""
     return [line.split()[0] for line in result.stdout.splitlines()[1:]]
 
 
@@ -24,7 +24,7 @@ def names(result):
 
 
 def test_stats_count_by_provider_and_model(command, store, development):
-    """Entries and what they occupy are counted for every provider and each of its models."""
+    """Entries and their size are counted for each provider and model."""
     for content in "ab":
         store(content)
     store("c", model="GPT-5")
@@ -42,8 +42,8 @@ def test_stats_count_by_provider_and_model(command, store, development):
     assert (stats["cache_dir"], stats["profile"], stats["enabled"]) == (str(development), "development", True)
 
 
-def test_stats_tell_what_other_processes_saved(command, development):
-    """Hits, misses, tokens and seconds saved are those of every program that used the cache."""
+def test_stats_include_other_processes(command, development):
+    """Hits, misses, tokens and seconds include every program that used the cache."""
     program = """
 from spark_cache import CacheManager
 manager = CacheManager()
@@ -62,8 +62,8 @@ for _ in range(3):
     assert (lifetime["tokens_saved"], lifetime["seconds_saved"]) == (69, 1.5)
 
 
-def test_stats_read_as_a_table(command, store, development):
-    """A person sees the directory, the profile, a row for each model and the total."""
+def test_stats_print_a_table(command, store, development):
+    """The text output shows the directory, the profile, a row for each model and the total."""
     store("a")
     store("b", provider="anthropic", model="claude")
 
@@ -77,30 +77,30 @@ def test_stats_read_as_a_table(command, store, development):
         ["total", "2", "8.0", "KB"],
     ]
     assert [line.rsplit(None, 1) for line in lines[8:]] == [
-        ["since the cache was", "made"],
+        ["since the cache was", "created"],
         ["hits", "0"],
         ["misses", "0"],
         ["hit rate", "-"],
         ["tokens saved", "0"],
-        ["waiting saved", "-"],
+        ["time saved", "-"],
     ]
 
 
-def test_stats_of_nothing_make_nothing(command, development):
-    """Looking at a cache that does not exist yet is fine, and does not make it."""
+def test_stats_do_not_create_a_cache(command, development):
+    """Stats of a cache that does not exist succeed and do not create it."""
     result = command("stats", "--json")
 
     assert (result.exit_code, json.loads(result.stdout)["total_entries"]) == (0, 0)
     assert not development.exists()
 
 
-def test_stats_say_when_the_cache_is_off(command):
-    """Without a profile nothing is cached, and the command says so."""
+def test_stats_show_when_the_cache_is_off(command):
+    """Without a profile caching is off, and the output says so."""
     assert "profile none, caching is off" in command("stats").stdout
 
 
-def test_a_directory_can_be_named(command, store, development):
-    """``--dir`` looks into any cache directory, whatever the configured one."""
+def test_dir_selects_a_directory(command, store, development):
+    """``--dir`` selects any cache directory, regardless of the configuration."""
     store()
     development.rename("elsewhere")
 
@@ -109,8 +109,8 @@ def test_a_directory_can_be_named(command, store, development):
     assert (stats["total_entries"], stats["cache_dir"]) == (1, str(Path.cwd() / "elsewhere"))
 
 
-def test_a_profile_can_be_named(command, store):
-    """``--profile`` looks into the cache of another profile than the environment names."""
+def test_profile_selects_a_profile(command, store):
+    """``--profile`` selects another profile than the environment."""
     store()
 
     result = command("stats", "--profile", "development", "--json", ENVIRONMENT="testing")
@@ -119,8 +119,8 @@ def test_a_profile_can_be_named(command, store):
 
 
 @pytest.mark.parametrize("arguments", [["stats"], ["ls"], ["show", "0"], ["rm", "0"], ["cleanup"]])
-def test_a_directory_that_is_not_there_is_misuse(command, arguments):
-    """A misspelt ``--dir`` is not taken for an empty cache."""
+def test_a_missing_directory_is_misuse(command, arguments):
+    """A misspelled ``--dir`` is an error, not an empty cache."""
     result = command(*arguments, "--dir", "nowhere")
 
     assert (result.exit_code, result.stdout) == (2, "")
@@ -128,18 +128,18 @@ def test_a_directory_that_is_not_there_is_misuse(command, arguments):
 
 
 def test_a_cache_in_memory_is_out_of_reach(command, development):
-    """The entries of a memory store are inside another program, and the error says what can be done."""
+    """A memory store belongs to another process, and the error suggests ``--dir``."""
     result = command("stats", SPARK_CACHE_STORE="memory")
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        'Error: store = "memory" keeps entries inside the program that uses them, out of reach from here: '
+        'Error: store = "memory" keeps entries inside the process that uses them, where this command cannot read them: '
         "name a cache directory with --dir\n"
     )
 
 
 def test_a_wrong_configuration_is_one_message(command):
-    """What is wrong with the configuration is said once, on standard error, with exit code 2."""
+    """A configuration error is one message on standard error with exit code 2."""
     result = command("stats", "--profile", "developmnt")
 
     assert (result.exit_code, result.stdout) == (2, "")
@@ -148,7 +148,7 @@ def test_a_wrong_configuration_is_one_message(command):
 
 
 def test_a_directory_that_cannot_be_listed_is_one_message(command, store, monkeypatch):
-    """A fault of the machine is said once, without a traceback."""
+    """An I/O error is one message without a traceback."""
     store()
 
     def refuse(*_arguments, **_keywords):
@@ -164,7 +164,7 @@ def test_a_directory_that_cannot_be_listed_is_one_message(command, store, monkey
 # -- ls -------------------------------------------------------------------------------------------
 
 
-def test_ls_begins_with_the_newest(command, store):
+def test_ls_starts_with_the_newest(command, store):
     """The newest entry comes first."""
     ages = {50: store("a", age=50), 5: store("b", age=5), 500: store("c", age=500)}
 
@@ -172,7 +172,7 @@ def test_ls_begins_with_the_newest(command, store):
 
 
 def test_ls_shows_age_time_left_and_size(command, store):
-    """A row tells the entry's name, provider, model, age, the time it may still be served, and its size."""
+    """A row shows the name, provider, model, age, time left and size of an entry."""
     path = store(age=3600)
 
     heading, row = command("ls").stdout.splitlines()
@@ -183,7 +183,7 @@ def test_ls_shows_age_time_left_and_size(command, store):
 
 
 def test_ls_as_json_has_everything(command, store):
-    """Programs get the whole name, times in seconds and whether an entry is over."""
+    """JSON output has the full name, times in seconds and whether an entry is expired."""
     path = store(age=3600)
 
     (entry,) = json.loads(command("ls", "--json").stdout)
@@ -210,12 +210,12 @@ def test_ls_as_json_has_everything(command, store):
         ({"SPARK_CACHE_TTL": "30d"}, 3600, "23h"),
         ({"SPARK_CACHE_TTL": "1m"}, 60, "expired"),
         ({"SPARK_CACHE_TTL": "never"}, 86400 * 2, "expired"),
-        ({"SPARK_CACHE_MODE": "replay"}, 86400 * 2, "for ever"),
+        ({"SPARK_CACHE_MODE": "replay"}, 86400 * 2, "no limit"),
     ],
-    ids=["shorter here", "shorter there", "over here", "over there", "replay"],
+    ids=["reader shorter", "entry shorter", "reader expired", "entry expired", "replay"],
 )
-def test_the_time_left_is_what_this_configuration_grants(command, store, settings, age, left):
-    """The shorter of the entry's own lifetime and the reader's decides; replay knows no age."""
+def test_the_time_left_depends_on_the_configuration(command, store, settings, age, left):
+    """The shorter of the TTL of the entry and the TTL of the reader applies. Replay mode ignores both."""
     store(age=age + 0.001)
     floor = {"9m": "8m 59s", "23h": "22h 59m"}.get(left, left)
 
@@ -224,11 +224,11 @@ def test_the_time_left_is_what_this_configuration_grants(command, store, setting
     assert left in row or floor in row
 
 
-def test_an_entry_without_end_is_kept_for_ever(command, store):
-    """An entry without a lifetime, read by a configuration without one, has no time left to tell."""
+def test_without_any_ttl_there_is_no_limit(command, store):
+    """An entry without a TTL never expires for a configuration without a TTL."""
     store(ttl_seconds="never")
 
-    assert "for ever" in command("ls", SPARK_CACHE_TTL="never").stdout
+    assert "no limit" in command("ls", SPARK_CACHE_TTL="never").stdout
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_an_entry_without_end_is_kept_for_ever(command, store):
         (["--provider", "gemini"], set()),
     ],
 )
-def test_ls_can_be_narrowed(command, store, arguments, found):
-    """Provider and model narrow the list, alone and together."""
+def test_ls_can_be_filtered(command, store, arguments, found):
+    """Provider and model filter the list, alone and together."""
     paths = {
         "a": store("a", model="gpt-4o"),
         "b": store("b", model="shared"),
@@ -253,8 +253,8 @@ def test_ls_can_be_narrowed(command, store, arguments, found):
     assert {entry["name"] for entry in listed} == {paths[name].stem for name in found}
 
 
-def test_ls_can_be_cut_short(command, store):
-    """``--limit`` keeps the newest, and standard error says that there are more."""
+def test_ls_can_be_limited(command, store):
+    """``--limit`` keeps the newest entries, and standard error says that there are more."""
     newest = store("a", age=1)
     store("b", age=2)
     store("c", age=3)
@@ -262,18 +262,18 @@ def test_ls_can_be_cut_short(command, store):
     result = command("ls", "--limit", "1")
 
     assert names(result) == [newest.stem[:12]]
-    assert result.stderr == "the newest 1 of 3 entries\n"
+    assert result.stderr == "showing the newest 1 of 3 entries\n"
 
 
-def test_ls_of_nothing_says_so(command, development):
-    """An empty cache is no problem."""
+def test_ls_of_an_empty_cache(command, development):
+    """An empty cache gives a message and exit code 0."""
     result = command("ls")
 
     assert (result.exit_code, result.stdout) == (0, f"no entries in {development}\n")
 
 
-def test_ls_tells_of_files_that_are_no_entries(command, store):
-    """A file that cannot be read as an entry is not passed over in silence."""
+def test_ls_reports_unreadable_files(command, store):
+    """A file that cannot be read as an entry is reported on standard error."""
     path = store("a")
     path.with_name("0" * 64 + ".json").write_text("{")
 
@@ -283,15 +283,15 @@ def test_ls_tells_of_files_that_are_no_entries(command, store):
     assert result.stderr == "not listed: 1 file that cannot be read as an entry\n"
 
 
-def test_ls_marks_what_is_encrypted(command, store, development, monkeypatch):
-    """An encrypted entry is listed without its key, and marked."""
+def test_ls_marks_encrypted_entries(command, store, development, monkeypatch):
+    """An encrypted entry is listed and marked, even without its encryption key."""
     store("a", encryption="all", encryption_keys=Fernet.generate_key().decode())
 
     assert command("ls").stdout.splitlines()[1].endswith("  encrypted")
 
 
-def test_a_name_does_not_steer_the_terminal(command, store):
-    """Control characters in a model's name are shown, not obeyed."""
+def test_a_name_cannot_control_the_terminal(command, store):
+    """Control characters in a model name are escaped."""
     store(model="gpt\x1b[2J")
 
     assert "gpt\\x1b[2J" in command("ls").stdout
@@ -299,7 +299,7 @@ def test_a_name_does_not_steer_the_terminal(command, store):
 
 
 def test_a_long_table_is_not_cut_in_a_pipe(command, store):
-    """Without a terminal each entry is one line, however long, without colour."""
+    """Without a terminal each entry is one line of any length, without colour."""
     store(model="a-model-with-a-name-that-" + "goes-on-and-" * 10)
 
     output = command("ls", COLUMNS="40").stdout
@@ -309,8 +309,8 @@ def test_a_long_table_is_not_cut_in_a_pipe(command, store):
     assert "\x1b" not in output
 
 
-def test_looking_writes_nothing(command, store, development, listing):
-    """Neither a count nor a list nor a look into an entry changes a file, not even its times."""
+def test_inspecting_writes_nothing(command, store, development, listing):
+    """``stats``, ``ls`` and ``show`` change no file, and no file time."""
     path = store(age=3600)
     CacheManager(load_config()).get_stats()
     before = listing(development)
@@ -326,7 +326,7 @@ def test_looking_writes_nothing(command, store, development, listing):
     [({"SPARK_CACHE_LOG_FORMAT": "json"}, True), ({"SPARK_CACHE_LOG_LEVEL": "INFO"}, False)],
 )
 def test_the_configured_log_output_is_used(command, store, monkeypatch, environment, is_json):
-    """Faults are logged on standard error in the configured form."""
+    """Faults are logged to standard error in the configured format."""
     store()
 
     def fail(*_arguments, **_keywords):
@@ -340,11 +340,11 @@ def test_the_configured_log_output_is_used(command, store, monkeypatch, environm
         assert json.loads(line)["event"] == "cache.error"
     else:
         assert "cache.error" in line
-        assert line[:4].isdigit(), "the console form begins with the time"
+        assert line[:4].isdigit(), "the console format starts with the time"
 
 
-def test_what_is_below_the_configured_level_is_not_logged(command, store, monkeypatch):
-    """``SPARK_CACHE_LOG_LEVEL`` holds for the command line too."""
+def test_the_configured_log_level_is_used(command, store, monkeypatch):
+    """``SPARK_CACHE_LOG_LEVEL`` also applies to the command line."""
     store()
     monkeypatch.setattr(FileStore, "read", lambda *_, **__: (_ for _ in ()).throw(StoreError("read", "EIO")))
 

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def entries(store):
-    """An entry of each of three models, of two providers."""
+    """Store one entry for each of three models of two providers."""
     return {
         "gpt-4o": store("a", model="gpt-4o"),
         "GPT-5": store("b", model="GPT-5"),
@@ -18,11 +18,12 @@ def entries(store):
 
 
 def left(entries):
+    """Return the names of the entries that still exist."""
     return {name for name, path in entries.items() if path.exists()}
 
 
 def test_rm_removes_one_entry(command, entries):
-    """The entry that is named goes, and no other."""
+    """Only the named entry is removed."""
     path = entries["gpt-4o"]
 
     result = command("rm", path.stem[:12])
@@ -32,14 +33,14 @@ def test_rm_removes_one_entry(command, entries):
 
 
 def test_rm_as_json(command, entries):
-    """Programs are told what was removed."""
+    """JSON output names what was removed."""
     path = entries["claude"]
 
     assert json.loads(command("rm", path.stem, "--json").stdout) == {"removed": 1, "path": str(path)}
 
 
 def test_rm_of_an_unknown_key_is_a_problem(command, entries):
-    """A key that no entry has gives exit code 1, and nothing is removed."""
+    """An unknown key gives exit code 1, and nothing is removed."""
     result = command("rm", "ffffffffffff0")
 
     assert (result.exit_code, result.stdout) == (1, "")
@@ -48,7 +49,7 @@ def test_rm_of_an_unknown_key_is_a_problem(command, entries):
 
 
 def test_rm_of_several_entries_is_a_problem(command, store):
-    """What stands for several entries removes none."""
+    """A prefix of several names removes nothing."""
     paths = [store("a", key="abc1"), store("b", key="abc2")]
 
     result = command("rm", "abc")
@@ -57,8 +58,8 @@ def test_rm_of_several_entries_is_a_problem(command, store):
     assert all(path.exists() for path in paths)
 
 
-def test_rm_removes_what_is_no_entry(command, store):
-    """A damaged file can be removed like an entry."""
+def test_rm_removes_a_damaged_file(command, store):
+    """A damaged file is removed like an entry."""
     path = store()
     path.write_bytes(b"")
 
@@ -66,8 +67,8 @@ def test_rm_removes_what_is_no_entry(command, store):
     assert not path.exists()
 
 
-def test_rm_of_what_cannot_be_removed_is_one_message(command, store):
-    """A fault of the machine is said once, with exit code 2."""
+def test_rm_that_fails_is_one_message(command, store):
+    """An I/O error is one message with exit code 2."""
     path = store()
     path.unlink()
     path.mkdir()
@@ -78,18 +79,18 @@ def test_rm_of_what_cannot_be_removed_is_one_message(command, store):
     assert result.stderr.startswith("Error: cannot remove: ")
 
 
-def test_cleanup_removes_what_is_over(command, store):
-    """Entries whose lifetime is over go, the others stay."""
-    over, fresh = store("a", age=86401), store("b", age=86000)
+def test_cleanup_removes_expired_entries(command, store):
+    """Expired entries are removed, and the others are kept."""
+    expired, fresh = store("a", age=86401), store("b", age=86000)
 
     result = command("cleanup")
 
-    assert (result.exit_code, over.exists(), fresh.exists()) == (0, False, True)
+    assert (result.exit_code, expired.exists(), fresh.exists()) == (0, False, True)
     assert result.stdout.startswith("removed 1 entry from ")
 
 
-def test_cleanup_can_be_narrowed(command, store, development):
-    """``--provider`` leaves the entries of others alone."""
+def test_cleanup_can_be_filtered(command, store, development):
+    """``--provider`` keeps the entries of other providers."""
     ours = store("a", age=86401)
     theirs = store("b", provider="anthropic", age=86401)
 
@@ -108,8 +109,8 @@ def test_cleanup_can_be_narrowed(command, store, development):
         (["--provider", "gemini"], {"gpt-4o", "GPT-5", "claude"}),
     ],
 )
-def test_clear_removes_what_it_is_told_to(command, entries, arguments, kept):
-    """Everything, a provider's entries or a model's go, and nothing is asked."""
+def test_clear_removes_the_selected_entries(command, entries, arguments, kept):
+    """All entries, or those of a provider or a model, are removed without confirmation."""
     result = command("clear", *arguments, "--json")
 
     assert result.exit_code == 0
@@ -117,8 +118,8 @@ def test_clear_removes_what_it_is_told_to(command, entries, arguments, kept):
     assert left(entries) == kept
 
 
-def test_clear_reads_as_a_sentence(command, entries, development):
-    """A person is told how many entries went, and from where."""
+def test_clear_prints_a_sentence(command, entries, development):
+    """The text output shows how many entries were removed, and from which directory."""
     assert command("clear", "--all").stdout == f"removed 3 entries from {development}\n"
 
 
@@ -127,8 +128,8 @@ def test_clear_reads_as_a_sentence(command, entries, development):
     [[], ["--model", "gpt-4o"], ["--all", "--provider", "openai"], ["--all", "--model", "gpt-4o"]],
     ids=["nothing", "a model alone", "all and a provider", "all and a model"],
 )
-def test_clear_without_saying_what_is_misuse(command, entries, arguments):
-    """Unless it is clear what should go, nothing goes."""
+def test_clear_without_a_selection_is_misuse(command, entries, arguments):
+    """Without a clear selection nothing is removed."""
     result = command("clear", *arguments)
 
     assert (result.exit_code, result.stdout) == (2, "")
@@ -137,7 +138,7 @@ def test_clear_without_saying_what_is_misuse(command, entries, arguments):
 
 
 def test_a_cache_that_is_off_can_be_cleared(command, entries, development):
-    """Managing works on the directory, whether or not caching is on."""
+    """The commands work on the directory whether or not caching is on."""
     result = command("clear", "--all", "--dir", str(development), ENVIRONMENT="production")
 
     assert (result.exit_code, left(entries)) == (0, set())

@@ -1,4 +1,4 @@
-"""``spark-cache profile``."""
+"""The ``spark-cache profile`` commands."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def as_json(result: Result) -> Any:
 
 
 def test_list_shows_every_profile_and_the_one_in_effect(run: Callable[..., Result], project: Path) -> None:
-    """Shipped ones and the project's own, with a star."""
+    """The list contains shipped and project profiles. A star marks the one in effect."""
     run("new", "mine", "--description", "for me")
     listed = {row["name"]: row for row in as_json(run("list", "--json", ENVIRONMENT="mine"))}
     assert set(listed) == {"development", "testing", "staging", "production", "mine"}
@@ -61,8 +61,8 @@ def test_list_shows_every_profile_and_the_one_in_effect(run: Callable[..., Resul
     assert ["project", "profiles", "are", "in", str(project / "profiles")] in lines
 
 
-def test_list_shows_a_profile_that_cannot_be_read(run: Callable[..., Result], project: Path) -> None:
-    """It is there; ``config check`` says what is wrong with it."""
+def test_list_shows_an_unreadable_profile(run: Callable[..., Result], project: Path) -> None:
+    """The profile is listed. ``config check`` reports its problem."""
     (project / "profiles").mkdir()
     (project / "profiles" / "broken.toml").write_text("[cache")
     listed = {row["name"]: row for row in as_json(run("list", "--json"))}
@@ -70,8 +70,8 @@ def test_list_shows_a_profile_that_cannot_be_read(run: Callable[..., Result], pr
     assert listed["broken"]["layers"] == ["unusable"]
 
 
-def test_show_tells_what_each_layer_says(run: Callable[..., Result], project: Path) -> None:
-    """The project's file above the shipped one, rules and guards included."""
+def test_show_lists_the_settings_of_each_layer(run: Callable[..., Result], project: Path) -> None:
+    """The project profile comes before the shipped one. Rules and guards are included."""
     (project / "profiles").mkdir()
     path = project / "profiles" / "production.toml"
     path.write_text(
@@ -87,7 +87,7 @@ def test_show_tells_what_each_layer_says(run: Callable[..., Result], project: Pa
 
 
 def test_show_as_json(run: Callable[..., Result]) -> None:
-    """Files in their order, each with what it sets."""
+    """Files are listed in order of precedence, each with its settings."""
     shown = as_json(run("show", "testing", "--json"))
     assert shown["name"] == "testing"
     assert [layer["file"] for layer in shown["files"]] == [str(SHIPPED / "testing.toml")]
@@ -95,15 +95,15 @@ def test_show_as_json(run: Callable[..., Result]) -> None:
 
 
 def test_a_description_cannot_steer_the_terminal(run: Callable[..., Result], project: Path) -> None:
-    """A file from somewhere else is only text."""
+    """Control characters in a profile from an untrusted source are escaped."""
     (project / "profiles").mkdir()
     path = project / "profiles" / "mine.toml"
     path.write_text('description = "a\\u001b[31mb"\n\n[cache]\n')
     assert "\x1b" not in run("show", "mine").stdout + run("list").stdout
 
 
-def test_show_as_json_holds_rules_and_guards(run: Callable[..., Result], project: Path) -> None:
-    """Numbers of seconds in a rule, the written form in a guard."""
+def test_show_as_json_contains_rules_and_guards(run: Callable[..., Result], project: Path) -> None:
+    """Rules contain seconds as numbers, guards contain the value as written."""
     (project / "profiles").mkdir()
     path = project / "profiles" / "mine.toml"
     path.write_text(
@@ -117,12 +117,12 @@ def test_show_as_json_holds_rules_and_guards(run: Callable[..., Result], project
 
 
 def test_show_of_an_unknown_profile_is_misuse(run: Callable[..., Result]) -> None:
-    """Exit code 2, with the nearest name."""
-    assert "there is no profile 'tseting'; did you mean testing?" in run("show", "tseting", code=2).stderr
+    """The exit code is 2, and the closest name is suggested."""
+    assert "unknown profile 'tseting'; did you mean testing?" in run("show", "tseting", code=2).stderr
 
 
-def test_new_writes_a_profile_that_loads(run: Callable[..., Result], project: Path) -> None:
-    """With its base, its settings and its guards."""
+def test_new_creates_a_profile_that_loads(run: Callable[..., Result], project: Path) -> None:
+    """The file contains the base, the settings and the guards."""
     path = project / "profiles" / "nightly.toml"
     options = ("--extends", "testing", "--set", "ttl=12h", "--set", "fsync=true", "--set", "guard.max_ttl=1d")
     assert run("new", "nightly", *options, "--description", "Every night").stdout == f"wrote {path}\n"
@@ -136,75 +136,75 @@ def test_new_writes_a_profile_that_loads(run: Callable[..., Result], project: Pa
     assert (config.ttl_seconds, config.fsync, config.enabled) == (43200, True, True)
 
 
-def test_new_can_be_for_the_user_alone(run: Callable[..., Result]) -> None:
-    """``--user`` writes below the home directory."""
+def test_new_can_create_a_user_profile(run: Callable[..., Result]) -> None:
+    """``--user`` writes to the home directory."""
     path = Path(os.environ["HOME"]) / ".config" / "spark-cache" / "profiles" / "mine.toml"
     assert as_json(run("new", "mine", "--user", "--json")) == {"name": "mine", "file": str(path)}
     assert path.is_file()
 
 
-def test_new_goes_to_the_project_root(
+def test_new_writes_to_the_project_root(
     run: Callable[..., Result], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a folder below, the project's profiles are still in one place."""
+    """In a subfolder, the profile is still created at the project root."""
     monkeypatch.chdir(project / "src")
     run("new", "mine")
     assert (project / "profiles" / "mine.toml").is_file()
 
 
-def test_new_goes_to_the_folder_that_a_variable_names(run: Callable[..., Result], project: Path) -> None:
-    """``SPARK_PROFILES_DIR`` is where the project keeps its profiles."""
+def test_new_writes_to_the_folder_from_the_variable(run: Callable[..., Result], project: Path) -> None:
+    """``SPARK_PROFILES_DIR`` sets the folder of the project profiles."""
     (project / "settings").mkdir()
     run("new", "mine", SPARK_PROFILES_DIR="settings")
     assert (project / "settings" / "mine.toml").is_file()
 
 
 def test_new_never_overwrites(run: Callable[..., Result], project: Path) -> None:
-    """A second time is misuse, and the file stays as it was."""
+    """Creating an existing profile is misuse, and the file does not change."""
     run("new", "mine", "--set", "ttl=1h")
     before = (project / "profiles" / "mine.toml").read_text()
     result = run("new", "mine", "--set", "ttl=2h", code=2)
-    assert "exists and is not overwritten" in result.stderr
+    assert "already exists and is not overwritten" in result.stderr
     assert (project / "profiles" / "mine.toml").read_text() == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("../mine",), "'../mine' cannot name a profile"),
-        (("mine", "--extends", "tesing"), "extends: there is no profile 'tesing'; did you mean testing?"),
-        (("mine", "--set", "tll=1h"), "cache.tll: [cache] has no such key; did you mean ttl?"),
+        (("../mine",), "'../mine' is not a valid profile name"),
+        (("mine", "--extends", "tesing"), "extends: unknown profile 'tesing'; did you mean testing?"),
+        (("mine", "--set", "tll=1h"), "cache.tll: unknown key in [cache]; did you mean ttl?"),
         (("mine", "--set", "ttl=soon"), "cache.ttl: 'soon' is not a duration"),
-        (("mine", "--set", "guard.max=1"), "guard.max: [guard] has no such condition"),
-        (("mine", "--set", "ttl"), "--set ttl: write KEY=VALUE"),
-        (("mine", "--set", "rules.ttl=1"), "--set rules.ttl=1: write KEY=VALUE"),
-        (("mine", "--set", "encryption_keys=secret"), "keys do not belong in a profile"),
+        (("mine", "--set", "guard.max=1"), "guard.max: unknown condition in [guard]"),
+        (("mine", "--set", "ttl"), "--set ttl: use KEY=VALUE"),
+        (("mine", "--set", "rules.ttl=1"), "--set rules.ttl=1: use KEY=VALUE"),
+        (("mine", "--set", "encryption_keys=secret"), "a profile must not contain encryption keys"),
     ],
 )
-def test_new_refuses_what_would_not_load(
+def test_new_rejects_a_profile_that_would_not_load(
     run: Callable[..., Result], project: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    """Exit code 2, and no file."""
+    """The exit code is 2, and no file is written."""
     assert message in run("new", *arguments, code=2).stderr
     assert not (project / "profiles").exists()
 
 
-def test_new_says_where_it_cannot_write(run: Callable[..., Result], project: Path) -> None:
-    """A file in the place of the folder is told in one line."""
+def test_new_reports_a_file_that_cannot_be_written(run: Callable[..., Result], project: Path) -> None:
+    """If a file has the name of the folder, the error is a single line."""
     (project / "profiles").touch()
     assert run("new", "mine", code=2).stderr == (
         f"Error: {project}/profiles/mine.toml: cannot be written: File exists\n"
     )
 
 
-def test_new_shows_no_key_that_was_misplaced(run: Callable[..., Result]) -> None:
-    """What is repeated of an assignment is covered where it has the form of a key."""
+def test_new_redacts_a_misplaced_key(run: Callable[..., Result]) -> None:
+    """A part of the assignment that looks like an encryption key is redacted in the message."""
     key = "A" * 43 + "="
-    assert "--set rules.key=(a key): write" in run("new", "mine", "--set", f"rules.key={key}", code=2).stderr
+    assert "--set rules.key=(a key): use" in run("new", "mine", "--set", f"rules.key={key}", code=2).stderr
 
 
-def test_show_names_what_is_wrong_with_a_profile(run: Callable[..., Result], project: Path) -> None:
-    """A file that cannot be read and a value that is refused are told, with exit code 1."""
+def test_show_lists_the_problems_of_a_profile(run: Callable[..., Result], project: Path) -> None:
+    """An unreadable file and an invalid value are listed, and the exit code is 1."""
     folder = project / "profiles"
     folder.mkdir()
     (folder / "broken.toml").write_text("[cache\n")

@@ -1,4 +1,4 @@
-"""``spark-cache savings``."""
+"""The ``spark-cache savings`` command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spark_cache.cli.text import bar_text, dollars_text
 from spark_cache.savings.report import GROUPINGS
 
 _COUNT = {"type": "integer", "minimum": 0}
-_FIGURES = {
+_TOTALS = {
     "hits": _COUNT,
     "shared": _COUNT,
     "misses": _COUNT,
@@ -41,21 +41,21 @@ _NAMES = {
 
 def _schema(by: str) -> dict:
     names = {name: {"type": ["string", "null"] if name == "profile" else "string"} for name in _NAMES[by]}
-    row = {"type": "object", "additionalProperties": False, "properties": _FIGURES | names}
+    row = {"type": "object", "additionalProperties": False, "properties": _TOTALS | names}
     shown = {
         "by": {"const": by},
         "cache_dir": {"type": "string"},
         "price_table": {"type": "string"},
-        "rows": {"type": "array", "items": {**row, "required": [*_FIGURES, *names]}},
+        "rows": {"type": "array", "items": {**row, "required": [*_TOTALS, *names]}},
         "since": {"type": ["string", "null"]},
-        "total": {**row, "properties": _FIGURES, "required": [*_FIGURES]},
+        "total": {**row, "properties": _TOTALS, "required": [*_TOTALS]},
     }
     return {"type": "object", "additionalProperties": False, "properties": shown, "required": [*shown]}
 
 
 @pytest.fixture
 def hits(development):
-    """Have a new question answered by the cache so many times, ``days`` ago."""
+    """Return a function that causes hits of a new entry, ``days`` ago."""
 
     def counted(number, *, provider="openai", model="gpt-4o", days=0, usage=(100_000, 0)):
         then = (datetime.now(UTC) - timedelta(days=days)).timestamp()
@@ -76,7 +76,7 @@ def _day(days: int) -> str:
 
 
 def test_a_table_and_its_bars(command, hits, development):
-    """A person sees each model with what it saved, the dearest first with the longest bar, and the total."""
+    """The table lists each model with what it saved, most expensive first, with a bar for each, and the total."""
     hits(4)
     hits(1, provider="anthropic", model="claude-3-haiku-20240307")
     hits(2, model="house-model", usage=(1_500, 500))
@@ -86,9 +86,9 @@ def test_a_table_and_its_bars(command, hits, development):
     *lines, prices, unpriced = result.stdout.splitlines()
     assert [line.split() for line in lines] == [
         [str(development)],
-        ["since", "the", "cache", "was", "made"],
+        ["since", "the", "cache", "was", "created"],
         [],
-        ["provider", "model", "calls", "spared", "tokens", "waiting", "saved"],
+        ["provider", "model", "calls", "saved", "tokens", "time", "cost"],
         ["openai", "gpt-4o", "4", "400,000", "2.00", "s", "$1.00", "█" * 20],
         ["anthropic", "claude-3-haiku-20240307", "1", "100,000", "0.50", "s", "$0.0250", "▌"],
         ["openai", "house-model", "2", "4,000", "1.00", "s", "unknown"],
@@ -96,11 +96,11 @@ def test_a_table_and_its_bars(command, hits, development):
         [],
     ]
     assert prices == f"prices: genai-prices {genai_prices.__version__}, as of each day"
-    assert unpriced == "2 spared calls not in the dollars: the price is not known"
+    assert unpriced == "cost excludes 2 saved calls without a known price"
 
 
-def test_bars_are_of_tokens_where_no_price_is_known(command, hits):
-    """Where there are no dollars to compare, the bars compare tokens."""
+def test_bars_show_tokens_if_no_price_is_known(command, hits):
+    """If no row has a price, the bars compare tokens."""
     hits(1, model="house-model", usage=(1_000, 0))
     hits(2, model="summer-house-model", usage=(1_000, 0))
 
@@ -111,7 +111,7 @@ def test_bars_are_of_tokens_where_no_price_is_known(command, hits):
 
 @pytest.mark.parametrize("by", GROUPINGS)
 def test_json_has_its_schema(command, hits, development, by):
-    """Programs get the same fields whatever the rows are told apart by."""
+    """The JSON output has the same fields for every grouping."""
     hits(2)
     hits(1, model="house-model")
 
@@ -122,13 +122,13 @@ def test_json_has_its_schema(command, hits, development, by):
     assert shown["total"]["dollars_saved"] == pytest.approx(0.5)
 
 
-def test_what_rows_are_told_apart_by_is_what_the_manager_takes():
-    """The command offers what the manager can tell savings apart by."""
+def test_groupings_match_the_manager():
+    """The command offers the groupings that the manager accepts."""
     assert _GROUPINGS == GROUPINGS
 
 
 def test_by_day(command, hits):
-    """A row for each day, in their order, makes a chart of the days."""
+    """``--by day`` lists the days in order, with a bar for each."""
     hits(1, days=1)
     hits(2, days=0)
 
@@ -141,7 +141,7 @@ def test_by_day(command, hits):
 
 
 def test_by_profile(command, hits):
-    """A row for each profile."""
+    """``--by profile`` has a row for each profile."""
     hits(1)
 
     assert command("savings", "--by", "profile").stdout.splitlines()[4].split()[:2] == ["development", "1"]
@@ -149,7 +149,7 @@ def test_by_profile(command, hits):
 
 @pytest.mark.parametrize(("since", "expected"), [("2d", 2), (_day(0), 1), ("400d", 4)], ids=str)
 def test_since(command, hits, since, expected):
-    """Only the days from there on count."""
+    """``--since`` includes only the days from then on."""
     hits(2, days=30)
     hits(1, days=1)
     hits(1, days=0)
@@ -157,16 +157,16 @@ def test_since(command, hits, since, expected):
     assert json.loads(command("savings", "--json", "--since", since).stdout)["total"]["hits"] == expected
 
 
-def test_since_is_said(command, hits):
-    """A person is told from which day on the figures are."""
+def test_since_is_shown(command, hits):
+    """The output names the first day that is included."""
     hits(1)
 
     assert command("savings", "--since", "7d").stdout.splitlines()[1] == f"since {_day(7)}"
 
 
 @pytest.mark.parametrize("arguments", [("--since", "last week"), ("--by", "colour")], ids=str)
-def test_misuse(command, development, arguments):
-    """What is neither a span nor a day, or no grouping, is misuse and looks at nothing."""
+def test_invalid_options(command, development, arguments):
+    """An invalid span, day or grouping is a usage error, and the cache is not opened."""
     result = command("savings", *arguments)
 
     assert (result.exit_code, result.stdout) == (2, "")
@@ -175,7 +175,7 @@ def test_misuse(command, development, arguments):
 
 
 def test_nothing_saved(command, development):
-    """A cache that was never asked has saved nothing, and looking at it does not make it."""
+    """An unused cache has saved nothing, and the command does not create it."""
     result = command("savings")
 
     assert result.exit_code == 0
@@ -183,8 +183,8 @@ def test_nothing_saved(command, development):
     assert not development.exists()
 
 
-def test_a_terminal_without_such_characters(hits):
-    """Where the output cannot carry the bars' characters, they are drawn with others."""
+def test_bars_in_a_limited_encoding(hits):
+    """If the output encoding lacks block characters, bars are drawn with ``#``."""
     hits(1)
     environment = {"PYTHONIOENCODING": "latin-1", "ENVIRONMENT": "development", "HOME": str(Path.cwd())}
 
@@ -199,8 +199,8 @@ def test_a_terminal_without_such_characters(hits):
     assert done.stdout.splitlines()[4].endswith("#" * 20)
 
 
-def test_names_steer_no_terminal(command, hits):
-    """A model's name is shown without control characters."""
+def test_names_cannot_control_the_terminal(command, hits):
+    """Names of models are shown without control characters."""
     hits(1, model="a\x1b[31mb")
 
     assert "\x1b" not in command("savings").stdout
@@ -218,14 +218,14 @@ def test_names_steer_no_terminal(command, hits):
     ],
     ids=str,
 )
-def test_money_reads_well(dollars, text):
-    """Dollars have cents, and less than a dollar has what is left of them."""
+def test_dollars_are_readable(dollars, text):
+    """Amounts have two decimals, and amounts between zero and one dollar have four."""
     assert dollars_text(dollars) == text
 
 
 @pytest.mark.parametrize(
     ("share", "bar"), [(0.0, ""), (0.0001, "▏"), (0.5, "██"), (0.53, "██▏"), (1.0, "████")], ids=str
 )
-def test_bars_are_as_long_as_their_share(share, bar):
-    """A bar is drawn to an eighth of a character, and never vanishes."""
+def test_bar_length_is_proportional(share, bar):
+    """A bar is drawn to an eighth of a character, and a small share still shows a sliver."""
     assert bar_text(share, 4) == bar

@@ -51,32 +51,32 @@ _DAMAGE = {
 }
 
 
-def test_sound_entries_are_sound(command, entries):
-    """A cache without a fault is said to have none."""
+def test_intact_entries(command, entries):
+    """A cache without a bad entry is reported as such."""
     result = command("verify")
-    assert (result.exit_code, result.stdout) == (0, f"{len(entries)} entries sound, 0 bad\n")
+    assert (result.exit_code, result.stdout) == (0, f"{len(entries)} entries intact, 0 bad\n")
 
 
 @pytest.mark.parametrize("damage", _DAMAGE)
 def test_a_bad_entry_is_named(command, entries, damage):
-    """Whatever makes an entry answer nothing is found, and named with its reason; it stays where it is."""
-    hurt, reason = _DAMAGE[damage]
-    hurt(entries[0])
+    """Every kind of damage is found and listed with its reason. The file is not moved."""
+    damaging, reason = _DAMAGE[damage]
+    damaging(entries[0])
     before = sorted(entries[0].parent.parent.rglob("*.json"))
 
     result = command("verify")
 
     assert result.exit_code == 1
     assert reason in result.stdout
-    assert f"{len(entries) - 1} entries sound, 1 bad" in result.stdout
+    assert f"{len(entries) - 1} entries intact, 1 bad" in result.stdout
     assert sorted(entries[0].parent.parent.rglob("*.json")) == before
 
 
 @pytest.mark.parametrize("damage", _DAMAGE)
-def test_repair_moves_it_aside(command, development, entries, damage):
-    """A repair moves the bad entry alone, as it is, into the hidden folder, and the next check finds nothing."""
-    hurt, reason = _DAMAGE[damage]
-    hurt(entries[0])
+def test_repair_moves_a_bad_entry_aside(command, development, entries, damage):
+    """A repair moves only the bad entry into the hidden folder, and the next check finds nothing."""
+    damaging, reason = _DAMAGE[damage]
+    damaging(entries[0])
 
     result = json.loads(command("verify", "--repair", "--json").stdout)
 
@@ -89,18 +89,18 @@ def test_repair_moves_it_aside(command, development, entries, damage):
 
 
 def test_an_entry_of_a_later_release_is_left_alone(command, entries):
-    """What a later release wrote is no fault, and no repair touches it."""
+    """An entry of a later release is not bad, and a repair does not move it."""
     document = json.loads(entries[0].read_bytes())
     entries[0].write_text(json.dumps({**document, "schema": 99}))
 
     result = command("verify", "--repair")
 
-    assert (result.exit_code, result.stdout) == (0, "3 entries sound, 0 bad, 1 of a later release\n")
+    assert (result.exit_code, result.stdout) == (0, "3 entries intact, 0 bad, 1 of a later release\n")
     assert entries[0].exists()
 
 
-def test_what_took_a_bad_entry_s_place_meanwhile_stays(development, entries):
-    """An answer that a program stores between the check and the repair is not moved aside."""
+def test_an_entry_that_replaced_a_bad_one_is_kept(development, entries):
+    """An entry that a program stores between the check and the repair is not moved aside."""
     whole = entries[0].read_bytes()
     _cut(entries[0])
     store = FileStore(
@@ -119,7 +119,7 @@ def test_what_took_a_bad_entry_s_place_meanwhile_stays(development, entries):
 
 @pytest.fixture
 def encrypted(development):
-    """Two encrypted entries, and the key."""
+    """Two encrypted entries and their encryption key."""
     key = Fernet.generate_key().decode()
     manager = CacheManager(
         CacheConfig(enabled=True, cache_dir=development, encryption="all", encryption_keys=key)
@@ -131,10 +131,10 @@ def encrypted(development):
     return sorted(development.glob("openai/gpt-4o/*.json")), key
 
 
-def test_encrypted_entries_are_opened_with_the_key(command, encrypted):
-    """With the key at hand an encrypted entry is checked to its inside: swapped files are bad."""
+def test_encrypted_entries_are_decrypted_with_the_key(command, encrypted):
+    """With its encryption key, the content of an entry is checked too, so swapped files are bad."""
     (first, second), key = encrypted
-    assert command("verify", SPARK_CACHE_ENCRYPTION_KEY=key).stdout == "2 entries sound, 0 bad\n"
+    assert command("verify", SPARK_CACHE_ENCRYPTION_KEY=key).stdout == "2 entries intact, 0 bad\n"
     one, other = first.read_bytes(), second.read_bytes()
     first.write_bytes(other)
     second.write_bytes(one)
@@ -146,7 +146,7 @@ def test_encrypted_entries_are_opened_with_the_key(command, encrypted):
 
 
 def test_a_tampered_entry_is_bad(command, encrypted):
-    """A token that its own key does not open was tampered with."""
+    """An entry that its own encryption key cannot decrypt was tampered with."""
     (first, _), key = encrypted
     data = first.read_bytes()
     at = data.index(b'"token": "') + 60
@@ -158,22 +158,22 @@ def test_a_tampered_entry_is_bad(command, encrypted):
     assert not first.exists()
 
 
-def test_without_the_key_nothing_is_said_of_it(command, encrypted):
-    """An encrypted entry whose key is not at hand is neither sound nor bad, and no repair touches it."""
+def test_without_the_key_an_entry_is_not_judged(command, encrypted):
+    """An encrypted entry whose key is not configured is neither intact nor bad, and a repair does not move it."""
     (first, second), _ = encrypted
 
     result = command("verify", "--repair")
 
     assert (result.exit_code, result.stdout) == (
         0,
-        "0 entries sound, 0 bad, 2 under keys that are not at hand\n",
+        "0 entries intact, 0 bad, 2 under keys that are not configured\n",
     )
     assert first.exists()
     assert second.exists()
 
 
 def test_an_encrypted_entry_in_a_wrong_folder_is_bad_without_its_key(command, encrypted):
-    """Where it belongs stands in the open: no key is needed to see that it answers nothing where it is."""
+    """The provider and the model of an entry are not encrypted, so its folder can be checked without the key."""
     (first, _), _ = encrypted
     _other_model(first)
 
@@ -181,4 +181,4 @@ def test_an_encrypted_entry_in_a_wrong_folder_is_bad_without_its_key(command, en
 
     assert result.exit_code == 1
     assert "wrong_key" in result.stdout
-    assert "0 entries sound, 1 bad, 1 under keys that are not at hand" in result.stdout
+    assert "0 entries intact, 1 bad, 1 under keys that are not configured" in result.stdout

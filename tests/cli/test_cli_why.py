@@ -20,30 +20,30 @@ def request(parameters, text="What is the capital of France?"):
 
 @pytest.fixture
 def program(development):
-    """A program under the development profile that asks as a model would."""
+    """A program under the development profile that uses the cache as a model does."""
 
     class Program:
         def __init__(self):
             self.manager = CacheManager(load_config(), clock=lambda: time.time() - 60)
 
-        def store(self, asked):
-            plan = self.manager.plan(asked)
-            shown = {"messages": asked.messages, "parameters": asked.parameters}
+        def store(self, call):
+            plan = self.manager.calls.plan(call)
+            shown = {"messages": call.messages, "parameters": call.parameters}
             answer = {"content": "Paris.", "stop_reason": "end_turn", "usage": None}
-            assert self.manager.store(plan, shown, answer)
-            return plan.name
+            assert self.manager.calls.store(plan, shown, answer)
+            return self.manager.calls.entry_name(plan)
 
-        def miss(self, asked):
-            plan = self.manager.plan(asked)
-            self.manager.lookup(plan)
+        def miss(self, call):
+            plan = self.manager.calls.plan(call)
+            self.manager.calls.look_up(plan)
             self.manager.flush()
-            return plan.name
+            return self.manager.calls.entry_name(plan)
 
     return Program()
 
 
-def test_the_last_miss_is_explained(command, program):
-    """Without an argument, the last question that the cache could not answer is explained."""
+def test_last_miss(command, program):
+    """Without an argument, the command explains the last miss."""
     stored = program.store(request(OLD))
     missed = program.miss(request(NEW))
 
@@ -56,8 +56,8 @@ def test_the_last_miss_is_explained(command, program):
     assert rest[0] == "  parameters: differs"
 
 
-def test_a_miss_that_was_stored_since_is_explained_by_path(command, program):
-    """Once the answer is in the cache, its request is known, and compared by path."""
+def test_a_miss_that_has_been_stored_since(command, program):
+    """Once the response is stored, its request is known and the differences have paths."""
     program.store(request(OLD))
     program.miss(request(NEW))
     program.store(request(NEW))
@@ -69,7 +69,7 @@ def test_a_miss_that_was_stored_since_is_explained_by_path(command, program):
 
 
 def test_several_misses(command, program):
-    """``--last N`` explains as many, newest first."""
+    """``--last N`` explains the last N misses, newest first."""
     program.store(request(OLD))
     names = [program.miss(request({"seed": number})) for number in range(3)]
 
@@ -78,8 +78,8 @@ def test_several_misses(command, program):
     assert [block.split("entry ")[1][:12] for block in blocks] == [names[2][:12], names[1][:12]]
 
 
-def test_a_miss_is_named_by_the_beginning_of_its_name(command, program):
-    """The name that a log line shows is enough, also where no such entry was ever stored."""
+def test_a_miss_by_a_prefix_of_its_name(command, program):
+    """The prefix that a log line shows is enough, even if the entry was never stored."""
     program.store(request(OLD))
     name = program.miss(request(NEW))
 
@@ -87,8 +87,8 @@ def test_a_miss_is_named_by_the_beginning_of_its_name(command, program):
     assert f"entry {name[:12]}: missed on" in command("why", name[:12]).stdout
 
 
-def test_an_entry_that_is_there(command, program):
-    """An entry is said to be there, and compared with those before it."""
+def test_an_existing_entry(command, program):
+    """The command reports an existing entry and compares it with older entries."""
     program.store(request(OLD))
     name = program.store(request(NEW))
 
@@ -99,16 +99,16 @@ def test_an_entry_that_is_there(command, program):
 
 
 def test_an_entry_that_was_removed(command, program):
-    """What was removed is told from what was never there."""
+    """A removed entry is distinguished from one that never existed."""
     name = program.store(request(OLD))
     program.manager.remove_entry(name)
     program.manager.flush()
 
-    assert "it was removed on demand" in command("why", name).stdout
+    assert "it was removed on request" in command("why", name).stdout
 
 
-def test_programs_get_a_list(command, program):
-    """As JSON, each explanation is an object of its fields."""
+def test_json_output(command, program):
+    """In JSON, each explanation is an object with the fields of the class."""
     program.store(request(OLD))
     name = program.miss(request(NEW))
 
@@ -134,8 +134,8 @@ def test_programs_get_a_list(command, program):
     }
 
 
-def test_an_unknown_name_is_a_problem(command, program):
-    """A name that nothing is known of gives exit code 1."""
+def test_an_unknown_name_is_an_error(command, program):
+    """An unknown name gives exit code 1."""
     program.store(request(OLD))
 
     result = command("why", "ffffffffffff0")
@@ -144,25 +144,25 @@ def test_an_unknown_name_is_a_problem(command, program):
     assert "no entry in" in result.stderr
 
 
-def test_nothing_missed_is_a_problem(command, program):
-    """Where no miss is remembered, that is said."""
+def test_an_empty_miss_log_is_an_error(command, program):
+    """An empty miss log gives exit code 1 and a message."""
     program.store(request(OLD))
 
     result = command("why")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no miss is remembered in" in result.stderr
+    assert "the miss log of" in result.stderr
 
 
 def test_a_key_and_a_number_exclude_each_other(command, program):
-    """Both at once is misuse."""
+    """KEY and ``--last`` together give exit code 2."""
     program.store(request(OLD))
 
     assert command("why", "abc", "--last", "2").exit_code == 2
 
 
-def test_asking_why_changes_nothing(command, program, development, listing):
-    """No file is written, not even its time."""
+def test_the_command_writes_nothing(command, program, development, listing):
+    """The command changes no file and no modification time."""
     program.store(request(OLD))
     program.miss(request(NEW))
     before = listing(development)
@@ -173,8 +173,8 @@ def test_asking_why_changes_nothing(command, program, development, listing):
     assert listing(development) == before
 
 
-def test_text_cannot_steer_the_terminal(command, program):
-    """What an entry holds comes out without control characters."""
+def test_control_characters_are_escaped(command, program):
+    """The content of an entry is printed without control characters."""
     program.store(request({"user": "\x1b[31mred"}))
     name = program.store(request({"user": "\x1b[32mgreen"}))
 

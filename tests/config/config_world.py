@@ -1,4 +1,4 @@
-"""A small world to resolve a configuration in: a project, a home, shipped profiles, an environment."""
+"""An isolated world to resolve a configuration in: a project, a home, shipped profiles and an environment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.config.context import ConfigContext
-from spark_cache.config.load import asked_profile, usable
+from spark_cache.config.load import profile_from_code, usable
 from spark_cache.config.resolve import Resolution, resolve
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class World:
-    """A folder with everything that the layers are read from; nothing outside of it is looked at."""
+    """A folder with everything that the layers are read from. Nothing outside the folder is read."""
 
     root: Path
     environ: dict[str, str] = field(default_factory=dict)
@@ -32,16 +32,16 @@ class World:
 
     @property
     def project_profiles(self) -> Path:
-        """Where the project keeps its profiles."""
+        """The folder with the project profiles."""
         return self.project / "profiles"
 
     @property
     def user_profiles(self) -> Path:
-        """Where the user keeps profiles."""
+        """The folder with the user profiles."""
         return self.root / "home" / ".config" / "spark-cache" / "profiles"
 
     def write(self, path: Path, text: str) -> Path:
-        """Write a file and the folders above it."""
+        """Write a file and create its parent folders."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
@@ -62,14 +62,14 @@ class World:
         """Write a shipped profile."""
         return self.write(self.shipped / f"{name}.toml", text)
 
-    def around(self, cwd: Path | None = None) -> ConfigContext:
-        """What a resolution sees of this world."""
+    def context(self, cwd: Path | None = None) -> ConfigContext:
+        """Return the context that the layers are read from."""
         return ConfigContext(self.environ, cwd or self.project, self.shipped)
 
     def resolve(self, profile: str | None = None, *, cwd: Path | None = None, **overrides: Any) -> Resolution:
-        """Resolve the layers, problems or not."""
-        return resolve(asked_profile(profile), overrides, self.around(cwd))
+        """Resolve the layers, with or without problems."""
+        return resolve(profile_from_code(profile), overrides, self.context(cwd))
 
     def load(self, profile: str | None = None, *, cwd: Path | None = None, **overrides: Any) -> CacheConfig:
-        """Load the configuration, as ``load_config`` does in the real world."""
+        """Load the configuration as ``load_config`` does."""
         return usable(self.resolve(profile, cwd=cwd, **overrides))

@@ -1,4 +1,4 @@
-"""Fixtures of the configuration's tests."""
+"""Fixtures for the configuration tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made from a configuration and from the table of fields: exports, the schema, the reference."""
+"""Documents generated from a configuration or the table of settings: exports, the schema and the reference."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ require_namespace = false
 
 
 def exported_again(world: World, name: str) -> tuple[CacheConfig, CacheConfig]:
-    """A profile as it is, and as it is after its export has taken its place in the project."""
+    """Load a profile, save its export as a project profile, and load that again."""
     before = world.load(name)
     world.profile(name, export_toml(before))
     return before, world.load(name)
@@ -64,7 +64,7 @@ def exported_again(world: World, name: str) -> tuple[CacheConfig, CacheConfig]:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_export_of_a_shipped_profile_loads_back_equal(world: World, name: str) -> None:
-    """Field by field, rules and guards included."""
+    """All fields are equal, including rules and guards."""
     world.shipped = shipped_profiles()
     before, after = exported_again(world, name)
     assert after == before
@@ -74,7 +74,7 @@ def test_the_export_of_a_shipped_profile_loads_back_equal(world: World, name: st
 
 
 def test_the_export_of_many_layers_loads_back_equal(world: World) -> None:
-    """Also where layers below still hold rules of their own."""
+    """The result is also equal if lower layers contain rules."""
     world.ship("mine", '[cache]\n[[rules]]\nmodel = "gpt-4o*"\nnamespace = "low"\nttl = "5s"\n')
     world.user("mine", RICH.replace('max_ttl = "99d"', ""))
     world.profile(
@@ -87,13 +87,13 @@ def test_the_export_of_many_layers_loads_back_equal(world: World) -> None:
         assert after.policy("openai", model) == before.policy("openai", model)
 
 
-def test_an_export_holds_no_key(world: World) -> None:
-    """It says what to set instead."""
+def test_an_export_contains_no_encryption_key(world: World) -> None:
+    """A comment says which variable to set instead."""
     key = Fernet.generate_key().decode()
     world.environ |= {"SPARK_CACHE_ENCRYPTION_KEY": key, "SPARK_CACHE_ENCRYPTION": "all"}
     text = export_toml(world.load())
     assert key not in text
-    assert text.startswith("# Keys are not exported: set SPARK_CACHE_ENCRYPTION_KEY.\n[cache]\n")
+    assert text.startswith("# Encryption keys are not exported: set SPARK_CACHE_ENCRYPTION_KEY.\n[cache]\n")
 
 
 @pytest.fixture(scope="module")
@@ -101,69 +101,69 @@ def schema() -> dict[str, Any]:
     return profile_schema()
 
 
-def test_the_schema_is_one(schema: dict[str, Any]) -> None:
-    """It keeps to the rules of its own language."""
+def test_the_schema_is_valid(schema: dict[str, Any]) -> None:
+    """The schema is a valid JSON Schema."""
     jsonschema.Draft202012Validator.check_schema(schema)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_schema_accepts_the_shipped_profiles(schema: dict[str, Any], name: str) -> None:
-    """Each of them, and each points an editor to the schema."""
+    """Each profile is valid and points an editor to the schema."""
     text = (shipped_profiles() / f"{name}.toml").read_text()
     jsonschema.validate(tomllib.loads(text), schema)
     assert text.startswith("#:schema ./profile.schema.json\n")
 
 
 def test_the_schema_accepts_everything_that_exports_write(schema: dict[str, Any], world: World) -> None:
-    """A profile with everything in it, and its export."""
+    """A profile that uses everything is valid, and so is its export."""
     world.profile("mine", RICH.replace('max_ttl = "99d"', ""))
     jsonschema.validate(tomllib.loads(RICH), schema)
     jsonschema.validate(tomllib.loads(export_toml(world.load("mine"))), schema)
 
 
-BEYOND_A_SCHEMA = {
-    "key file in a profile without the file",
-    "extends nothing known",
-    "extends itself alone",
-    "extends in a circle",
+NOT_EXPRESSIBLE = {
+    "missing key file in a profile",
+    "extends an unknown profile",
+    "extends itself without a lower layer",
+    "extends in a cycle",
 }
 NOT_A_DOCUMENT = {
     "syntax error",
-    "open string",
-    "nested without end",
+    "unclosed string",
+    "nested too deeply",
     "duplicate key",
     "not UTF-8",
-    "a directory",
+    "directory as a profile",
 }
 
 
 @pytest.mark.parametrize(
     ("name", "prepare"),
-    [(case[0], case[1]) for case in PROFILES if case[0] not in BEYOND_A_SCHEMA | NOT_A_DOCUMENT],
+    [(case[0], case[1]) for case in PROFILES if case[0] not in NOT_EXPRESSIBLE | NOT_A_DOCUMENT],
 )
 def test_the_schema_rejects_every_bad_profile_that_a_schema_can(
     schema: dict[str, Any], world: World, name: str, prepare: Callable[[World], object]
 ) -> None:
-    """An editor marks what a load refuses."""
+    """An editor marks what a load rejects."""
     prepare(world)
     document = tomllib.loads((world.project_profiles / "mine.toml").read_text())
     assert not jsonschema.Draft202012Validator(schema).is_valid(document), name
 
 
 def test_every_key_of_the_schema_is_described(schema: dict[str, Any]) -> None:
-    """With a description, and an example where a value needs one."""
+    """Every key has a description and examples."""
     cache = schema["properties"]["cache"]["properties"]
     assert set(cache) == {spec.name for spec in FIELDS.values() if spec.in_profiles} | {"ttl", "max_size"}
     assert all(form["description"] and form["examples"] for form in cache.values())
 
 
-def test_the_schema_beside_the_shipped_profiles_is_this_one(schema: dict[str, Any]) -> None:
-    """``spark-cache config schema > profiles/profile.schema.json`` brings them together."""
+def test_the_schema_file_is_up_to_date(schema: dict[str, Any]) -> None:
+    """``spark-cache config schema > profiles/profile.schema.json`` updates it."""
     assert json.loads((shipped_profiles() / "profile.schema.json").read_text()) == schema
 
 
 def test_the_reference_names_every_variable() -> None:
-    """Those that set a field, those that name the profile, and the one that says where profiles are."""
+    """Variables for fields, for the profile, and for the directory of profiles."""
     assert {variable.name for variable in variables()} == {
         *VARIABLES,
         "SPARK_PROFILE",
@@ -172,13 +172,13 @@ def test_the_reference_names_every_variable() -> None:
     }
 
 
-def test_the_example_of_a_dotenv_file_is_made_from_the_reference(request: pytest.FixtureRequest) -> None:
-    """``spark-cache config env --dotenv > .env.example`` brings them together."""
+def test_the_example_dotenv_file_is_up_to_date(request: pytest.FixtureRequest) -> None:
+    """``spark-cache config env --dotenv > .env.example`` updates it."""
     assert (request.config.rootpath / ".env.example").read_text() == dotenv_example()
 
 
-def test_the_documentation_lists_every_field_as_it_is(request: pytest.FixtureRequest) -> None:
-    """Variables, defaults and meanings on the page are those of the table."""
+def test_the_documentation_lists_every_field(request: pytest.FixtureRequest) -> None:
+    """Variables, defaults and descriptions on the page match the table of settings."""
     page = (request.config.rootpath / "docs" / "reference" / "configuration.md").read_text()
     for name, spec in FIELDS.items():
         named = f" {', '.join(f'`{variable}`' for variable in spec.variables)} " if spec.variables else " "
@@ -188,13 +188,13 @@ def test_the_documentation_lists_every_field_as_it_is(request: pytest.FixtureReq
 
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_the_documentation_lists_every_condition(request: pytest.FixtureRequest, name: str) -> None:
-    """A new one needs a row on the page."""
+    """A new condition needs a row on the page."""
     page = (request.config.rootpath / "docs" / "reference" / "configuration.md").read_text()
     assert f"| `{name}` |" in page
 
 
 def test_the_example_can_be_uncommented_as_a_whole(tmp_path: Path) -> None:
-    """What it suggests is accepted, apart from the second name of a variable and what has no example."""
+    """Every suggested value is accepted. Only the alias of a variable is left out."""
     lines = [line[2:] for line in dotenv_example().splitlines() if line.startswith("# ") and "=" in line]
     environ = dict(line.split("=", 1) for line in lines if " " not in line.split("=")[0])
     del environ["SPARK_CACHE_MAX_SIZE_MB"]
@@ -202,12 +202,12 @@ def test_the_example_can_be_uncommented_as_a_whole(tmp_path: Path) -> None:
     assert (config.profile, config.cache_dir) == ("development", tmp_path / "dev_cache")
 
 
-def test_surroundings_without_a_variable_forget_it(world: World) -> None:
-    """In the process and in ``.env`` alike, as ``explain --unset`` needs it."""
+def test_a_context_without_a_variable_ignores_it(world: World) -> None:
+    """The variable counts as unset in the process and in ``.env``, as ``explain --unset`` requires."""
     world.environ["SPARK_CACHE_TTL"] = "1"
     world.dotenv("SPARK_CACHE_TTL=2\n")
-    around = world.around().without(["SPARK_CACHE_TTL"])
-    assert isinstance(around, ConfigContext)
-    resolution = resolve(None, {}, around)
+    context = world.context().without(["SPARK_CACHE_TTL"])
+    assert isinstance(context, ConfigContext)
+    resolution = resolve(None, {}, context)
     assert resolution.config is not None
     assert resolution.config.ttl_seconds == 86400

@@ -1,4 +1,4 @@
-"""Loading, loading again, and what it costs."""
+"""Loading and reloading a configuration, and what that costs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def test_the_real_environment_and_directory_are_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without arguments everything comes from the process."""
+    """Without arguments, everything comes from the process."""
     (tmp_path / "pyproject.toml").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ENVIRONMENT", "testing")
@@ -37,7 +37,7 @@ def test_the_real_environment_and_directory_are_the_default(
 
 
 def test_an_override_of_none_counts_as_not_given(world: World) -> None:
-    """A model hands on what it was not told; ``never`` says what None would."""
+    """A model passes None for arguments that it was not given. ``never`` sets a TTL without end."""
     environ = world.environ | {"SPARK_CACHE_TTL": "90s"}
     assert load_config(environ=environ, cwd=world.project, ttl_seconds=None).ttl_seconds == 90
     assert load_config(environ=environ, cwd=world.project, ttl_seconds="never").ttl_seconds is None
@@ -46,7 +46,7 @@ def test_an_override_of_none_counts_as_not_given(world: World) -> None:
 def test_a_misspelt_variable_warns_once_with_the_nearest_name(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody reads it, so somebody should know."""
+    """A misspelt variable has no effect, so the user must be told."""
     monkeypatch.setattr(warn, "_given", set())
     path = world.dotenv("# x\nSPARK_CACHE_DIRR=y\n")
     world.environ["SPARK_CACHE_TLL"] = "90s"
@@ -54,8 +54,8 @@ def test_a_misspelt_variable_warns_once_with_the_nearest_name(
         world.load()
         world.load()
     assert [record.message for record in caplog.records] == [
-        "environment: SPARK_CACHE_TLL: nothing reads the variable SPARK_CACHE_TLL; did you mean SPARK_CACHE_TTL?",
-        f"{path}:2: SPARK_CACHE_DIRR: nothing reads the variable SPARK_CACHE_DIRR; did you mean SPARK_CACHE_DIR?",
+        "environment: SPARK_CACHE_TLL: unknown variable SPARK_CACHE_TLL is ignored; did you mean SPARK_CACHE_TTL?",
+        f"{path}:2: SPARK_CACHE_DIRR: unknown variable SPARK_CACHE_DIRR is ignored; did you mean SPARK_CACHE_DIR?",
     ]
 
 
@@ -70,38 +70,38 @@ def test_a_misspelt_variable_warns_once_with_the_nearest_name(
         ("SPARK_CACHE_ENCRYPTION_KEYS", "SPARK_CACHE_ENCRYPTION_KEY"),
     ],
 )
-def test_the_nearest_name_is_what_people_mean(world: World, written: str, meant: str) -> None:
-    """Also when the words are in another order."""
+def test_the_suggested_name_is_the_intended_one(world: World, written: str, meant: str) -> None:
+    """The suggestion is also right if the words are in another order."""
     world.environ[written] = "1"
-    (notice,) = world.resolve().notices
-    assert notice.message == f"nothing reads the variable {written}; did you mean {meant}?"
+    (warning,) = world.resolve().warnings
+    assert warning.message == f"unknown variable {written} is ignored; did you mean {meant}?"
 
 
 def test_keys_replace_a_key_file_of_a_lower_layer(world: World) -> None:
-    """Keys are one setting with two names; the report says what replaced what."""
+    """Keys and key file are one setting with two names. A note says which layer sets it."""
     path = world.dotenv("SPARK_CACHE_ENCRYPTION_KEY_FILE=/nowhere\n")
     world.environ["SPARK_CACHE_ENCRYPTION_KEY"] = Fernet.generate_key().decode()
     config = world.load()
     assert config.encryption_key_file is None
     origin = config.origins["encryption_key_file"]
-    assert origin.note == "the keys come from environment, which replaces what is below"
+    assert origin.note == "the encryption keys come from environment, which overrides all lower layers"
     assert [below.place for below in origin.shadows] == [f"{path}:1"]
 
 
 def test_no_part_of_a_resolution_shows_a_secret(world: World) -> None:
-    """A debugger or a log of local variables prints such things."""
+    """Debuggers and logs of local variables print these values."""
     keys = [Fernet.generate_key().decode() for _ in range(3)]
     world.environ["SPARK_CACHE_ENCRYPTION_KEY"] = keys[0]
     world.dotenv(f"SPARK_CACHE_ENCRYPTION_KEY={keys[1]}\n")
     resolution = world.resolve(encryption_keys=keys[2])
     settings = [setting for source in resolution.sources for setting in source.settings.values()]
-    forms = repr((resolution, world.around(), resolution.dotenv, settings, resolution.origins))
+    forms = repr((resolution, world.context(), resolution.dotenv, settings, resolution.origins))
     assert len(settings) == 3
     assert not [key for key in keys if key in forms]
 
 
 def test_reload_reads_the_layers_again(world: World) -> None:
-    """The same arguments, the new files, and what was changed in code since."""
+    """A reload uses the same arguments, the current files and the changes made in code since."""
     path = world.profile("mine", '[cache]\nttl = "1h"\nnamespace = "old"\n')
     config = load_config("mine", environ=world.environ, cwd=world.project, fsync=True).with_(ttl_seconds="5s")
     path.write_text('[cache]\nttl = "2h"\nnamespace = "new"\n')
@@ -112,14 +112,14 @@ def test_reload_reads_the_layers_again(world: World) -> None:
     ]
 
 
-def test_reload_of_one_made_in_code_is_itself() -> None:
-    """There is nothing to read again."""
+def test_reload_of_a_configuration_made_in_code_returns_it() -> None:
+    """It was not loaded, so there is nothing to read again."""
     config = CacheConfig(namespace="n")
     assert reload_config(config) is config
 
 
-def test_a_file_changed_within_its_old_length_is_read_anew(world: World) -> None:
-    """What is remembered goes by the text, never by size or time."""
+def test_a_changed_file_of_the_same_length_is_read_again(world: World) -> None:
+    """Parsed files are cached by their text, never by size or time."""
     path = world.profile("mine", '[cache]\nttl = "1h"\n')
     assert world.load("mine").ttl_seconds == 3600
     path.write_text('[cache]\nttl = "2h"\n')
@@ -127,7 +127,7 @@ def test_a_file_changed_within_its_old_length_is_read_anew(world: World) -> None
 
 
 def test_a_deleted_working_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a bare error of the system."""
+    """The error is a ``ConfigError`` that names the cause, not an ``OSError``."""
     folder = tmp_path / "gone"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -137,7 +137,7 @@ def test_a_deleted_working_directory_is_named(tmp_path: Path, monkeypatch: pytes
 
 
 def test_loading_costs_at_most_two_milliseconds(world: World) -> None:
-    """Three files of a profile and a ``.env``, warm."""
+    """Warm, with three profile files and a ``.env`` file."""
     if sys.gettrace() is not None or "coverage" in sys.modules:
         pytest.skip("measured without a tracer")
     text = (
@@ -161,27 +161,27 @@ def _modules_after(code: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    """Pydantic waits until a configuration is used."""
+    """Pydantic is imported with the first configuration."""
     heavy = {"pydantic", "pydantic_settings", "dotenv", "tomllib", "cryptography"}
     assert not heavy & _modules_after("import spark_cache.config")
 
 
-def test_a_plain_configuration_loads_no_reader() -> None:
-    """``CacheConfig()`` needs neither TOML nor dotenv nor pydantic-settings."""
+def test_a_plain_configuration_imports_no_parser() -> None:
+    """``CacheConfig()`` imports neither tomllib nor dotenv nor pydantic-settings."""
     heavy = {"pydantic_settings", "dotenv", "tomllib", "cryptography"}
     assert not heavy & _modules_after("from spark_cache.config import CacheConfig; CacheConfig()")
 
 
 def test_every_public_name_resolves() -> None:
-    """``__all__`` is what ``dir`` shows and what can be imported."""
+    """``__all__`` matches ``dir()``, and every name can be imported."""
     assert dir(spark_cache.config) == sorted(spark_cache.config.__all__)
     assert all(getattr(spark_cache.config, name) for name in spark_cache.config.__all__)
     with pytest.raises(AttributeError):
         _ = spark_cache.config.nothing
 
 
-def test_the_layers_serve_other_settings_classes(world: World) -> None:
-    """They are sources in the sense of pydantic-settings."""
+def test_other_settings_classes_can_use_the_layers(world: World) -> None:
+    """The layers are pydantic-settings sources."""
 
     class Application(BaseSettings):
         namespace: str = "default"
@@ -197,8 +197,8 @@ def test_the_layers_serve_other_settings_classes(world: World) -> None:
     assert (application.namespace, application.endpoint) == ("given", "default")
 
 
-def test_a_layer_answers_for_one_field() -> None:
-    """The other half of what pydantic-settings asks of a source."""
+def test_a_layer_returns_the_value_of_one_field() -> None:
+    """``get_field_value`` is the other method that pydantic-settings requires of a source."""
     source = VariableSource({"SPARK_CACHE_NAMESPACE": "given"})
     field = CacheConfig.model_fields["namespace"]
     assert source.get_field_value(field, "namespace") == ("given", "namespace", False)

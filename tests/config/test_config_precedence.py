@@ -1,4 +1,4 @@
-"""Which layer wins, for every field and every pair of neighbouring layers, and where the value is said to come from."""
+"""Precedence and origins, for every field and every pair of adjacent layers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SAMPLES = {
     "redact": (("KD-[0-9]{6}", "case .*"), (("KD-[0-9]{6}",), ("case .*",))),
     "redact_emails": (("true", "false"), (True, False)),
 }
-"""For every field two values as people write them, and what they mean."""
+"""Two raw values for every field, and their parsed values."""
 
 LAYERS = (
     "constructor",
@@ -58,7 +58,7 @@ FILES = LAYERS[3:6]
 
 
 def layers_of(field: str) -> list[str]:
-    """The layers that can set a field, highest first."""
+    """Return the layers that can set a field, highest first."""
     spec = FIELDS[field]
     return [
         layer
@@ -76,7 +76,7 @@ EDGES = [
 
 
 class Layers:
-    """Fills the layers of a world, each field on a line that is known."""
+    """A builder for the layers of a world that records the line of every field."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -106,18 +106,18 @@ class Layers:
             self.texts[layer] += line
 
     def load(self) -> CacheConfig:
-        """Write the layers down and load them."""
+        """Write the files of all layers and load the configuration."""
         for layer, path in self.paths.items():
             self.world.write(path, self.texts[layer])
         return self.world.load("mine", **self.overrides)
 
-    def place(self, layer: str, field: str) -> tuple[Path | None, int | None]:
-        """The file and line where a layer sets a field."""
+    def location(self, layer: str, field: str) -> tuple[Path | None, int | None]:
+        """Return the file and line where a layer sets a field."""
         return self.lines.get((layer, field), (None, None))
 
 
 def plain(world: World, config: CacheConfig, field: str) -> object:
-    """A field's value in the form of ``SAMPLES``."""
+    """Return the value of a field in the form used in ``SAMPLES``."""
     value = getattr(config, field)
     if field == "encryption_keys":
         return tuple(key.get_secret_value() for key in value)
@@ -125,8 +125,8 @@ def plain(world: World, config: CacheConfig, field: str) -> object:
 
 
 @pytest.mark.parametrize(("field", "upper", "lower"), EDGES)
-def test_the_higher_of_two_neighbouring_layers_wins(world: World, field: str, upper: str, lower: str) -> None:
-    """The higher layer's value counts, and both places are told with file and line."""
+def test_the_higher_of_two_adjacent_layers_wins(world: World, field: str, upper: str, lower: str) -> None:
+    """The higher layer provides the value, and both origins include file and line."""
     layers = Layers(world)
     texts, values = SAMPLES[field]
     layers.put(upper, field, texts[0])
@@ -137,24 +137,24 @@ def test_the_higher_of_two_neighbouring_layers_wins(world: World, field: str, up
     assert plain(world, config, field) == values[0]
     origin = config.origins[field]
     assert origin.kind == upper
-    assert (origin.path, origin.line) == layers.place(upper, field)
+    assert (origin.path, origin.line) == layers.location(upper, field)
     below = origin.shadows[0]
     assert below.kind == lower
-    assert (below.path, below.line) == layers.place(lower, field)
+    assert (below.path, below.line) == layers.location(lower, field)
 
 
 @pytest.mark.parametrize("field", SAMPLES)
 def test_a_field_that_no_layer_sets_has_its_default(world: World, field: str) -> None:
-    """Without any layer the built-in default holds, and says so."""
+    """If no layer sets a field, the built-in default applies and its origin says so."""
     config = world.load()
     assert config.origins[field].kind == "default"
     assert config.origins[field].shadows == ()
-    expected = world.around().default_cache_dir if field == "cache_dir" else getattr(CacheConfig(), field)
+    expected = world.context().default_cache_dir if field == "cache_dir" else getattr(CacheConfig(), field)
     assert getattr(config, field) == expected
 
 
 def test_every_field_is_tested() -> None:
-    """A new field needs a row in the samples."""
+    """A new field needs a row in ``SAMPLES``."""
     assert set(SAMPLES) == set(FIELDS) - {"profile"}
 
 
@@ -168,7 +168,7 @@ assignments = st.dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(assignments)
 def test_any_assignment_resolves_as_the_reference_model_says(assigned: dict[tuple[str, str], int]) -> None:
-    """For every field the first layer that sets it decides, and the rest of them are its shadows."""
+    """The highest layer that sets a field decides, and it shadows all others."""
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder).resolve() / "world")
         layers = Layers(world)
@@ -181,7 +181,7 @@ def test_any_assignment_resolves_as_the_reference_model_says(assigned: dict[tupl
                 texts, values = SAMPLES[field]
                 layers.put(layer, field, texts[assigned[layer, field]])
                 expected[field].append((layer, values[assigned[layer, field]]))
-        # Keys and the key file are one setting: what the higher of them gives replaces the other.
+        # Keys and the key file are one setting: the higher layer that sets either replaces both.
         pair = ("encryption_keys", "encryption_key_file")
         first = min((LAYERS.index(expected[field][0][0]) for field in pair if expected[field]), default=None)
         config = layers.load()

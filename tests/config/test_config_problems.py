@@ -1,4 +1,4 @@
-"""What people get wrong is named exactly, all at once, and without a secret."""
+"""Error messages are exact, list all problems and contain no secrets."""
 
 from __future__ import annotations
 
@@ -31,21 +31,25 @@ def problems_of(world: World, **overrides: Any) -> ConfigError:
 
 
 @pytest.mark.parametrize(("prepare", "message"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
-def test_a_mistake_is_named_exactly(world: World, prepare: Callable[[World], object], message: str) -> None:
-    """Source, file, line, key, value, what is accepted and the way out; never a secret."""
+def test_the_message_for_a_mistake_is_exact(
+    world: World, prepare: Callable[[World], object], message: str
+) -> None:
+    """The message contains source, file, line, key, value, accepted values and solution, but no secret."""
     prepare(world)
     error = problems_of(world)
     assert str(error) == message.format(world=world)
     assert SECRET not in f"{error!s}{error!r}{error.problems!r}"
 
 
-def test_there_is_a_case_for_everything() -> None:
-    """The table is as long as it was meant to be, and no two of its names are alike."""
+def test_the_names_of_the_cases_are_unique() -> None:
+    """No case replaces another, and the table has its expected size."""
     assert len({case[0] for case in CASES}) == len(CASES) >= 40
 
 
-def test_an_unreadable_profile_is_not_a_missing_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system's own word says why."""
+def test_an_unreadable_profile_does_not_count_as_missing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message contains the reason given by the operating system."""
     path = world.profile("mine", "[cache]\n")
     real = Path.read_bytes
 
@@ -59,8 +63,8 @@ def test_an_unreadable_profile_is_not_a_missing_one(world: World, monkeypatch: p
     assert str(problems_of(world)) == f"{path}: cannot be read: Permission denied"
 
 
-def test_a_key_file_of_another_user_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever owns it could put a key of their own there."""
+def test_a_key_file_of_another_user_is_rejected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner of the file could replace the key."""
     path = world.write(world.root / "keys", SECRET)
     path.chmod(0o600)
     owner = os.geteuid()
@@ -71,8 +75,8 @@ def test_a_key_file_of_another_user_is_refused(world: World, monkeypatch: pytest
     )
 
 
-def test_a_cache_directory_that_is_not_there_yet_breaks_no_guard(world: World) -> None:
-    """The cache makes it, for its owner alone; a closed one is fine as well."""
+def test_a_missing_cache_directory_violates_no_guard(world: World) -> None:
+    """The cache creates the directory with access for its owner only. An existing private directory is fine as well."""
     world.profile("mine", "[cache]\n[guard]\nforbid_world_readable_cache_dir = true\n")
     folder = world.root / "later"
     assert world.load("mine", cache_dir=folder).cache_dir == folder
@@ -80,8 +84,8 @@ def test_a_cache_directory_that_is_not_there_yet_breaks_no_guard(world: World) -
     assert world.load("mine", cache_dir=folder).cache_dir == folder
 
 
-def test_a_guard_that_is_met_says_nothing(world: World) -> None:
-    """Every condition, in force and kept."""
+def test_a_guard_that_is_met_reports_nothing(world: World) -> None:
+    """Every condition is set, and the configuration meets all of them."""
     world.profile(
         "mine",
         '[cache]\nttl = "1h"\nnamespace = "n"\n[guard]\nmax_ttl = "1h"\nrequire_namespace = true\n'
@@ -90,8 +94,8 @@ def test_a_guard_that_is_met_says_nothing(world: World) -> None:
     assert world.load("mine").namespace == "n"
 
 
-def test_all_problems_come_at_once(world: World) -> None:
-    """One run shows everything that must be changed, guards included."""
+def test_an_error_lists_all_problems(world: World) -> None:
+    """A single run shows everything that must be fixed, including violated guards."""
     path = world.profile(
         "mine",
         'colour = "red"\n[cache]\nttl = "soon"\nmax_siez = 1\n\n[[rules]]\nmodel = "a"\nmode = "x"\n\n'
@@ -115,15 +119,15 @@ def test_all_problems_come_at_once(world: World) -> None:
     assert str(error).startswith("10 problems:\n  ")
 
 
-def test_a_shadowed_mistake_does_no_harm(world: World) -> None:
-    """What a higher layer replaces is only looked at by a check."""
+def test_a_shadowed_mistake_is_not_an_error(world: World) -> None:
+    """Only a check reports values that a higher layer shadows."""
     world.dotenv("SPARK_CACHE_TTL=soon\n")
     world.environ["SPARK_CACHE_TTL"] = "90s"
     assert world.load().ttl_seconds == 90
 
 
 def test_a_guard_of_a_higher_layer_replaces_the_one_below(world: World) -> None:
-    """A project may loosen what a shipped profile demands, where everybody can read it."""
+    """A project may relax the guard of a shipped profile, in a file that every developer can read."""
     world.ship("mine", '[cache]\n[guard]\nforbid_modes = ["replay"]\nmax_ttl = "30d"\n')
     world.profile("mine", "[cache]\n[guard]\nforbid_modes = []\n")
     world.environ |= {"SPARK_PROFILE": "mine", "SPARK_CACHE_MODE": "replay"}
@@ -132,32 +136,32 @@ def test_a_guard_of_a_higher_layer_replaces_the_one_below(world: World) -> None:
     assert {condition.name for condition in config.provenance.guard.conditions} == {"forbid_modes", "max_ttl"}
 
 
-def test_a_change_in_code_meets_the_guard_as_well(world: World) -> None:
-    """``with_`` is no way around it."""
+def test_a_change_in_code_must_meet_the_guard(world: World) -> None:
+    """``with_`` cannot bypass a guard."""
     path = world.profile("mine", '[cache]\n[guard]\nforbid_modes = ["replay"]\n')
     config = world.load("mine")
     with pytest.raises(ConfigError) as caught:
         config.with_(mode="replay")
     assert str(caught.value) == (
-        f"constructor: mode: mode is 'replay', and guard.forbid_modes at {path}:3 forbids it"
+        f"constructor: mode: mode is 'replay', which violates guard.forbid_modes at {path}:3"
     )
 
 
-def test_rules_given_to_with_are_one_place(world: World) -> None:
-    """The code that gave them all is to blame."""
+def test_rules_given_to_with_share_one_origin(world: World) -> None:
+    """The message names the argument that sets all the rules."""
     path = world.profile(
         "mine", '[cache]\nttl = 1\n[[rules]]\nmodel = "a"\nttl = 5\n[guard]\nmax_ttl = "1h"\n'
     )
     with pytest.raises(ConfigError) as caught:
         world.load("mine").with_(rules=[{"model": "b", "ttl": 1}, {"model": "c", "ttl": "2h"}])
     assert str(caught.value) == (
-        f"constructor: rules: ttl_seconds of a rule for */c is 2h, more than 1h, and guard.max_ttl at {path}:7 forbids it"
+        f"constructor: rules: ttl_seconds in the rule for */c is 2h, longer than 1h, which violates guard.max_ttl at {path}:7"
     )
 
 
 @pytest.mark.parametrize(("arguments", "message"), CONSTRUCTOR)
-def test_the_constructor_says_the_same(arguments: dict[str, Any], message: str) -> None:
-    """A mistake in code is named like one in a file."""
+def test_the_message_for_a_constructor_argument_is_exact(arguments: dict[str, Any], message: str) -> None:
+    """A mistake in code is reported like a mistake in a file."""
     with pytest.raises(ConfigError) as caught:
         CacheConfig(**arguments)
     assert str(caught.value) == message
@@ -168,39 +172,39 @@ def test_the_constructor_says_the_same(arguments: dict[str, Any], message: str) 
     ("arguments", "message"),
     [case for case in CONSTRUCTOR if "rules" in case[0] or "encryption_keys" not in case[0]],
 )
-def test_load_config_says_the_same(world: World, arguments: dict[str, Any], message: str) -> None:
-    """An override is named like an argument of the constructor."""
+def test_the_message_for_an_override_is_exact(world: World, arguments: dict[str, Any], message: str) -> None:
+    """An override is reported like an argument of the constructor."""
     assert str(problems_of(world, **arguments)) == message
 
 
 def test_keys_in_place_of_a_key_file_are_not_shown(world: World) -> None:
-    """Several keys given as the path of a file are recognised, and covered."""
+    """Several keys given as a file path are recognised and redacted."""
     world.environ["SPARK_CACHE_ENCRYPTION_KEY_FILE"] = f"{SECRET},{SECRET}"
     (problem,) = problems_of(world).problems
     assert problem.message == (
-        "this is a key, not the path of a file: set SPARK_CACHE_ENCRYPTION_KEY to it instead"
+        "this is an encryption key, not a file path: set SPARK_CACHE_ENCRYPTION_KEY to it instead"
     )
 
 
 def test_a_key_in_place_of_a_folder_is_not_shown(world: World) -> None:
-    """Nor is one that strayed into the folder of the profiles."""
+    """A key given as the folder of the profiles is redacted."""
     world.environ["SPARK_PROFILES_DIR"] = SECRET
     (problem,) = problems_of(world).problems
-    assert problem.message == f"there is no directory {world.project}/(a key)"
+    assert problem.message == f"no such directory: {world.project}/(a key)"
 
 
 def test_a_key_file_with_a_byte_order_mark(world: World) -> None:
-    """The mark is no part of the first key."""
+    """The mark is not part of the first key."""
     path = world.write(world.root / "keys", f"\ufeff{SECRET}\r\n")
     path.chmod(0o600)
     world.environ["SPARK_CACHE_ENCRYPTION_KEY_FILE"] = str(path)
     assert world.load().fernet_keys() == (SECRET,)
 
 
-def test_a_cache_directory_that_leads_nowhere_with_a_key_file(world: World) -> None:
-    """A circle of links is the store's to speak of; the key file is still told to lie outside."""
+def test_a_cache_directory_in_a_link_cycle_with_a_key_file(world: World) -> None:
+    """The store reports a cycle of links. The check that the key file is outside the cache directory still works."""
     path = world.write(world.root / "keys", f"{SECRET}\n")
     path.chmod(0o600)
-    circle = world.root / "circle"
-    circle.symlink_to(circle)
-    assert world.load(cache_dir=circle, encryption_key_file=path).fernet_keys() == (SECRET,)
+    link = world.root / "link"
+    link.symlink_to(link)
+    assert world.load(cache_dir=link, encryption_key_file=path).fernet_keys() == (SECRET,)

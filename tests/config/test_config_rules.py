@@ -1,4 +1,4 @@
-"""Rules: which models they hold for, what they decide, and what beats them."""
+"""Rules: which models they match, what they set, and what overrides them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from config_world import World
 
 
-def test_without_rules_a_policy_is_the_configuration() -> None:
-    """Every model gets the same, and the same object."""
+def test_without_rules_a_policy_equals_the_configuration() -> None:
+    """Every model gets the same policy object."""
     config = CacheConfig(enabled=True, ttl_seconds="1h", mode="refresh", namespace="n")
     policy = config.policy("openai", "gpt-4o")
     assert (policy.enabled, policy.ttl_seconds, policy.mode, policy.namespace) == (
@@ -32,18 +32,18 @@ def test_without_rules_a_policy_is_the_configuration() -> None:
     assert config.policy("anthropic", "claude") is policy
 
 
-def test_a_policy_is_remembered_by_model() -> None:
-    """Asking again works nothing out again."""
+def test_policies_are_cached_by_model() -> None:
+    """A second call returns the same object."""
     config = CacheConfig(rules=[{"model": "gpt-*", "ttl": "1h"}])
     assert config.policy("openai", "gpt-4o") is config.policy("openai", "gpt-4o")
     assert config.policy("openai", "o3").ttl_seconds == 86400
 
 
-def test_policies_of_countless_models_are_forgotten_in_time() -> None:
-    """A program that makes up names does not fill its memory, and still gets right answers."""
+def test_the_cache_of_policies_is_bounded() -> None:
+    """A program that generates model names does not exhaust memory, and its policies stay correct."""
     config = CacheConfig(rules=[{"model": "m1*", "ttl": "1h"}])
-    lifetimes = [config.policy("openai", f"m{number}").ttl_seconds for number in range(3000)]
-    assert lifetimes == [3600 if str(number).startswith("1") else 86400 for number in range(3000)]
+    ttls = [config.policy("openai", f"m{number}").ttl_seconds for number in range(3000)]
+    assert ttls == [3600 if str(number).startswith("1") else 86400 for number in range(3000)]
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_policies_of_countless_models_are_forgotten_in_time() -> None:
         ({"model": "gpt-[45]o-mini"}, True),
     ],
 )
-def test_globs_decide_which_models_a_rule_holds_for(rule: dict[str, str], matches: bool) -> None:
-    """Provider and model must match both, and case matters."""
+def test_globs_select_the_models_of_a_rule(rule: dict[str, str], matches: bool) -> None:
+    """Both provider and model must match, and case matters."""
     config = CacheConfig(rules=[rule | {"ttl": "5s"}])
     assert (config.policy("openai", "gpt-4o-mini").ttl_seconds == 5) is matches
 
 
-def test_the_first_rule_that_sets_a_field_decides_it() -> None:
-    """Later rules fill in what earlier ones leave open."""
+def test_the_first_rule_that_sets_a_field_wins() -> None:
+    """Later rules set the fields that earlier rules do not set."""
     config = CacheConfig(
         rules=[
             {"model": "gpt-4o*", "ttl": "1h"},
@@ -76,16 +76,16 @@ def test_the_first_rule_that_sets_a_field_decides_it() -> None:
     assert (policy.ttl_seconds, policy.namespace) == (3600, "gpt")
 
 
-def test_a_rule_made_by_hand_is_read_like_a_table() -> None:
-    """What it holds is checked, and means the same."""
+def test_a_rule_object_is_parsed_like_a_table() -> None:
+    """Its values are checked and converted in the same way."""
     config = CacheConfig(rules=[Rule("openai", None, (("ttl", "1h"),))])
     assert config.rules == (Rule("openai", None, (("ttl_seconds", 3600),)),)
     with pytest.raises(ConfigError):
         CacheConfig(rules=[Rule("openai", None, (("ttl", "soon"),))])
 
 
-def test_a_request_is_sensitive_if_any_rule_says_so() -> None:
-    """No other rule can take that back."""
+def test_a_request_is_sensitive_if_any_rule_marks_it() -> None:
+    """No other rule can undo this."""
     config = CacheConfig(
         rules=[{"model": "*", "sensitive": False}, {"model": "*-internal", "sensitive": True}]
     )
@@ -94,7 +94,7 @@ def test_a_request_is_sensitive_if_any_rule_says_so() -> None:
 
 
 def test_rules_only_ever_raise_encryption() -> None:
-    """The strongest of the base and every matching rule holds."""
+    """The strongest level of the base and all matching rules applies."""
     key = Fernet.generate_key().decode()
     rules = [{"model": "a*", "encryption": "off"}, {"model": "ab*", "encryption": "all"}]
     config = CacheConfig(encryption_keys=key, encryption="sensitive", rules=rules)
@@ -103,7 +103,7 @@ def test_rules_only_ever_raise_encryption() -> None:
 
 
 def test_a_rule_ranks_above_the_table_of_its_own_layer(world: World) -> None:
-    """That is what it is for."""
+    """A rule overrides ``[cache]`` of its own layer for matching models."""
     world.profile("mine", '[cache]\nttl = "1d"\n\n[[rules]]\nmodel = "gpt-*"\nttl = "1h"\n')
     config = world.load("mine")
     assert config.policy("openai", "gpt-4o").ttl_seconds == 3600
@@ -111,7 +111,7 @@ def test_a_rule_ranks_above_the_table_of_its_own_layer(world: World) -> None:
 
 
 def test_a_rule_ranks_below_a_higher_layers_table(world: World) -> None:
-    """A project's own setting beats what a shipped rule says of it."""
+    """A project setting overrides a rule of a shipped profile."""
     world.ship("mine", '[cache]\n[[rules]]\nmodel = "gpt-*"\nttl = "1h"\nnamespace = "gpt"\n')
     world.profile("mine", '[cache]\nttl = "5m"\n')
     policy = world.load("mine").policy("openai", "gpt-4o")
@@ -119,8 +119,8 @@ def test_a_rule_ranks_below_a_higher_layers_table(world: World) -> None:
 
 
 @pytest.mark.parametrize("source", ["constructor", "environment", ".env"])
-def test_environment_and_code_beat_rules(world: World, source: str) -> None:
-    """A value set for one deployment holds for all its models."""
+def test_environment_and_code_override_rules(world: World, source: str) -> None:
+    """A value set for a deployment applies to all its models."""
     world.profile("mine", '[cache]\n[[rules]]\nmodel = "*"\nttl = "1h"\n')
     overrides = {"ttl_seconds": 7} if source == "constructor" else {}
     if source == "environment":
@@ -130,8 +130,8 @@ def test_environment_and_code_beat_rules(world: World, source: str) -> None:
     assert world.load("mine", **overrides).policy("openai", "gpt-4o").ttl_seconds == 7
 
 
-def test_no_layer_takes_back_a_rule_that_protects(world: World) -> None:
-    """``sensitive`` and ``encryption`` of a rule hold whatever the environment says."""
+def test_no_layer_overrides_a_protective_rule(world: World) -> None:
+    """The environment does not override ``sensitive`` and ``encryption`` of a rule."""
     world.environ |= {
         "SPARK_CACHE_ENCRYPTION": "off",
         "SPARK_CACHE_ENCRYPTION_KEY": Fernet.generate_key().decode(),
@@ -142,29 +142,29 @@ def test_no_layer_takes_back_a_rule_that_protects(world: World) -> None:
 
 
 def test_rules_of_a_higher_layer_come_first(world: World) -> None:
-    """And those of the layers below still fill in."""
+    """Rules of lower layers still set the remaining fields."""
     world.ship("mine", '[cache]\n[[rules]]\nmodel = "*"\nttl = "1h"\nnamespace = "low"\n')
     world.profile("mine", '[cache]\n[[rules]]\nmodel = "gpt-*"\nttl = "2h"\n')
     policy = world.load("mine").policy("openai", "gpt-4o")
     assert (policy.ttl_seconds, policy.namespace) == (7200, "low")
 
 
-def test_rules_given_in_code_come_before_all(world: World) -> None:
-    """A list of tables is as good as TOML."""
+def test_rules_given_in_code_come_first(world: World) -> None:
+    """Code passes rules as a list of dictionaries."""
     world.profile("mine", '[cache]\n[[rules]]\nmodel = "*"\nttl = "1h"\n')
     config = world.load("mine", rules=[{"model": "*", "ttl": "1s"}])
     assert config.policy("openai", "gpt-4o").ttl_seconds == 1
 
 
-def test_a_change_in_code_beats_every_rule(world: World) -> None:
-    """``with_`` is the constructor of a model: it wins over everything."""
+def test_a_change_in_code_overrides_every_rule(world: World) -> None:
+    """Like constructor arguments of a model, ``with_`` takes precedence over everything."""
     config = CacheConfig(rules=[{"model": "*", "ttl": "1h", "namespace": "n"}]).with_(ttl_seconds=5)
     policy = config.policy("openai", "gpt-4o")
     assert (policy.ttl_seconds, policy.namespace) == (5, "n")
 
 
-def test_the_rules_tell_their_places(world: World) -> None:
-    """The origin of the rules is the first of them, over the others."""
+def test_the_origins_of_rules_include_their_lines(world: World) -> None:
+    """The origin of ``rules`` is that of the first rule, which shadows the others."""
     path = world.profile(
         "mine", '[cache]\n\n[[rules]]\nmodel = "a"\nttl = 1\n\n[[rules]]\nmodel = "b"\nttl = 2\n'
     )
@@ -193,9 +193,9 @@ some_rules = st.lists(
 
 
 @given(some_rules, st.sampled_from(["a", "ab", "b"]))
-def test_leaving_out_what_is_decided_changes_no_policy(rules: list[Rule], provider: str) -> None:
-    """The short list of rules gives every model what the long one gives."""
+def test_removing_redundant_settings_changes_no_policy(rules: list[Rule], provider: str) -> None:
+    """The reduced list of rules gives every model the same policy as the full list."""
     key = Fernet.generate_key().decode()
-    whole = CacheConfig(rules=rules, encryption_keys=key)
-    short = CacheConfig(rules=[rule for _, rule in effective_rules(rules)], encryption_keys=key)
-    assert whole.policy(provider, "m1") == short.policy(provider, "m1")
+    full = CacheConfig(rules=rules, encryption_keys=key)
+    reduced = CacheConfig(rules=[rule for _, rule in effective_rules(rules)], encryption_keys=key)
+    assert full.policy(provider, "m1") == reduced.policy(provider, "m1")

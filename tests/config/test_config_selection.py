@@ -1,4 +1,4 @@
-"""Which profile is chosen, and what becomes of names that mean none."""
+"""Selecting the profile, and handling unknown names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spark_cache.errors import ConfigError
 if TYPE_CHECKING:
     from config_world import World
 
-TAKEN = "the values of production are taken, without its guards"
+FALLBACK = "the values of production are used, without its guards"
 SHIPPED = ("development", "testing", "staging", "production")
 
 
@@ -26,8 +26,8 @@ def shipped(world: World) -> None:
     world.ship("production", '[cache]\nnamespace = "production"\n\n[guard]\nforbid_modes = ["replay"]\n')
 
 
-def test_without_a_name_there_is_no_profile(world: World) -> None:
-    """The built-in defaults hold, and the cache is off."""
+def test_without_a_name_no_profile_is_selected(world: World) -> None:
+    """The built-in defaults apply, and the cache is off."""
     config = world.load()
     assert config.profile is None
     assert config.enabled is False
@@ -44,8 +44,8 @@ ORDER = (
 
 
 @pytest.mark.parametrize("first", range(len(ORDER)))
-def test_the_first_that_names_a_profile_chooses_it(world: World, first: int) -> None:
-    """The code, then the process, then ``.env``: a stale file never beats the process."""
+def test_the_first_source_that_names_a_profile_selects_it(world: World, first: int) -> None:
+    """Code comes first, then the process, then ``.env``, so a stale file never overrides the process."""
     given = dict(ORDER[first:])
     world.environ |= {name: given[name] for name in ("SPARK_PROFILE", "ENVIRONMENT") if name in given}
     lines = [f"{name[5:]}={profile}" for name, profile in given.items() if name.startswith(".env ")]
@@ -58,8 +58,8 @@ def test_the_first_that_names_a_profile_chooses_it(world: World, first: int) -> 
     assert len(config.origins["profile"].shadows) == len(ORDER) - first
 
 
-def test_the_profile_named_in_dotenv_tells_its_line(world: World) -> None:
-    """A profile chosen by ``.env`` says by which line."""
+def test_the_origin_of_a_profile_named_in_dotenv_has_a_line(world: World) -> None:
+    """The origin includes the file and the line."""
     path = world.dotenv("# first\n\nENVIRONMENT=testing\n")
     origin = world.load().origins["profile"]
     assert (origin.kind, origin.name, origin.path, origin.line) == (".env", "ENVIRONMENT", path, 3)
@@ -75,37 +75,37 @@ def test_the_profile_named_in_dotenv_tells_its_line(world: World) -> None:
         ("PROD", "production"),
     ],
 )
-def test_a_short_name_stands_for_a_profile(world: World, written: str, meant: str) -> None:
-    """Aliases work in any case of their letters."""
+def test_an_alias_selects_a_profile(world: World, written: str, meant: str) -> None:
+    """Aliases are not case-sensitive."""
     world.environ["ENVIRONMENT"] = written
     config = world.load()
     assert config.profile == meant
-    assert config.origins["profile"].note == f"{written} stands for {meant}"
+    assert config.origins["profile"].note == f"{written} means {meant}"
 
 
-def test_a_profile_that_is_really_called_like_an_alias_comes_first(world: World) -> None:
-    """A project's own ``prod`` is not production."""
+def test_a_profile_with_the_name_of_an_alias_takes_precedence(world: World) -> None:
+    """A project profile named ``prod`` is not replaced by ``production``."""
     world.profile("prod", '[cache]\nnamespace = "own"\n')
     assert world.load("prod").namespace == "own"
 
 
 def test_an_empty_variable_counts_as_unset(world: World) -> None:
-    """An empty name leaves the choice to the next source."""
+    """The next source selects the profile."""
     world.environ |= {"SPARK_PROFILE": "", "ENVIRONMENT": "testing"}
     assert world.load().profile == "testing"
 
 
-def test_an_unknown_environment_takes_the_values_of_production(world: World) -> None:
-    """The application's own name for its environment stops nothing, and says what it got."""
+def test_an_unknown_environment_uses_the_values_of_production(world: World) -> None:
+    """An unknown name in ``ENVIRONMENT`` is not an error, and a note explains the result."""
     world.environ["ENVIRONMENT"] = "qa-7"
     resolution = world.resolve()
     assert resolution.config is not None
     assert resolution.config.namespace == "production"
-    assert resolution.config.origins["profile"].note == f"no profile is called 'qa-7': {TAKEN}"
+    assert resolution.config.origins["profile"].note == f"unknown profile 'qa-7': {FALLBACK}"
 
 
 def test_an_unknown_environment_is_not_guarded(world: World) -> None:
-    """Production's guards belong to what is really called production."""
+    """The guards of ``production`` only apply if that profile is selected by name."""
     world.environ |= {"ENVIRONMENT": "qa-7", "SPARK_CACHE_MODE": "replay"}
     assert world.load().mode == "replay"
 
@@ -113,75 +113,73 @@ def test_an_unknown_environment_is_not_guarded(world: World) -> None:
 def test_an_unknown_environment_warns_once(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Loading a second time says nothing new."""
+    """A second load logs nothing."""
     monkeypatch.setattr(warn, "_given", set())
     world.environ["ENVIRONMENT"] = "qa-7"
     with caplog.at_level(logging.WARNING, logger="spark_cache"):
         world.load()
         world.load()
     assert [record.message for record in caplog.records] == [
-        f"environment: ENVIRONMENT: there is no profile 'qa-7'; there are {', '.join(sorted(SHIPPED))}; {TAKEN}"
+        f"environment: ENVIRONMENT: unknown profile 'qa-7'; available: {', '.join(sorted(SHIPPED))}; {FALLBACK}"
     ]
 
 
-def test_use_profile_holds_within_its_block(world: World) -> None:
-    """Inside the block the profile wins over the environment, and afterwards no more."""
+def test_use_profile_applies_within_its_block(world: World) -> None:
+    """The profile takes precedence over the environment inside the block, but not after it."""
     environ = world.environ | {"ENVIRONMENT": "production"}
     with use_profile("testing"):
         assert load_config(environ=environ, cwd=world.project).profile == "testing"
     assert load_config(environ=environ, cwd=world.project).profile == "production"
 
 
-def test_an_argument_wins_over_use_profile(world: World) -> None:
-    """Code that names a profile gets it."""
+def test_an_argument_takes_precedence_over_use_profile(world: World) -> None:
+    """An explicit argument always selects the profile."""
     with use_profile("testing"):
         assert world.load("staging").profile == "staging"
 
 
 def test_use_profile_decorates_a_function(world: World) -> None:
-    """A test can carry its profile as a decorator."""
+    """A test can select its profile with a decorator."""
 
     @use_profile("testing")
-    def chosen() -> str | None:
+    def loaded_profile() -> str | None:
         return world.load().profile
 
-    assert chosen() == "testing"
+    assert loaded_profile() == "testing"
 
 
-def test_use_profile_with_an_unknown_name_is_an_error_at_the_load(world: World) -> None:
-    """The code asked for that profile, so nothing else will do."""
+def test_use_profile_with_an_unknown_name_makes_a_load_fail(world: World) -> None:
+    """Code selected the profile explicitly, so there is no fallback."""
     with use_profile("testin"), pytest.raises(ConfigError) as caught:
         world.load()
-    assert str(caught.value) == (
-        "constructor: use_profile: there is no profile 'testin'; did you mean testing?"
-    )
+    assert str(caught.value) == ("constructor: use_profile: unknown profile 'testin'; did you mean testing?")
 
 
 async def test_use_profile_decorates_a_coroutine(world: World) -> None:
-    """The profile holds while the coroutine runs, not only while it is made."""
+    """The profile applies while the coroutine runs, not only while it is created."""
 
     @use_profile("testing")
-    async def chosen() -> str | None:
+    async def loaded_profile() -> str | None:
         await asyncio.sleep(0)
         return world.load().profile
 
-    assert await chosen() == "testing"
+    assert await loaded_profile() == "testing"
 
 
-async def test_tasks_have_profiles_of_their_own(world: World) -> None:
-    """Blocks that are open at the same time in different tasks do not mix."""
+async def test_each_task_has_its_own_profile(world: World) -> None:
+    """Simultaneous blocks in different tasks do not affect each other."""
 
-    async def chosen(name: str) -> str | None:
+    async def loaded_profile(name: str) -> str | None:
         with use_profile(name):
             await asyncio.sleep(0)
             return world.load().profile
 
     names = ["testing", "staging", "development"]
-    assert await asyncio.gather(*map(chosen, names)) == names
+    assert await asyncio.gather(*map(loaded_profile, names)) == names
 
 
 def test_a_reload_keeps_the_profile_of_its_block(world: World) -> None:
-    """A configuration is loaded again as it was, also when the block is over."""
+    """A configuration is reloaded with the same profile even after the block has ended."""
     with use_profile("testing"):
         config = load_config(environ=world.environ, cwd=world.project)
     assert reload_config(config).profile == "testing"

@@ -1,4 +1,4 @@
-"""The line of every key in a TOML text."""
+"""Finding the line of every key in a TOML document."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ z = 1
 '''
 
 
-def test_every_key_has_the_line_it_stands_on() -> None:
-    """Tables, arrays of tables, dotted and quoted keys, inline tables and long strings."""
+def test_every_key_has_its_line() -> None:
+    """Covers tables, arrays of tables, dotted and quoted keys, inline tables and multiline strings."""
     assert key_lines(TEXT) == {
         ("title",): 2,
         ("cache",): 4,
@@ -90,10 +90,10 @@ def test_every_key_has_the_line_it_stands_on() -> None:
     }
 
 
-def places(value: Any, place: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
-    """The way to every key and array element of a value."""
+def key_paths(value: Any, key_path: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
+    """Return the path of every key and array element in a value."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return {place} | {found for key, inner in items for found in places(inner, (*place, key))}
+    return {key_path} | {found for key, inner in items for found in key_paths(inner, (*key_path, key))}
 
 
 scalars = st.integers(-5, 5) | st.booleans() | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -113,27 +113,28 @@ documents = st.dictionaries(
 
 
 @given(documents, st.booleans())
-def test_whatever_tomllib_accepts_every_key_is_found(document: dict[str, Any], multiline: bool) -> None:
-    """No key of a document is missed and none is made up, however it is written."""
+def test_every_key_of_a_valid_document_is_found(document: dict[str, Any], multiline: bool) -> None:
+    """No key is missed, and no key is invented, in either style of strings."""
     text = tomli_w.dumps(document, multiline_strings=multiline)
     parsed = tomllib.loads(text)
     lines = key_lines(text)
-    found = places(parsed) - {()}
-    # An array of tables that is empty, or implied by a header below it, has no line of its own.
-    written = {place for place in found if place in lines}
+    found = key_paths(parsed) - {()}
+    # An array of tables has no line if it is empty or only implied by a later header.
+    written = {key_path for key_path in found if key_path in lines}
     assert set(lines) <= found
-    assert {place for place in found - written if not isinstance(_at(parsed, place), dict | list)} == set()
+    missing = {key_path for key_path in found - written if not isinstance(_at(parsed, key_path), dict | list)}
+    assert missing == set()
     assert all(1 <= line <= text.count("\n") + 1 for line in lines.values())
 
 
-def _at(value: Any, place: tuple[str | int, ...]) -> Any:
-    for key in place:
+def _at(value: Any, key_path: tuple[str | int, ...]) -> Any:
+    for key in key_path:
         value = value[key]
     return value
 
 
-def test_a_long_file_takes_time_in_proportion() -> None:
-    """Eight times the file takes far less than sixty-four times the time."""
+def test_the_time_is_linear_in_the_length_of_the_file() -> None:
+    """A file of eight times the length takes less than 24 times as long; quadratic time would be 64 times."""
 
     def seconds(count: int) -> float:
         text = "".join(f'[[rules]]\nmodel = "m{n}"\nttl = """\n{n}"""\n' for n in range(count))

@@ -1,4 +1,4 @@
-"""The forms in which people write values."""
+"""Parsing and formatting values."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from spark_cache.config import values
         ("Never", None),
     ],
 )
-def test_lifetimes(written: object, seconds: float | None) -> None:
-    """Seconds, units, their sums, and never."""
-    assert values.lifetime(written) == seconds
+def test_ttls(written: object, seconds: float | None) -> None:
+    """A TTL is a number of seconds, a sum of units, or never."""
+    assert values.ttl(written) == seconds
 
 
 @pytest.mark.parametrize(
@@ -55,84 +55,85 @@ def test_lifetimes(written: object, seconds: float | None) -> None:
     ],
 )
 def test_sizes(written: object, megabytes: float | None) -> None:
-    """Numbers of MB, units of 1024, and unlimited."""
+    """A size is a number of MB, a value with a unit (powers of 1024), or unlimited."""
     assert values.size(written) == megabytes
 
 
 @pytest.mark.parametrize("word", ["true", "TRUE", "1", "yes", "on", " On ", True, 1])
 def test_words_for_true(word: object) -> None:
-    """Everything that means true."""
+    """Every accepted form of true."""
     assert values.boolean(word) is True
 
 
 @pytest.mark.parametrize("word", ["false", "False", "0", "no", "off", False, 0])
 def test_words_for_false(word: object) -> None:
-    """Everything that means false."""
+    """Every accepted form of false."""
     assert values.boolean(word) is False
 
 
 @pytest.mark.parametrize("written", ["24h", 86400, 86400.0, "86400.0"])
-def test_an_integral_number_prints_as_people_write_it(written: object) -> None:
-    """No ``86400.0`` in a report."""
-    assert str(values.lifetime(written)) == "86400"
+def test_an_integral_number_prints_without_a_decimal_point(written: object) -> None:
+    """A report never shows ``86400.0``."""
+    assert str(values.ttl(written)) == "86400"
 
 
-def test_lists_are_commas_or_arrays() -> None:
-    """Both forms give the same words."""
+def test_lists_are_comma_separated_or_arrays() -> None:
+    """Both forms give the same result."""
     assert values.words("replay, refresh,") == values.words(["replay", "refresh"]) == ("replay", "refresh")
 
 
 def test_a_path_expands_home_and_variables() -> None:
-    """``~``, ``$NAME`` and ``${NAME}``."""
+    """``~``, ``$NAME`` and ``${NAME}`` are expanded."""
     environ = {"HOME": "/home/me", "APP": "shop"}
     expand = [values.expand_path(text, environ, Path.cwd) for text in ("~/x", "/a/$APP/y", "/a/${APP}s")]
     assert expand == [Path("/home/me/x"), Path("/a/shop/y"), Path("/a/shops")]
 
 
-def test_a_path_object_is_taken_as_it_is() -> None:
-    """A folder that really has a dollar in its name can be given in code."""
+def test_a_path_object_is_not_expanded() -> None:
+    """Code can use a folder whose name contains a dollar sign."""
     assert values.path(Path("/a/$HOME")) == Path("/a/$HOME")
 
 
 @given(st.integers(0, 10**9))
 def test_a_formatted_duration_reads_back_equal(seconds: int) -> None:
-    """What a report shows can be written into a profile."""
-    assert values.lifetime(values.format_duration(seconds)) == seconds
+    """The formatted value can be used in a profile."""
+    assert values.ttl(values.format_duration(seconds)) == seconds
 
 
 @given(st.integers(1, 2**30) | st.floats(0.001, 2**29))
 def test_a_formatted_size_reads_back_equal(megabytes: float) -> None:
-    """What a report shows can be written into a profile."""
+    """The formatted value can be used in a profile."""
     assert values.size(values.format_size(megabytes)) == megabytes
 
 
 @given(st.text() | st.integers() | st.floats() | st.none() | st.lists(st.text()) | st.booleans())
-def test_a_parser_answers_or_says_what_is_accepted(raw: object) -> None:
-    """Whatever is written, there is a value or a ``ValueError``, nothing else."""
-    for parse in (values.boolean, values.duration, values.lifetime, values.size, values.text, values.words):
+def test_a_parser_returns_a_value_or_states_what_is_accepted(raw: object) -> None:
+    """Any input gives a value or a ``ValueError``, and no other exception."""
+    for parse in (values.boolean, values.duration, values.ttl, values.size, values.text, values.words):
         try:
             parse(raw)
         except ValueError as error:
             message = str(error)
         else:
             continue
-        assert "write " in message
+        assert ": use " in message
 
 
-def test_an_empty_variable_in_a_path_is_refused() -> None:
+def test_an_empty_variable_in_a_path_is_rejected() -> None:
     """``$DATA/cache`` never becomes ``/cache``."""
-    with pytest.raises(ValueError, match=r"^'\$DATA/cache' names the variable DATA, which is empty$"):
+    with pytest.raises(ValueError, match=r"^'\$DATA/cache' refers to the variable DATA, which is empty$"):
         values.expand_path("$DATA/cache", {"DATA": ""}, Path.cwd)
 
 
-def test_the_home_of_nobody_is_refused() -> None:
-    """A path that begins with an unknown user's name is no path."""
-    with pytest.raises(ValueError, match=r"^'~no-such-user/x' names the home of a user that there is not$"):
+def test_the_home_of_an_unknown_user_is_rejected() -> None:
+    """``~NAME`` must name an existing user."""
+    message = r"^'~no-such-user/x' refers to the home directory of an unknown user$"
+    with pytest.raises(ValueError, match=message):
         values.expand_path("~no-such-user/x", {}, Path.cwd)
 
 
-def test_patterns_are_a_list_or_one() -> None:
-    """Regular expressions come as an array, or one as text, in which a comma is part of it."""
+def test_patterns_are_an_array_or_a_single_string() -> None:
+    """A comma in a single string is part of the regular expression."""
     assert values.patterns(["a+", "b"]) == ("a+", "b")
     assert values.patterns("a{1,2}") == ("a{1,2}",)
 
@@ -140,13 +141,13 @@ def test_patterns_are_a_list_or_one() -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        (["(", "b"], "'\\(' is not a regular expression of Python: missing \\)"),
-        ([3], "\\[3\\] is not a list of patterns: write an array of text"),
+        (["(", "b"], "'\\(' is not a valid Python regular expression: missing \\)"),
+        ([3], "\\[3\\] is not a list of patterns: use an array of strings"),
         ([""], "is not a list of patterns"),
         (True, "true is not a list of patterns"),
     ],
 )
-def test_what_is_no_pattern_is_refused(written: object, message: str) -> None:
-    """A pattern that cannot be compiled is an error of the configuration."""
+def test_an_invalid_pattern_is_rejected(written: object, message: str) -> None:
+    """A pattern that does not compile is a configuration error."""
     with pytest.raises(ValueError, match=message):
         values.patterns(written)

@@ -67,9 +67,9 @@ def answer(content="Hello!", **parts):
 
 def record(manager, asked, response):
     """Store an answer as a model does; the file's text."""
-    plan = manager.plan(asked, mode=Mode.REFRESH)
+    plan = manager.calls.plan(asked, mode=Mode.REFRESH)
     readable = {"messages": asked.messages, "parameters": dict(asked.parameters)}
-    assert manager.store(plan, readable, response)
+    assert manager.calls.store(plan, readable, response)
     (path,) = manager.cache_dir.glob(f"*/*/{plan.key}.json")
     return path.read_text()
 

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of encryption."""
+"""Fixtures for the encryption tests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Work that is killed: run as a program, so that nothing of the tests' own process is killed or forked with it.
+"""Tasks that are killed. They run as a separate program, so that the process of the tests is neither killed nor forked.
 
-python encryption_harness.py steps WORK FOLDER    kill WORK at each of its calls to the system in turn
-python encryption_harness.py traffic FOLDER SEED  rotate under live traffic, killing and starting again
+python encryption_harness.py steps TASK FOLDER    kill TASK at each of its system calls in turn
+python encryption_harness.py traffic FOLDER SEED  rotate under live traffic, with processes killed and restarted
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ CALLS = (
     *("open", "read", "write", "close", "replace", "link", "unlink", "mkdir", "rmdir", "chmod", "fchmod"),
     *("utime", "fsync", "stat", "lstat", "fstat", "scandir", "lseek", "pread", "pwrite", "ftruncate"),
 )
-"""The functions of ``os`` that reach the system on the way of an entry."""
+"""The functions of ``os`` that make system calls when an entry is written or moved."""
 
 QUESTIONS = 40
 ROUNDS = 25
 
 
 def store_sensitive(folder: str) -> None:
-    """Store two sensitive answers, one in the place of a plain one."""
+    """Store two sensitive responses, one of which replaces a plain one."""
     cache = manager_of(folder, NEW, encryption="sensitive", store_requests=True, fsync=True)
     for text in ("was plain", CANARY):
         put(cache, text, f"{CANARY} is the answer", sensitive=True)
@@ -45,16 +45,16 @@ def encrypt_plain(folder: str) -> None:
     encrypt_all(manager_of(folder, NEW), NEW)
 
 
-WORKS = {"store": store_sensitive, "rotate": rotate_three, "encrypt": encrypt_plain}
+TASKS = {"store": store_sensitive, "rotate": rotate_three, "encrypt": encrypt_plain}
 BEFORE: dict[str, Callable[[str], object]] = {
-    "store": lambda folder: put(manager_of(folder), "was plain", "in the open"),
+    "store": lambda folder: put(manager_of(folder), "was plain", "in plain text"),
     "rotate": lambda folder: [put(manager_of(folder, OLD), text) for text in ("one", "two", "three")],
     "encrypt": lambda folder: [put(manager_of(folder), text) for text in ("one", "two", "three")],
 }
 
 
 def kill_at_each_step(name: str, folder: str) -> int:
-    """Do a work in a fresh folder for each of its calls to the system, killed at that call; how many there were."""
+    """Run a task in a fresh folder for each of its system calls, killed at that call. Return the number of runs."""
     step = 0
     while True:
         step += 1
@@ -63,7 +63,7 @@ def kill_at_each_step(name: str, folder: str) -> int:
         child = os.fork()
         if child == 0:
             _kill_at(step)
-            WORKS[name](cache_dir)
+            TASKS[name](cache_dir)
             os._exit(0)
         if os.waitpid(child, 0)[1] == 0:
             return step
@@ -87,7 +87,7 @@ def _kill_at(step: int) -> None:
 
 
 def rotate_under_traffic(folder: str, seed: int) -> int:
-    """Rotate while four processes read and write, all of them killed at random and started again; wrong answers seen."""
+    """Rotate while four processes read and write, and kill all of them at random. Return the number of wrong responses."""
     chance = random.Random(seed)
     old = manager_of(folder, OLD)
     for number in range(QUESTIONS):
@@ -109,7 +109,7 @@ def rotate_under_traffic(folder: str, seed: int) -> int:
 
 
 def _use(folder: str, wrong: int) -> None:
-    """Ask and answer for ever; a byte for each wrong answer."""
+    """Read and write for ever. Write a byte to the pipe for each wrong response."""
     cache = manager_of(folder, NEW, OLD)
     chance = random.Random(os.getpid())
     while True:
@@ -121,11 +121,11 @@ def _use(folder: str, wrong: int) -> None:
             put(cache, text, f"{text} at {time.time()}")
 
 
-def _start(work: Callable[[], object]) -> int:
+def _start(task: Callable[[], object]) -> int:
     child = os.fork()
     if child == 0:
         try:
-            work()
+            task()
         finally:
             os._exit(0)
     return child

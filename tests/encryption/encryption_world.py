@@ -1,4 +1,4 @@
-"""What the tests of encryption share."""
+"""Helpers for the encryption tests."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spark_cache import CacheConfig, CacheManager, Model, ModelResponse
 from spark_cache.entries.keyring import KeyRing
 from spark_cache.maintenance.rotation import encrypt, rotate
+from spark_cache.providers.base import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,68 +23,86 @@ if TYPE_CHECKING:
     from spark_cache.types import Request
 
 OLD, NEW, OTHER = (base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
-"""Keys that are always the same, so that a failure can be repeated."""
+"""Fixed encryption keys, so that failures are reproducible."""
 
 CANARY = "velvet otter 4711"
-"""A phrase that stands nowhere by chance."""
+"""A phrase that occurs nowhere by chance."""
 
 USAGE = {"input_tokens": 15, "output_tokens": 8, "total_tokens": 23}
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that moves only when set."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
 
     def __call__(self) -> float:
-        """The time, in seconds since the epoch."""
+        """Return the time, in seconds since the epoch."""
         return self.now
 
 
 class Sink:
-    """Keeps every event."""
+    """A sink that keeps every event."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
 
     def wants(self, _level: int) -> bool:
-        """Every event is wanted."""
+        """Accept every event."""
         return True
 
     def emit(self, event: Any) -> None:
-        """Keep it."""
+        """Keep an event."""
         self.events.append(event)
 
     def reasons(self) -> list[str]:
-        """Why each miss missed."""
+        """Return the reason of each miss."""
         return [event.reason for event in self.events if event.name == "cache.miss"]
 
 
-class Parrot(Model):
-    """A model that repeats the question; it fails when it is asked to."""
+class _ParrotProvider(Provider):
+    """Repeats the question. Fails if the question contains "fail"."""
 
-    provider = "parrot"
-    calls = 0
+    name = "parrot"
 
-    def _endpoint(self) -> str | None:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def endpoint(self) -> str | None:
+        """Return None, because the provider has only one address."""
         return None
 
-    async def _call(self, request: Request) -> Any:
+    async def call(self, request: Request) -> Any:
+        """Repeat the last message."""
         self.calls += 1
         said = request.messages[-1]["content"]
         if "fail" in said:
             raise RuntimeError(said)
         return {"said": said}
 
-    def _read(self, raw: Any) -> ModelResponse:
+    def read(self, raw: Any) -> ModelResponse:
+        """Return a complete response."""
         return ModelResponse(raw["said"], "end_turn", raw=raw)
+
+
+class Parrot(Model):
+    """A model that repeats the question, and fails if the question contains "fail"."""
+
+    def __init__(self, model_id: str, **options: Any) -> None:
+        self._parrot = _ParrotProvider()
+        super().__init__(model_id, self._parrot, **options)
+
+    @property
+    def calls(self) -> int:
+        """The number of provider calls."""
+        return self._parrot.calls
 
 
 def manager_of(
     cache_dir: Path | str, *keys: str, clock: Any = None, sink: Any = None, **values: Any
 ) -> CacheManager:
-    """An independent manager of a directory that encrypts everything with the first key, if there is one."""
+    """Return an independent manager of a directory. It encrypts everything with the first key, if any."""
     settings: dict[str, Any] = {"enabled": True, "cache_dir": cache_dir, "encryption": "off"}
     if keys:
         settings |= {"encryption": "all", "encryption_keys": list(keys)}
@@ -92,17 +111,17 @@ def manager_of(
 
 
 def answer(text: str) -> dict[str, Any]:
-    """An answer as it is stored."""
+    """Return a response in its stored form."""
     return {"content": text, "stop_reason": "end_turn", "usage": USAGE}
 
 
 def ask(cache: CacheManager, text: str, provider: str = "openai", model: str = "gpt-4o") -> Any:
-    """The key of a question."""
+    """Return the cache key of a question."""
     return cache.generate_cache_key(provider, model, [{"role": "user", "content": text}])
 
 
 def put(cache: CacheManager, text: str, said: str | None = None, **options: Any) -> Any:
-    """Store the answer of a question; its key."""
+    """Store the response to a question and return its cache key."""
     key = ask(cache, text)
     assert cache.set(
         key, key.provider, key.model_id, {"messages": text}, answer(said or f"answer to {text}"), **options
@@ -111,32 +130,32 @@ def put(cache: CacheManager, text: str, said: str | None = None, **options: Any)
 
 
 def store_of(cache: CacheManager) -> FileStore:
-    """The files of a cache."""
-    return cache._entries.directory.store
+    """Return the file store of a cache."""
+    return cache._cache.directory.store
 
 
 def turn(cache: CacheManager, *keys: str) -> Conversion:
-    """Rotate a cache to the first of some keys."""
+    """Rotate a cache to the first of the given keys."""
     return rotate(store_of(cache), KeyRing(keys), step=lambda: None)
 
 
 def entry_files(cache_dir: Path) -> list[Path]:
-    """The files of the entries."""
+    """Return the files of all entries."""
     return sorted(path for path in cache_dir.glob("*/*/*.json") if path.parts[-3][0] != ".")
 
 
 def key_ids(cache_dir: Path) -> set[str | None]:
-    """The ids of the keys that entries are under; None for plain ones."""
+    """Return the IDs of the encryption keys of all entries. Plain entries give None."""
     return {json.loads(path.read_bytes()).get("key_id") for path in entry_files(cache_dir)}
 
 
 def id_of(key: str) -> str:
-    """The id of a key."""
+    """Return the ID of an encryption key."""
     return KeyRing([key]).ids[0]
 
 
 def traces(phrase: str) -> Iterator[bytes]:
-    """A phrase in the forms in which it might be written somewhere."""
+    """Yield a phrase in the encodings in which it might be written."""
     yield phrase.encode()
     yield phrase.encode("utf-16-le")
     yield phrase.encode().hex().encode()
@@ -147,7 +166,7 @@ def traces(phrase: str) -> Iterator[bytes]:
 
 
 def places_of(phrase: str, folder: Path, **texts: str) -> list[str]:
-    """Where a phrase is found: names and contents of all files below a folder, and further texts by their names."""
+    """Return where a phrase occurs: in names and contents of the files below a folder, and in named texts."""
     found = []
     for path in sorted(folder.rglob("*")):
         content = path.read_bytes() if path.is_file() else b""
@@ -162,7 +181,7 @@ def encrypt_all(cache: CacheManager, *keys: str) -> Conversion:
 
 
 def harness(*arguments: str) -> int:
-    """Run the program of killed work; the number that it prints."""
+    """Run the harness program and return the number that it prints."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("encryption_harness.py")), *arguments],
         check=True,

@@ -1,4 +1,4 @@
-"""An attacker who guesses the exact request and sees everything but the key cannot tell whether it was asked."""
+"""An attacker who guesses a request and sees everything except the encryption key cannot confirm that it was made."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 ASKED = "Am I being fired?"
 NOT_ASKED = "Am I being hired?"
 SHOWN = 12
-"""As many characters of a name as a log line shows."""
+"""How many characters of a name a log line shows."""
 
 
 class Attacker:
-    """Knows how keys are made, and a request that may have been asked; does not have the encryption key."""
+    """An attacker who knows how cache keys are computed and guesses a request, but does not have the encryption key."""
 
     def __init__(self, cache_dir: Path, log: str) -> None:
         self.seen = "\n".join([log, *self._listing(cache_dir), *self._tables(cache_dir)])
 
     def confirms(self, text: str) -> bool:
-        """Whether anything that was seen can only be there because this request was asked."""
+        """Return whether anything visible proves that this request was made."""
         return any(clue in self.seen for clue in self._clues(text))
 
     def _clues(self, text: str) -> Iterator[str]:
@@ -53,7 +53,7 @@ class Attacker:
         yield text
 
     def _listing(self, cache_dir: Path) -> Iterator[str]:
-        """Names of files and folders, and the fields that stand in the open."""
+        """Yield the names of files and folders, and the plain fields of entries."""
         for path in cache_dir.rglob("*"):
             yield path.name
         for path in entry_files(cache_dir):
@@ -61,7 +61,7 @@ class Attacker:
             yield json.dumps({name: value for name, value in document.items() if name != "token"})
 
     def _tables(self, cache_dir: Path) -> Iterator[str]:
-        """Everything in the hidden folder: of databases every row, of other files every byte."""
+        """Yield everything in the hidden folder: every row of databases and every byte of other files."""
         for path in (cache_dir / ".spark-cache").rglob("*"):
             if path.suffix == ".sqlite3":
                 with sqlite3.connect(path) as database:
@@ -74,7 +74,7 @@ class Attacker:
 async def use(
     cache_dir: Path, caplog: pytest.LogCaptureFixture, *, sensitive: bool | None, **values: Any
 ) -> str:
-    """Ask twice, look the answer up by hand, and return the log."""
+    """Ask twice, look up the response by key, and return the log."""
     caplog.set_level(logging.DEBUG, "spark_cache")
     model = Parrot("p", cache_config=CacheConfig(enabled=True, cache_dir=cache_dir, **values))
     question = [{"role": "user", "content": ASKED}]
@@ -84,12 +84,12 @@ async def use(
         model.cache.get(model.cache_key(question))
         model.cache.get(str(model.cache_key(question)))
         model.cache.get(f"no key at all of {ASKED}")
-    model.cache._entries.directory.ledger.flush()
+    model.cache._cache.directory.ledger.flush()
     return "\n".join(json.dumps(record.__dict__, default=repr) for record in caplog.records)
 
 
 async def test_the_attacker_wins_against_plain_names(cache_dir, caplog):
-    """With encryption off, a listing alone confirms the guess, and only the right one."""
+    """With encryption off, a listing confirms the right guess and no other."""
     await use(cache_dir, caplog, sensitive=None, encryption="off")
     attacker = Attacker(cache_dir, log="")
     assert attacker.confirms(ASKED)
@@ -98,7 +98,7 @@ async def test_the_attacker_wins_against_plain_names(cache_dir, caplog):
 
 @pytest.mark.parametrize(("level", "sensitive"), [("all", None), ("sensitive", True)])
 async def test_the_attacker_loses_against_encrypted_entries(cache_dir, caplog, level, sensitive):
-    """Neither names, nor open fields, nor log, nor ledger confirm a request that was asked."""
+    """Neither names, nor plain fields, nor the log, nor the ledger confirm a request."""
     log = await use(cache_dir, caplog, sensitive=sensitive, encryption=level, encryption_keys=NEW)
     assert "cache.hit" in log
     assert "cache.miss" in log
@@ -106,8 +106,8 @@ async def test_the_attacker_loses_against_encrypted_entries(cache_dir, caplog, l
 
 
 @pytest.mark.parametrize("kind", ["plain entry", "broken entry"])
-async def test_what_stands_under_the_plain_name_stays_out_of_the_log(cache_dir, caplog, kind):
-    """Where encryption is required, not even a miss for a plain file logs its name."""
+async def test_the_plain_name_is_never_logged(cache_dir, caplog, kind):
+    """If encryption is required, not even a miss for a plain file logs its name."""
     await use(cache_dir, caplog, sensitive=None, encryption="off")
     caplog.clear()
     if kind == "broken entry":

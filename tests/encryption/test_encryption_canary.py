@@ -1,4 +1,4 @@
-"""A phrase in prompts and answers is found nowhere once it is to be encrypted."""
+"""A phrase in prompts and responses occurs nowhere in plain text if it must be encrypted."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from spark_cache import CacheConfig, CacheManager
 MEGABYTE = 2**20
 
 
-async def live(cache_dir: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, **values) -> dict[str, int]:
-    """Everything that happens to a cache, with the phrase in all of it; what was counted."""
+async def exercise(
+    cache_dir: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, **values
+) -> dict[str, int]:
+    """Exercise every operation of a cache with the phrase, and return the statistics."""
     sensitive = values.get("encryption") != "off" or None
     config = CacheConfig(
         enabled=True,
@@ -40,8 +42,7 @@ async def live(cache_dir: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, *
         **values,
     )
     cache = CacheManager(config, clock=clock)
-    model = Parrot("p", cache_config=config)
-    model._manager = cache
+    model = Parrot("p", cache_manager=cache)
     for text in (CANARY, f"{CANARY} again", CANARY):
         await model.get_text([{"role": "user", "content": text}], f"about {CANARY}", sensitive=sensitive)
     with pytest.raises(RuntimeError):
@@ -66,7 +67,7 @@ async def live(cache_dir: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, *
     cache.cleanup_expired()
     put(cache, f"{CANARY} to keep", CANARY, sensitive=sensitive)
     await model.get_text(question, f"about {CANARY}", sensitive=sensitive)
-    cache._entries.directory.ledger.flush()
+    cache._cache.directory.ledger.flush()
     return cache.get_stats()
 
 
@@ -92,16 +93,16 @@ def _fail_to_write(cache: CacheManager, monkeypatch: pytest.MonkeyPatch, sensiti
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:
-    """Every log line with all its fields."""
+    """Return every log line with all its fields."""
     return "\n".join(json.dumps(record.__dict__, default=repr) for record in caplog.records)
 
 
 @pytest.mark.parametrize("level", ["all", "sensitive"])
 async def test_the_phrase_is_found_nowhere(cache_dir, clock, monkeypatch, caplog, capfd, level):
-    """After puts, hits, misses, errors, evictions and rotation: not in a file, a name, a log line, or on standard error."""
+    """After puts, hits, misses, errors, evictions and rotation, the phrase is in no file, name or log line, and not on standard error."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, "spark_cache")
-    stats = await live(cache_dir, clock, monkeypatch, encryption=level, encryption_keys=[OLD])
+    stats = await exercise(cache_dir, clock, monkeypatch, encryption=level, encryption_keys=[OLD])
     assert turn(manager_of(cache_dir, NEW, OLD, clock=clock), NEW, OLD).moved > 0
     printed = capfd.readouterr()
     assert min(stats[name] for name in ("hits", "misses", "stores", "evictions")) > 0
@@ -117,15 +118,15 @@ async def test_the_phrase_is_found_nowhere(cache_dir, clock, monkeypatch, caplog
     assert places_of(CANARY, cache_dir, log=logged(caplog), out=printed.out, err=printed.err) == []
 
 
-async def test_the_same_search_finds_the_phrase_in_the_open(cache_dir, clock, monkeypatch):
-    """With encryption off, the same life leaves it in the entries: the search works."""
-    await live(cache_dir, clock, monkeypatch, encryption="off")
+async def test_the_same_search_finds_the_phrase_in_plain_text(cache_dir, clock, monkeypatch):
+    """With encryption off, the same operations leave the phrase in the entries. This proves that the search works."""
+    await exercise(cache_dir, clock, monkeypatch, encryption="off")
     found = places_of(CANARY, cache_dir)
     assert {Path(name).parts[0] for name in found} == {"parrot", "openai"}
 
 
-def test_a_writer_killed_at_any_step_leaves_nothing_in_the_open(tmp_path):
-    """Killed at each of its calls to the system, a writer leaves the phrase nowhere, and no entry of the request but a whole one."""
+def test_a_writer_killed_at_any_step_leaves_no_plain_text(tmp_path):
+    """A writer killed at any system call leaves the phrase nowhere, and either a complete entry or none."""
     steps = harness("steps", "store", str(tmp_path))
     assert steps > 20
     assert places_of(CANARY, tmp_path) == []
@@ -136,8 +137,8 @@ def test_a_writer_killed_at_any_step_leaves_nothing_in_the_open(tmp_path):
         assert cache.get(key) in (None, answer(f"{CANARY} is the answer"))
 
 
-def test_the_same_search_finds_what_a_killed_writer_leaves_in_the_open(tmp_path):
-    """A temporary file of a plain writer does hold the phrase: the test above could fail."""
+def test_the_same_search_finds_plain_text_of_a_killed_writer(tmp_path):
+    """A temporary file of a plain writer contains the phrase, so the test above could fail."""
     folder = tmp_path / "cache" / ".spark-cache" / "temporary"
     folder.mkdir(parents=True)
     put(manager_of(tmp_path / "other"), CANARY)

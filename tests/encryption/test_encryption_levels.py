@@ -1,4 +1,4 @@
-"""Which entries are encrypted, and what is answered where encryption is required."""
+"""Which entries are encrypted, and which are read if encryption is required."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RULE = {"model": "*-internal", "sensitive": True}
     ],
 )
 def test_rules_and_requests_only_raise_the_level(cache_dir, values, sensitive, encrypted):
-    """The configured level, a matching rule and the request each can demand encryption, and none can waive it."""
+    """The configured level, a matching rule and the request can each demand encryption, and none can waive it."""
     cache = manager_of(cache_dir, NEW, **values)
     put(cache, "one", sensitive=sensitive)
     assert key_ids(cache_dir) == {id_of(NEW) if encrypted else None}
@@ -35,8 +35,8 @@ def test_rules_and_requests_only_raise_the_level(cache_dir, values, sensitive, e
     ("keys", "values"),
     [((), {"encryption": "sensitive"}), ((), {"encryption": "off"}), ((NEW,), {"encryption": "off"})],
 )
-def test_without_encryption_a_sensitive_answer_is_not_stored(cache_dir, sink, keys, values):
-    """With encryption off, or no key, nothing of a sensitive request is written, and one warning says so."""
+def test_without_encryption_a_sensitive_response_is_not_stored(cache_dir, sink, keys, values):
+    """With encryption off or without a key, nothing from a sensitive request is written, and one warning says so."""
     cache = manager_of(cache_dir, *keys, sink=sink, **values)
     for text in ("one", "two"):
         key = ask(cache, text)
@@ -47,8 +47,8 @@ def test_without_encryption_a_sensitive_answer_is_not_stored(cache_dir, sink, ke
     ]
 
 
-async def test_without_a_key_a_sensitive_call_is_answered_by_the_provider(cache_dir):
-    """A sensitive call bypasses a cache that cannot encrypt, each time anew."""
+async def test_without_a_key_a_sensitive_call_goes_to_the_provider(cache_dir):
+    """Every sensitive call bypasses a cache that cannot encrypt."""
     config = CacheConfig(enabled=True, cache_dir=cache_dir)
     model = Parrot("p", cache_config=config)
     question = [{"role": "user", "content": "hello"}]
@@ -57,15 +57,15 @@ async def test_without_a_key_a_sensitive_call_is_answered_by_the_provider(cache_
 
 
 async def test_without_a_key_a_sensitive_call_in_replay_is_a_miss(cache_dir):
-    """Replay raises for what could not have been recorded, and says why."""
+    """Replay raises an error with the reason for a request that cannot be recorded."""
     model = Parrot("p", cache_config=CacheConfig(enabled=True, cache_dir=cache_dir, mode="replay"))
     with pytest.raises(CacheMissError) as caught:
         await model.get_text([{"role": "user", "content": "hello"}], sensitive=True)
     assert caught.value.reason == "sensitive"
 
 
-async def test_a_sensitive_call_is_answered_from_its_encrypted_entry(cache_dir):
-    """With a key the second sensitive call costs nothing."""
+async def test_a_sensitive_call_hits_its_encrypted_entry(cache_dir):
+    """With a key, the second sensitive call is a hit."""
     config = CacheConfig(enabled=True, cache_dir=cache_dir, encryption_keys=NEW)
     model = Parrot("p", cache_config=config)
     question = [{"role": "user", "content": "hello"}]
@@ -75,8 +75,8 @@ async def test_a_sensitive_call_is_answered_from_its_encrypted_entry(cache_dir):
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_a_plain_entry_is_no_answer_where_encryption_is_required(cache_dir, sink, as_text):
-    """Once everything is to be encrypted, what was stored before is a miss with its own reason, by any kind of key."""
+def test_a_plain_entry_is_a_miss_if_encryption_is_required(cache_dir, sink, as_text):
+    """With encryption of everything, an earlier plain entry is a miss with its own reason, for any kind of key."""
     key = put(manager_of(cache_dir), "one")
     strict = manager_of(cache_dir, NEW, sink=sink)
     asked = str(key) if as_text else key
@@ -84,8 +84,8 @@ def test_a_plain_entry_is_no_answer_where_encryption_is_required(cache_dir, sink
     assert sink.reasons() == ["plain_refused"]
 
 
-def test_a_rule_refuses_plain_entries_of_its_models_alone(cache_dir):
-    """A text as a key is judged by the model that its entry names."""
+def test_a_rule_refuses_plain_entries_only_of_its_models(cache_dir):
+    """A string key is checked against the rules of the model in its entry."""
     rules = [RULE]
     plain = manager_of(cache_dir)
     for model in ("gpt-internal", "gpt-4o"):
@@ -95,8 +95,8 @@ def test_a_rule_refuses_plain_entries_of_its_models_alone(cache_dir):
     assert strict.get("key of gpt-4o") == answer("gpt-4o")
 
 
-def test_an_encrypted_answer_takes_the_place_of_a_plain_one(cache_dir):
-    """When an answer is stored encrypted, the plain file of the same request goes."""
+def test_an_encrypted_response_replaces_a_plain_one(cache_dir):
+    """Storing an encrypted response removes the plain file of the same request."""
     cache = manager_of(cache_dir, NEW, encryption="sensitive")
     key = put(cache, "one")
     put(cache, "two")
@@ -105,8 +105,8 @@ def test_an_encrypted_answer_takes_the_place_of_a_plain_one(cache_dir):
     assert not (cache_dir / "openai" / "gpt-4o" / f"{key}.json").exists()
 
 
-def test_a_newer_plain_answer_is_not_shadowed_by_an_encrypted_one(cache_dir):
-    """Whatever form an answer is stored in, it replaces the ones before it."""
+def test_a_newer_plain_response_replaces_an_encrypted_one(cache_dir):
+    """A stored response replaces earlier ones of either form."""
     cache = manager_of(cache_dir, NEW, OLD, encryption="sensitive")
     key = put(manager_of(cache_dir, OLD), "one")
     put(cache, "one", "newer")
@@ -114,8 +114,8 @@ def test_a_newer_plain_answer_is_not_shadowed_by_an_encrypted_one(cache_dir):
     assert key_ids(cache_dir) == {None}
 
 
-def test_entries_of_equal_text_keys_are_kept_apart_by_model(cache_dir):
-    """Storing one does not remove another model's entry of the same key."""
+def test_entries_with_equal_string_keys_are_separated_by_model(cache_dir):
+    """Storing an entry does not remove another model's entry with the same string key."""
     cache = manager_of(cache_dir, NEW)
     for model in ("a", "b"):
         cache.set("key", "openai", model, {}, answer(model))
@@ -123,8 +123,8 @@ def test_entries_of_equal_text_keys_are_kept_apart_by_model(cache_dir):
 
 
 @pytest.mark.parametrize("encrypted", [True, False])
-def test_the_namespace_of_a_rule_is_that_of_its_entries(cache_dir, encrypted):
-    """An entry stored under a rule's namespace is found again, by any kind of key and whole."""
+def test_the_namespace_of_a_rule_applies_to_its_entries(cache_dir, encrypted):
+    """An entry stored in a rule's namespace is found by any kind of key, with its full content."""
     rules = [{"model": "gpt-*", "namespace": "team"}]
     cache = manager_of(cache_dir, *[NEW] * encrypted, rules=rules, namespace="house")
     key = put(cache, "one")
@@ -139,16 +139,16 @@ def test_the_namespace_of_a_rule_is_that_of_its_entries(cache_dir, encrypted):
 
 
 @pytest.mark.parametrize("encrypted", [True, False])
-def test_a_text_key_does_not_reach_into_another_namespace(cache_dir, encrypted):
-    """An entry of the same text, stored in another namespace, is no answer."""
+def test_a_string_key_does_not_reach_into_another_namespace(cache_dir, encrypted):
+    """An entry with the same string key in another namespace is a miss."""
     keys = [NEW] * encrypted
     manager_of(cache_dir, *keys, namespace="a").set("key", "openai", "gpt-4o", {}, answer("of a"))
     assert manager_of(cache_dir, *keys, namespace="b").get("key") is None
     assert manager_of(cache_dir, *keys, namespace="a").get("key") == answer("of a")
 
 
-def test_an_older_key_still_answers(cache_dir):
-    """After a key was put before it, what the old one wrote is read, and what is written takes its place."""
+def test_an_older_key_still_decrypts(cache_dir):
+    """After a new key is put first, entries under the old key are read, and new entries replace them."""
     key = put(manager_of(cache_dir, OLD), "one")
     cache = manager_of(cache_dir, NEW, OLD)
     assert cache.get(key) == answer("answer to one")
@@ -157,7 +157,7 @@ def test_an_older_key_still_answers(cache_dir):
 
 
 def test_a_lost_key_is_a_miss_that_deletes_nothing(cache_dir, sink):
-    """Without its key an entry is as good as absent, and stays."""
+    """Without its key, an entry counts as absent and is kept."""
     key = put(manager_of(cache_dir, OLD), "one")
     assert manager_of(cache_dir, NEW, sink=sink).get(key) is None
     assert sink.reasons() == ["absent"]
@@ -165,7 +165,7 @@ def test_a_lost_key_is_a_miss_that_deletes_nothing(cache_dir, sink):
 
 
 async def test_a_sensitive_request_is_not_remembered(cache_dir):
-    """Nothing of a sensitive document is held in memory for the next key."""
+    """No part of a sensitive document is kept in memory for the next key."""
     model = Parrot("p", cache_config=CacheConfig(enabled=True, cache_dir=cache_dir, encryption_keys=NEW))
     question = [{"role": "user", "content": "x" * 50_000}]
     remembered = model.cache._memo._remembered
@@ -176,15 +176,15 @@ async def test_a_sensitive_request_is_not_remembered(cache_dir):
     assert len(remembered) == 1
 
 
-def test_everything_under_all_is_not_remembered(cache_dir):
-    """Where everything is encrypted, every request counts as sensitive."""
+def test_no_request_is_remembered_under_all(cache_dir):
+    """If everything is encrypted, every request counts as sensitive."""
     cache = manager_of(cache_dir, NEW)
     ask(cache, "x" * 50_000)
     assert len(cache._memo._remembered) == 0
 
 
-def test_a_reload_takes_new_keys(cache_dir):
-    """A running program reads on under the old key and writes under the new one."""
+def test_a_reload_applies_new_keys(cache_dir):
+    """A running program still reads under the old key and writes under the new one."""
     cache = manager_of(cache_dir, OLD)
     key = put(cache, "one")
     cache.reload(cache.config.with_(encryption_keys=[NEW, OLD]))

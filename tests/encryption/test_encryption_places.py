@@ -1,4 +1,4 @@
-"""Files and folders are their owner's alone, and whatever somebody put in a place changes nothing outside of the cache."""
+"""Files and folders are private to their owner, and planted files change nothing outside the cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUTSIDE = b"not yours"
 
 @pytest.fixture
 def outside(tmp_path):
-    """A file outside of the cache; it has to be the same afterwards, to its time."""
+    """Create a file outside the cache that must not change, not even in its time."""
     path = tmp_path / "outside" / "file"
     path.parent.mkdir()
     path.write_bytes(OUTSIDE)
@@ -33,21 +33,21 @@ def _look(path):
 
 
 def modes(folder):
-    """The modes of everything below a folder, and of itself, by kind."""
+    """Return the modes of a folder and of everything below it, by kind."""
     paths = [folder, *folder.rglob("*")]
     return {(path.is_dir(), stat.S_IMODE(path.lstat().st_mode)) for path in paths}
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277, 0o777])
 def test_the_umask_changes_no_mode(cache_dir, umask):
-    """Files have mode 0600 and folders 0700, also through a rotation, whatever the umask takes or leaves."""
+    """Files have mode 0600 and folders 0700, even after a rotation, with any umask."""
     before = os.umask(umask)
     try:
         put(manager_of(cache_dir, OLD), "one")
         cache = manager_of(cache_dir, NEW, OLD)
         cache.get(ask(cache, "one"))
         turn(cache, NEW, OLD)
-        cache._entries.directory.ledger.flush()
+        cache._cache.directory.ledger.flush()
     finally:
         os.umask(before)
     assert len(entry_files(cache_dir)) == 1
@@ -55,7 +55,7 @@ def test_the_umask_changes_no_mode(cache_dir, umask):
 
 
 def test_a_directory_of_another_user_is_not_used(cache_dir, sink, monkeypatch):
-    """Nothing is read from it or written to it, and one warning says why."""
+    """Nothing is read from or written to the directory, and one warning says why."""
     key = put(manager_of(cache_dir, NEW), "one")
     before = {
         path: path.stat().st_mtime_ns for path in cache_dir.rglob("*") if ".spark-cache" not in path.parts
@@ -67,8 +67,8 @@ def test_a_directory_of_another_user_is_not_used(cache_dir, sink, monkeypatch):
     assert {
         path: path.stat().st_mtime_ns for path in cache_dir.rglob("*") if ".spark-cache" not in path.parts
     } == before
-    told = [(event.operation, event.error) for event in sink.events if event.name == "cache.error"]
-    assert told == [
+    reported = [(event.operation, event.error) for event in sink.events if event.name == "cache.error"]
+    assert reported == [
         ("read", "the entry belongs to another user"),
         ("write", "the directory belongs to another user"),
     ]
@@ -80,8 +80,8 @@ _REACHED_BY_OTHERS = (
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_link_into_everybodys_place_is_not_used(tmp_path, sink, exists):
-    """A cache directory that is a link to where anybody may make files is neither read nor written, and the warning says why."""
+def test_a_link_into_a_world_writable_folder_is_not_used(tmp_path, sink, exists):
+    """A cache directory that is a link into a world-writable folder is neither read nor written, and the warning says why."""
     public = tmp_path / "public"
     public.mkdir()
     public.chmod(0o1777)
@@ -95,12 +95,12 @@ def test_a_link_into_everybodys_place_is_not_used(tmp_path, sink, exists):
     assert cache.get(key) is None
     assert not cache.set(key, "openai", "gpt-4o", {}, answer("two"))
     assert target.exists() == exists
-    told = {event.error for event in sink.events if event.name == "cache.error"}
-    assert told == {_REACHED_BY_OTHERS}
+    reported = {event.error for event in sink.events if event.name == "cache.error"}
+    assert reported == {_REACHED_BY_OTHERS}
 
 
-def test_a_link_above_the_directory_counts_too(tmp_path, sink):
-    """It makes no difference whether the directory is the link or lies below one."""
+def test_a_link_above_the_directory_is_checked_too(tmp_path, sink):
+    """A link above the directory is treated like a directory that is a link."""
     public = tmp_path / "public"
     public.mkdir()
     public.chmod(0o1777)
@@ -113,7 +113,7 @@ def test_a_link_above_the_directory_counts_too(tmp_path, sink):
 
 
 def test_a_link_of_another_user_is_not_followed(tmp_path, sink, monkeypatch):
-    """Whoever made the link may lead it elsewhere, into other directories of this user."""
+    """The owner of the link could redirect it to another directory of this user."""
     (tmp_path / "cache").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "cache")
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
@@ -125,8 +125,8 @@ def test_a_link_of_another_user_is_not_followed(tmp_path, sink, monkeypatch):
     assert {event.error for event in sink.events if event.name == "cache.error"} == {_REACHED_BY_OTHERS}
 
 
-def test_a_link_to_a_place_of_ones_own_is_used(tmp_path):
-    """A link that nobody else has a hand in is as good as the directory."""
+def test_a_link_to_an_own_folder_is_used(tmp_path):
+    """A link that no other user can change is used like the directory."""
     (tmp_path / "link").symlink_to(tmp_path / "cache")
     cache = manager_of(tmp_path / "link", NEW)
     assert cache.get(put(cache, "one")) == answer("answer to one")
@@ -141,8 +141,8 @@ TRICKS = {
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_a_trick_in_place_of_an_entry_is_a_miss(cache_dir, outside, trick):
-    """It is neither followed nor waited for nor written through, whether it is read, replaced, rotated or removed."""
+def test_a_planted_file_in_place_of_an_entry_is_a_miss(cache_dir, outside, trick):
+    """Reading, replacing, rotating and removing neither follow it, nor wait for it, nor write through it."""
     cache = manager_of(cache_dir, NEW, OLD, clock=lambda: 2e9)
     for name in KeyRing([NEW, OLD]).names(ask(cache, "one")):
         path = cache_dir / "openai" / "gpt-4o" / f"{name}.json"
@@ -157,8 +157,8 @@ def test_a_trick_in_place_of_an_entry_is_a_miss(cache_dir, outside, trick):
         assert cache.remove_entry(key)
 
 
-def test_a_hard_link_to_a_whole_entry_is_not_touched(cache_dir, tmp_path):
-    """A use is noted in the time of the cache's own files alone: a copy by hard links, such as a backup, stays as it was."""
+def test_a_hard_linked_entry_is_not_touched(cache_dir, tmp_path):
+    """A hit does not update the time of a file with hard links, such as one in a backup."""
     cache = manager_of(cache_dir, NEW, clock=lambda: 2e9)
     key = put(cache, "one")
     (path,) = entry_files(cache_dir)
@@ -171,7 +171,7 @@ def test_a_hard_link_to_a_whole_entry_is_not_touched(cache_dir, tmp_path):
 
 @pytest.mark.parametrize("place", ["openai", "openai/gpt-4o"])
 def test_a_linked_folder_is_not_written_through(cache_dir, outside, place):
-    """A folder of entries that leads out of the cache gets nothing."""
+    """Nothing is written to a folder of entries that leads out of the cache."""
     path = cache_dir / place
     path.parent.mkdir(parents=True)
     path.symlink_to(outside.parent)
@@ -186,8 +186,8 @@ def test_a_linked_folder_is_not_written_through(cache_dir, outside, place):
 @pytest.mark.parametrize(
     "place", [".spark-cache", ".spark-cache/temporary", ".spark-cache/ledger.sqlite3", ".gitignore"]
 )
-def test_a_trick_in_place_of_what_the_cache_keeps_for_itself(cache_dir, outside, trick, place):
-    """Neither the folder of temporary files nor the ledger leads out of the cache."""
+def test_a_planted_file_in_the_hidden_folder(cache_dir, outside, trick, place):
+    """Neither the folder for temporary files nor the ledger leads out of the cache."""
     path = cache_dir / place
     path.parent.mkdir(parents=True)
     TRICKS[trick](path, outside if place[-1] in "3e" else outside.parent if trick == "symlink" else outside)
@@ -195,13 +195,13 @@ def test_a_trick_in_place_of_what_the_cache_keeps_for_itself(cache_dir, outside,
     key = ask(cache, "one")
     cache.set(key, "openai", "gpt-4o", {}, answer("one"))
     assert cache.get(key) in (None, answer("one"))
-    cache._entries.directory.ledger.flush()
+    cache._cache.directory.ledger.flush()
     cache.get_stats()
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_a_trick_in_place_of_the_lock_of_a_rotation(cache_dir, outside, trick):
-    """A lock is neither followed out of the cache nor written to."""
+def test_a_planted_file_in_place_of_the_rotation_lock(cache_dir, outside, trick):
+    """A lock file is neither followed out of the cache nor written to."""
     put(manager_of(cache_dir, OLD), "one")
     TRICKS[trick](cache_dir / ".spark-cache" / "rotation.lock", outside)
     new = manager_of(cache_dir, NEW, OLD)

@@ -1,4 +1,4 @@
-"""Rotation: every entry comes under the newest key, while programs read and write, and whatever is killed."""
+"""Rotation moves every entry to the newest key, while programs read and write, and even if processes are killed."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from encryption_world import (
 from spark_cache.entries import decode, decrypt_entry
 from spark_cache.entries.keyring import KeyRing
 from spark_cache.errors import StoreError
-from spark_cache.maintenance.rotation import Census, alone, count, decrypt, purge
+from spark_cache.maintenance.rotation import Census, count, decrypt, purge, rotation_lock
 
 
 def nothing() -> None:
-    """Nobody watches."""
+    """Report no progress."""
 
 
 def counted(cache) -> Census:
-    """The entries of a cache under each key."""
+    """Return the entries of a cache under each key."""
     return count(store_of(cache), step=nothing)
 
 
 def test_rotation_moves_every_entry_to_the_newest_key(cache_dir):
-    """Also those of plain-text keys and of other namespaces; plain entries stay as they are."""
+    """This includes entries with string keys and in other namespaces. Plain entries are unchanged."""
     put(manager_of(cache_dir), "plain")
     for namespace in (None, "team"):
         old = manager_of(cache_dir, OLD, namespace=namespace)
@@ -55,8 +55,8 @@ def test_rotation_moves_every_entry_to_the_newest_key(cache_dir):
         assert alone_with_new.get(f"text of {namespace}") == answer("two")
 
 
-def test_rotation_keeps_what_is_inside_byte_for_byte(cache_dir, clock):
-    """The time of storing, the lifetime and everything else are those of before."""
+def test_rotation_preserves_the_content_byte_for_byte(cache_dir, clock):
+    """Timestamp, TTL and all other content are unchanged."""
     put(manager_of(cache_dir, OLD, clock=clock, store_requests=True), "one", ttl_seconds=1234)
     ring = KeyRing([NEW, OLD])
     _, before = decrypt_entry(entry_files(cache_dir)[0].read_bytes(), ring)
@@ -67,8 +67,8 @@ def test_rotation_keeps_what_is_inside_byte_for_byte(cache_dir, clock):
     assert (entry.timestamp, entry.ttl, entry.request) == (clock.now, 1234, {"messages": "one"})
 
 
-def test_the_old_key_opens_nothing_afterwards(cache_dir):
-    """Whoever has the old key alone finds no entry, and opens none."""
+def test_the_old_key_decrypts_nothing_afterwards(cache_dir):
+    """With only the old key, no entry is found or decrypted."""
     key = put(manager_of(cache_dir, OLD), "one")
     turn(manager_of(cache_dir, NEW, OLD), NEW, OLD)
     assert manager_of(cache_dir, OLD).get(key) is None
@@ -78,7 +78,7 @@ def test_the_old_key_opens_nothing_afterwards(cache_dir):
 
 
 def test_a_second_rotation_has_nothing_to_do(cache_dir):
-    """What is done is not done again."""
+    """Entries that are already under the newest key are not moved again."""
     put(manager_of(cache_dir, OLD), "one")
     new = manager_of(cache_dir, NEW, OLD)
     turn(new, NEW, OLD)
@@ -87,8 +87,8 @@ def test_a_second_rotation_has_nothing_to_do(cache_dir):
     assert [path.stat().st_ino for path in entry_files(cache_dir)] == before
 
 
-def test_a_newer_answer_is_not_overwritten(cache_dir, clock):
-    """Where a newer answer stands under the new key, the old one goes."""
+def test_a_newer_response_is_not_overwritten(cache_dir, clock):
+    """If the new key already has a newer response, the old one is removed."""
     new = manager_of(cache_dir, NEW, OLD, clock=clock)
     key = put(new, "one", "newer")
     (newer,) = entry_files(cache_dir)
@@ -103,8 +103,8 @@ def test_a_newer_answer_is_not_overwritten(cache_dir, clock):
 
 
 @pytest.mark.parametrize("state", ["older", "broken"])
-def test_an_older_or_broken_answer_gives_way(cache_dir, clock, state):
-    """What stands under the new name and is older, or no entry at all, keeps nothing from its place."""
+def test_an_older_or_broken_entry_is_replaced(cache_dir, clock, state):
+    """A file under the new name that is older or not an entry is replaced."""
     new = manager_of(cache_dir, NEW, OLD, clock=clock)
     key = put(new, "one", "older")
     (path,) = entry_files(cache_dir)
@@ -116,8 +116,8 @@ def test_an_older_or_broken_answer_gives_way(cache_dir, clock, state):
     assert new.get(key) == answer("newer")
 
 
-def test_an_entry_of_a_later_release_keeps_its_place(cache_dir):
-    """What this release cannot judge is not removed; the old entry stays beside it, and is told of."""
+def test_an_entry_of_a_later_release_is_kept(cache_dir):
+    """An entry that this release cannot read is not removed. The old entry is kept too and reported."""
     new = manager_of(cache_dir, NEW, OLD)
     put(new, "one")
     (path,) = entry_files(cache_dir)
@@ -129,8 +129,8 @@ def test_an_entry_of_a_later_release_keeps_its_place(cache_dir):
     assert len(entry_files(cache_dir)) == 2
 
 
-def test_an_answer_stored_at_the_very_moment_wins(cache_dir, monkeypatch):
-    """A program that stores a newer answer just before the old one is put in place keeps it."""
+def test_a_response_stored_during_the_move_wins(cache_dir, monkeypatch):
+    """A newer response that a program stores just before the old one is moved is kept."""
     put(manager_of(cache_dir, OLD), "one", "older")
     new = manager_of(cache_dir, NEW, OLD)
     link = os.link
@@ -146,8 +146,8 @@ def test_an_answer_stored_at_the_very_moment_wins(cache_dir, monkeypatch):
     assert key_ids(cache_dir) == {id_of(NEW)}
 
 
-def test_an_entry_removed_at_the_very_moment_stays_removed(cache_dir, monkeypatch):
-    """What somebody removes while it is being moved does not come back under its new name."""
+def test_an_entry_removed_during_the_move_stays_removed(cache_dir, monkeypatch):
+    """An entry that is removed while it is being moved does not reappear under its new name."""
     put(manager_of(cache_dir, OLD), "one")
     new = manager_of(cache_dir, NEW, OLD)
     link = os.link
@@ -163,8 +163,8 @@ def test_an_entry_removed_at_the_very_moment_stays_removed(cache_dir, monkeypatc
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_a_reader_does_not_miss_an_entry_that_is_moved_meanwhile(cache_dir, monkeypatch, as_text):
-    """Between looking under the new name and under the old one, the entry may move: it is found all the same."""
+def test_a_reader_finds_an_entry_that_is_being_moved(cache_dir, monkeypatch, as_text):
+    """An entry that moves between the lookups under the new and the old name is found."""
     key = put(manager_of(cache_dir, OLD), "one")
     reader, store = manager_of(cache_dir, NEW, OLD), store_of(manager_of(cache_dir, NEW, OLD))
     old_name = KeyRing([OLD]).names(key)[0]
@@ -176,13 +176,13 @@ def test_a_reader_does_not_miss_an_entry_that_is_moved_meanwhile(cache_dir, monk
             moved.append(turn(reader, NEW, OLD).moved)
         return look()
 
-    read, find = store.read_path, store.find
+    read, find = store.read, store.find
     with monkeypatch.context() as patch:
         patch.setattr(
             store,
-            "read_path",
-            lambda path, note_use: rotate_before(
-                lambda: read(path, note_use=note_use), path[-69:-5] * (not as_text)
+            "read",
+            lambda at, note_use: rotate_before(
+                lambda: read(at, note_use=note_use), "" if as_text else at.name
             ),
         )
         patch.setattr(store, "find", lambda name: rotate_before(lambda: find(name), name))
@@ -190,8 +190,8 @@ def test_a_reader_does_not_miss_an_entry_that_is_moved_meanwhile(cache_dir, monk
     assert moved == [1]
 
 
-def test_an_entry_out_of_its_place_is_not_helped_back(cache_dir):
-    """A copy under another name answers nothing before and after, and is told of."""
+def test_a_misplaced_entry_is_not_repaired(cache_dir):
+    """An entry under a wrong name is a miss before and after, and is reported."""
     put(manager_of(cache_dir, OLD), "one")
     (path,) = entry_files(cache_dir)
     path.rename(path.with_name("ab" * 32 + ".json"))
@@ -200,23 +200,26 @@ def test_an_entry_out_of_its_place_is_not_helped_back(cache_dir):
     assert new.get(ask(new, "one")) is None
 
 
-def test_entries_of_a_lost_key_are_told_of_and_stay(cache_dir):
-    """What no key at hand opens is left as it is."""
+def test_entries_of_a_lost_key_are_reported_and_kept(cache_dir):
+    """Entries that no available key decrypts are unchanged."""
     put(manager_of(cache_dir, OTHER), "one")
     assert turn(manager_of(cache_dir, NEW, OLD), NEW, OLD).unusable == {"undecryptable": 1}
     assert key_ids(cache_dir) == {id_of(OTHER)}
 
 
 def test_only_one_rotates_at_a_time(cache_dir):
-    """A second one is refused, and says why."""
+    """A second rotation is refused with the reason."""
     put(manager_of(cache_dir, OLD), "one")
-    with alone(str(cache_dir)), pytest.raises(StoreError, match="another process is moving its entries"):
+    with (
+        rotation_lock(str(cache_dir)),
+        pytest.raises(StoreError, match="another process is rewriting its entries"),
+    ):
         turn(manager_of(cache_dir, NEW, OLD), NEW, OLD)
     assert turn(manager_of(cache_dir, NEW, OLD), NEW, OLD).moved == 1
 
 
-def test_nothing_is_made_in_a_directory_of_another_user(cache_dir, monkeypatch):
-    """Not even the lock, which its owner could not open afterwards."""
+def test_nothing_is_created_in_a_directory_of_another_user(cache_dir, monkeypatch):
+    """Not even the lock file is created, because the owner could not open it afterwards."""
     old = manager_of(cache_dir, OLD)
     put(old, "one")
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
@@ -226,14 +229,14 @@ def test_nothing_is_made_in_a_directory_of_another_user(cache_dir, monkeypatch):
     assert not (cache_dir / ".spark-cache" / "rotation.lock").exists()
 
 
-def test_rotating_nothing_makes_nothing(cache_dir):
-    """A directory that is not there is not made."""
+def test_rotating_a_missing_directory_creates_nothing(cache_dir):
+    """A directory that does not exist is not created."""
     assert turn(manager_of(cache_dir, NEW), NEW).moved == 0
     assert not cache_dir.exists()
 
 
 def test_a_full_disk_loses_nothing(cache_dir, monkeypatch):
-    """What cannot be written under its new name stays under its old one."""
+    """An entry that cannot be written under its new name stays under its old one."""
     key = put(manager_of(cache_dir, OLD), "one")
     new = manager_of(cache_dir, NEW, OLD)
 
@@ -248,7 +251,7 @@ def test_a_full_disk_loses_nothing(cache_dir, monkeypatch):
 
 
 def test_a_rotation_killed_at_any_step_loses_nothing(tmp_path):
-    """Killed at each of its calls to the system, it leaves every answer, and can be taken up again."""
+    """A process killed at any system call loses no response, and the work can be resumed."""
     steps = harness("steps", "rotate", str(tmp_path))
     assert steps > 30
     for step in range(1, steps + 1):
@@ -261,7 +264,7 @@ def test_a_rotation_killed_at_any_step_loses_nothing(tmp_path):
 
 
 def test_rotation_under_live_traffic(cache_dir):
-    """Four processes read and write, all are killed at random: no wrong answer, nothing lost, nothing left under the old key."""
+    """While processes that read and write are killed at random, no response is wrong or lost, and no entry stays under the old key."""
     wrong = harness("traffic", str(cache_dir), "7")
     assert wrong == 0
     assert key_ids(cache_dir) == {id_of(NEW)}
@@ -273,11 +276,11 @@ def test_rotation_under_live_traffic(cache_dir):
         assert old.get(ask(old, text)) is None
 
 
-# -- into encryption and out of it ------------------------------------------------------------------
+# -- encrypt and decrypt ------------------------------------------------------------------
 
 
 def test_plain_entries_are_encrypted_in_place(cache_dir):
-    """Afterwards nothing is left in the open, and every answer is there."""
+    """Afterwards, no plain entry is left and every response is present."""
     key = put(manager_of(cache_dir, namespace="team"), "one")
     cache = manager_of(cache_dir, NEW, namespace="team")
     assert encrypt_all(cache, NEW).moved == 1
@@ -286,7 +289,7 @@ def test_plain_entries_are_encrypted_in_place(cache_dir):
 
 
 def test_encrypting_killed_at_any_step_loses_nothing(tmp_path):
-    """Killed at each of its calls to the system, it leaves every answer, and can be taken up again."""
+    """A process killed at any system call loses no response, and the work can be resumed."""
     for step in range(1, harness("steps", "encrypt", str(tmp_path)) + 1):
         cache_dir = tmp_path / f"{step:03}"
         reader = manager_of(cache_dir, NEW, encryption="sensitive")
@@ -296,8 +299,8 @@ def test_encrypting_killed_at_any_step_loses_nothing(tmp_path):
         assert (key_ids(cache_dir), len(entry_files(cache_dir))) == ({id_of(NEW)}, 3)
 
 
-def test_encrypted_entries_are_written_in_the_open(cache_dir):
-    """The plain file is the one that would have been written without encryption, byte for byte."""
+def test_encrypted_entries_are_decrypted(cache_dir):
+    """The plain file equals, byte for byte, the one that would have been written without encryption."""
     cache = manager_of(cache_dir, NEW)
     key = put(cache, "one")
     entry, plain = decrypt_entry(entry_files(cache_dir)[0].read_bytes(), KeyRing([NEW]))
@@ -307,19 +310,19 @@ def test_encrypted_entries_are_written_in_the_open(cache_dir):
     assert manager_of(cache_dir).get(key) == entry.response
 
 
-def test_what_must_stay_encrypted_is_kept(cache_dir):
-    """An entry that may not be plain is left as it is, and counted."""
+def test_entries_that_must_stay_encrypted_are_kept(cache_dir):
+    """An entry that must not be plain is unchanged and counted."""
     cache = manager_of(cache_dir, NEW)
     put(cache, "one")
     done = decrypt(store_of(cache), KeyRing([NEW]), may_be_plain=lambda _entry: False, step=nothing)
     assert (done.moved, done.kept, key_ids(cache_dir)) == (0, 1, {id_of(NEW)})
 
 
-# -- what a key is needed for -------------------------------------------------------------------------
+# -- count and purge -------------------------------------------------------------------------
 
 
 def test_entries_are_counted_by_key(cache_dir):
-    """Each key, no key, and what cannot be read."""
+    """The census counts entries for each key, plain entries and unreadable files."""
     put(manager_of(cache_dir, OLD), "one")
     put(manager_of(cache_dir, NEW), "two")
     put(manager_of(cache_dir, NEW), "three")
@@ -334,7 +337,7 @@ def test_entries_are_counted_by_key(cache_dir):
 
 
 def test_an_entry_of_a_later_release_needs_its_key(cache_dir):
-    """It cannot be read here, and would be lost with the key it names."""
+    """This release cannot read it, but it would be lost with its key."""
     put(manager_of(cache_dir, OLD), "one")
     (path,) = entry_files(cache_dir)
     path.write_text(json.dumps(json.loads(path.read_bytes()) | {"schema": 2}))
@@ -343,7 +346,7 @@ def test_an_entry_of_a_later_release_needs_its_key(cache_dir):
 
 
 def test_purging_removes_the_entries_of_one_key(cache_dir):
-    """The others stay."""
+    """All other entries are kept."""
     put(manager_of(cache_dir, OLD), "one")
     put(manager_of(cache_dir, NEW), "two")
     cache = manager_of(cache_dir, NEW)

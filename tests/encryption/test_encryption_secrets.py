@@ -1,4 +1,4 @@
-"""Keys are checked when they are loaded, derived once, and shown nowhere."""
+"""Encryption keys are checked when they are loaded, derived once, and never shown."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ PASSPHRASE = "correct horse battery staple, and some"
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
-        (PASSPHRASE, "a passphrase is not accepted"),
-        (NEW[:-1], "it has 43 characters, not 44"),
+        (PASSPHRASE, "passphrases are not accepted"),
+        (NEW[:-1], "expected 44 characters, got 43"),
         (NEW.replace("A", "!"), "it is not URL-safe base64"),
         (f"{NEW},{OLD},{NEW}", "key 3 of 3 is the same as key 1"),
         (f"{NEW},{NEW[:-2]}J=", "key 2 of 2 is the same as key 1"),
     ],
 )
 @pytest.mark.parametrize("source", ["environment", "code", "file"])
-def test_a_key_that_is_none_is_refused_and_not_repeated(given, said, source, tmp_path, monkeypatch):
-    """A wrong length, other characters, a passphrase, a key given twice: an error that names the place and not the key."""
+def test_an_invalid_key_is_refused_and_not_shown(given, message, source, tmp_path, monkeypatch):
+    """A wrong length, invalid characters, a passphrase or a duplicate raises an error that names the place and not the key."""
     values = {}
     if source == "environment":
         monkeypatch.setenv("SPARK_CACHE_ENCRYPTION_KEY", given)
@@ -46,25 +46,25 @@ def test_a_key_that_is_none_is_refused_and_not_repeated(given, said, source, tmp
         values["encryption_key_file"] = tmp_path / "keys"
         values["encryption_key_file"].touch(mode=0o600)
         values["encryption_key_file"].write_text("\n".join(given.split(",")))
-    with pytest.raises(ConfigError, match=said) as caught:
+    with pytest.raises(ConfigError, match=message) as caught:
         load_config(**values)
-    told = "".join(traceback.format_exception(caught.value))
-    assert not any(part in told for part in (*given.split(","), PASSPHRASE[:12]))
+    text = "".join(traceback.format_exception(caught.value))
+    assert not any(part in text for part in (*given.split(","), PASSPHRASE[:12]))
 
 
-def test_a_variable_that_a_key_has_run_into_is_not_repeated(tmp_path: Path, caplog, recwarn):
-    """A forgotten equals sign makes the key a part of the name; the warning names what is known of it alone."""
+def test_a_variable_merged_with_its_key_is_not_shown(tmp_path: Path, caplog, recwarn):
+    """A missing equals sign makes the key part of the name. The warning contains only the known part of the name."""
     (tmp_path / ".env").write_text(f"SPARK_CACHE_ENCRYPTION_KEY{NEW}\n")
     (tmp_path / "pyproject.toml").touch()
     load_config(environ={}, cwd=tmp_path)
-    told = caplog.text + "".join(str(warning.message) for warning in recwarn)
-    assert "did you mean SPARK_CACHE_ENCRYPTION_KEY?" in told
-    assert NEW[:6] not in told
+    text = caplog.text + "".join(str(warning.message) for warning in recwarn)
+    assert "did you mean SPARK_CACHE_ENCRYPTION_KEY?" in text
+    assert NEW[:6] not in text
 
 
 @pytest.mark.parametrize("level", ["all", "sensitive"])
 def test_only_all_needs_a_key_at_load(level):
-    """Where everything is to be encrypted a missing key is an error; where only what is sensitive is, there may be none."""
+    """A missing key is an error if everything must be encrypted, but not if only sensitive requests are."""
     if level == "all":
         with pytest.raises(ConfigError, match="SPARK_CACHE_ENCRYPTION_KEY_FILE"):
             CacheConfig(encryption=level)
@@ -72,14 +72,17 @@ def test_only_all_needs_a_key_at_load(level):
         assert CacheConfig(encryption=level).fernet_keys() == ()
 
 
-def test_nothing_that_holds_a_key_shows_it(cache_dir, caplog):
-    """No text form of a ring, a configuration or a manager, and no log line, has a key in it."""
+def test_no_object_shows_its_keys(cache_dir, caplog):
+    """No text form of a ring, a configuration or a manager, and no log line, contains a key."""
     caplog.set_level(logging.DEBUG)
     cache = manager_of(cache_dir, NEW, OLD)
     put(cache, "one")
     shown = [
-        *(repr(each) for each in (cache, cache.config, cache._ring, cache._ring._keys, cache._entries)),
-        *(str(each) for each in (cache.config, cache._ring)),
+        *(
+            repr(each)
+            for each in (cache, cache.config, cache._cache.ring, cache._cache.ring._keys, cache._entries)
+        ),
+        *(str(each) for each in (cache.config, cache._cache.ring)),
         cache.config.model_dump_json(),
         repr(cache.config.origins),
         repr(cache.get_stats()),
@@ -89,32 +92,32 @@ def test_nothing_that_holds_a_key_shows_it(cache_dir, caplog):
 
 
 @pytest.mark.parametrize("copied", [pickle.dumps, copy.deepcopy])
-def test_a_ring_goes_into_no_pickle(copied):
-    """A ring refuses to be written down, whole or in part."""
-    with pytest.raises(TypeError, match="holds keys"):
+def test_a_ring_cannot_be_pickled_or_copied(copied):
+    """A ring refuses to be pickled or deep-copied."""
+    with pytest.raises(TypeError, match="holds encryption keys"):
         copied(KeyRing([NEW]))
 
 
 async def test_the_traceback_of_a_failed_call_shows_no_key(cache_dir):
-    """Not even one that shows the local variables of every frame."""
+    """Even a traceback with the local variables of every frame contains no key."""
     config = CacheConfig(enabled=True, cache_dir=cache_dir, encryption="all", encryption_keys=NEW)
     model = Parrot("p", cache_config=config)
     with pytest.raises(RuntimeError) as caught:
         await model.get_text([{"role": "user", "content": "fail"}])
-    told = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
-    assert "self = " in told
-    assert NEW[:16] not in told
+    text = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "self = " in text
+    assert NEW[:16] not in text
 
 
-def test_a_ring_of_a_broken_key_tells_no_key():
-    """A ring made past the configuration refuses as well."""
+def test_a_ring_with_an_invalid_key_shows_no_key():
+    """A ring that is created without the configuration also refuses invalid keys."""
     with pytest.raises(ValueError, match="base64") as caught:
         KeyRing([NEW, PASSPHRASE.ljust(44)])
     assert PASSPHRASE[:12] not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_hit_derives_nothing(cache_dir, monkeypatch):
-    """Names and ids come from keys that were derived when the configuration was loaded."""
+    """Names and IDs use keys that were derived when the configuration was loaded."""
     cache = manager_of(cache_dir, NEW, OLD)
     key = put(cache, "one")
     monkeypatch.setattr(keyring, "HKDF", None)
@@ -123,8 +126,8 @@ def test_a_hit_derives_nothing(cache_dir, monkeypatch):
 
 
 @pytest.mark.parametrize("key", ["3f2a" * 16, "", "any text, ä, \ud800"])
-def test_names_are_plain_hmac(key):
-    """A name is HMAC-SHA256 of the cache key, under 32 bytes that HKDF derives from the Fernet key."""
+def test_names_are_hmacs(key):
+    """A name is the HMAC-SHA256 of the cache key, with 32 bytes that HKDF derives from the Fernet key."""
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"spark-cache entry name v1").derive(
         b"\x02" * 32
     )

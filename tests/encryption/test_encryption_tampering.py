@@ -1,4 +1,4 @@
-"""Whatever is done to an encrypted file, it gives the right answer or none."""
+"""An encrypted file gives the right response or none after any change."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from spark_cache.entries.keyring import KeyRing
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
-def test_no_flipped_byte_changes_an_answer(cache_dir, mask):
-    """Each byte of an entry is flipped in turn."""
+def test_no_flipped_byte_changes_a_response(cache_dir, mask):
+    """Flipping any byte of an entry gives the right response or a miss."""
     cache = manager_of(cache_dir, NEW)
     key = put(cache, "one", "right")
     (path,) = entry_files(cache_dir)
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     answered = 0
-    for at in range(len(whole)):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ mask]) + whole[at + 1 :])
+    for at in range(len(intact)):
+        path.write_bytes(intact[:at] + bytes([intact[at] ^ mask]) + intact[at + 1 :])
         found = cache.get(key)
         assert found in (None, answer("right"))
         answered += found is not None
-    assert answered < len(whole) / 4
-    path.write_bytes(whole)
+    assert answered < len(intact) / 4
+    path.write_bytes(intact)
     assert cache.get(key) == answer("right")
 
 
-def test_a_cut_entry_is_a_miss_at_any_length(cache_dir):
-    """An entry that lost its end answers nothing."""
+def test_a_truncated_entry_is_a_miss_at_any_length(cache_dir):
+    """An entry without its end is a miss."""
     cache = manager_of(cache_dir, NEW)
     key = put(cache, "one")
     (path,) = entry_files(cache_dir)
-    whole = path.read_bytes()
-    for length in range(len(whole.rstrip())):
-        path.write_bytes(whole[:length])
+    intact = path.read_bytes()
+    for length in range(len(intact.rstrip())):
+        path.write_bytes(intact[:length])
         assert cache.get(key) is None
 
 
 def test_no_two_entries_can_be_swapped(cache_dir):
-    """Every pair of entries changes places: between keys, models, providers, namespaces and encryption keys."""
+    """Swapping any two entries of different keys, models, providers, namespaces or encryption keys gives a miss."""
     caches = {
         name: manager_of(cache_dir, *keys, namespace=namespace)
         for name, keys, namespace in (
@@ -62,17 +62,17 @@ def test_no_two_entries_can_be_swapped(cache_dir):
                 (path,) = set(entry_files(cache_dir)) - before
                 stored[path] = cache, each
                 before.add(path)
-    whole = {path: path.read_bytes() for path in stored}
+    intact = {path: path.read_bytes() for path in stored}
     for one, other in permutations(stored, 2):
-        one.write_bytes(whole[other])
+        one.write_bytes(intact[other])
         cache, key = stored[one]
         assert cache.get(key) is None
-        one.write_bytes(whole[one])
+        one.write_bytes(intact[one])
     assert all(cache.get(key) == answer(f"{key}") for cache, key in stored.values())
 
 
 def test_an_entry_moved_to_another_namespace_is_a_miss(tmp_path):
-    """A copy in a directory of another namespace answers nothing, although its key and its name are the same."""
+    """A copy in a directory of another namespace is a miss, although its key and its name are the same."""
     there, here = (manager_of(tmp_path / name, NEW, namespace=name) for name in ("there", "here"))
     for cache in (there, here):
         cache.set("key", "openai", "gpt-4o", {}, answer(cache.config.namespace))
@@ -84,7 +84,7 @@ def test_an_entry_moved_to_another_namespace_is_a_miss(tmp_path):
 
 @pytest.mark.parametrize("level", ["all", "sensitive"])
 def test_a_plain_entry_in_place_of_an_encrypted_one_is_a_miss(cache_dir, sink, level):
-    """A forged entry, correct to the last field, is not believed under a name that only the key gives."""
+    """A forged plain entry with correct fields is refused under a name that depends on the encryption key."""
     cache = manager_of(cache_dir, NEW, encryption=level, sink=sink)
     key = put(cache, "one", "right", sensitive=True)
     (path,) = entry_files(cache_dir)
@@ -97,8 +97,8 @@ def test_a_plain_entry_in_place_of_an_encrypted_one_is_a_miss(cache_dir, sink, l
     assert "cache.corrupt" in [event.name for event in sink.events]
 
 
-def test_an_entry_sealed_with_another_key_is_a_miss(cache_dir, sink):
-    """A forged entry under a key of the attacker's own opens nothing."""
+def test_an_entry_encrypted_with_another_key_is_a_miss(cache_dir, sink):
+    """A forged entry under the attacker's own key is a miss."""
     cache = manager_of(cache_dir, NEW, sink=sink)
     key = put(cache, "one", "right")
     (path,) = entry_files(cache_dir)
@@ -128,8 +128,8 @@ def test_an_entry_sealed_with_another_key_is_a_miss(cache_dir, sink):
         {"content": "forged", "stop_reason": "end_turn", "usage": None},
     ],
 )
-def test_edited_fields_bring_no_expired_entry_back(cache_dir, clock, edit):
-    """What stands in the open is believed only as far as the token says the same."""
+def test_edited_fields_do_not_revive_an_expired_entry(cache_dir, clock, edit):
+    """The plain fields count only if they agree with the token."""
     cache = manager_of(cache_dir, NEW, clock=clock)
     key = put(cache, "one", "right", ttl_seconds=60)
     (path,) = entry_files(cache_dir)
@@ -150,8 +150,8 @@ def test_edited_fields_bring_no_expired_entry_back(cache_dir, clock, edit):
         {"model_id": "gpt-5"},
     ],
 )
-def test_an_edited_field_is_told_of(cache_dir, clock, sink, edit):
-    """What stands in the open decides what a listing shows and a clean-up removes: an entry that lies there is a miss."""
+def test_an_edited_field_is_reported(cache_dir, clock, sink, edit):
+    """Listings and cleanup use the plain fields, so an entry with a wrong plain field is a miss."""
     cache = manager_of(cache_dir, NEW, clock=clock, sink=sink)
     key = put(cache, "one", ttl_seconds=60)
     (path,) = entry_files(cache_dir)
@@ -161,8 +161,8 @@ def test_an_edited_field_is_told_of(cache_dir, clock, sink, edit):
     assert sink.reasons() == ["wrong_key"]
 
 
-def test_a_token_among_other_fields_is_an_encrypted_entry(cache_dir):
-    """A plain entry that claims to be encrypted is not read as plain text."""
+def test_an_entry_with_a_token_counts_as_encrypted(cache_dir):
+    """A plain entry with a token is not read as a plain entry."""
     cache = manager_of(cache_dir, NEW, encryption="sensitive")
     key = put(cache, "one", "right")
     (path,) = entry_files(cache_dir)
@@ -171,7 +171,7 @@ def test_a_token_among_other_fields_is_an_encrypted_entry(cache_dir):
 
 
 def test_a_read_deletes_no_tampered_entry(cache_dir):
-    """What cannot be used may be somebody's only copy, or evidence."""
+    """An unusable entry is kept, because it may be the only copy, or evidence."""
     cache = manager_of(cache_dir, NEW)
     key = put(cache, "one")
     (path,) = entry_files(cache_dir)

@@ -1,4 +1,4 @@
-"""An entry to vary."""
+"""A factory for entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEY = "3f2a" * 16
 
 @pytest.fixture(scope="session")
 def entry_of():
-    """Make an entry; what is given replaces its fields."""
+    """Return a factory for entries. Its arguments override fields."""
 
     def make(response: Any = None, **fields: Any) -> CacheEntry:
         plain = {

@@ -1,4 +1,4 @@
-"""How old an entry may be, for its writer and for its reader."""
+"""The age limits of an entry, set by its writer and by its reader."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STORED = 1_000_000.0
         (None, None, -1e6, MissReason.FUTURE),
     ],
 )
-def test_an_entry_is_fresh_by_its_own_lifetime_and_its_readers(entry_of, ttl, reader_ttl, age, reason):
-    """The shorter of both lifetimes holds, and an entry dated more than five minutes ahead answers nothing."""
+def test_an_entry_expires_by_the_shorter_ttl(entry_of, ttl, reader_ttl, age, reason):
+    """The shorter TTL counts, and an entry dated more than five minutes ahead is a miss."""
     entry = entry_of(ttl=ttl, timestamp=_STORED)
     assert entry.staleness(_STORED + age, reader_ttl) is reason

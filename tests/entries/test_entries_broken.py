@@ -1,4 +1,4 @@
-"""Whatever stands in a file, decoding gives an entry or a reason, and never an exception."""
+"""Decoding any file returns an entry or a reason, and never raises an exception."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def _document(entry: CacheEntry) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def whole(entry_of) -> bytes:
-    """The bytes of an entry with everything that one may hold."""
+def intact(entry_of) -> bytes:
+    """Return the bytes of an entry with every kind of field."""
     response = {
         "content": "Zürich",
         "stop_reason": "end_turn",
@@ -34,10 +34,10 @@ def whole(entry_of) -> bytes:
     return encode(entry_of(response, request={"messages": [{"role": "user", "content": "Hi"}]}))
 
 
-def test_an_entry_cut_off_anywhere_is_corrupt(whole):
-    """A file that ends early, at whatever byte, answers nothing."""
-    # The last two bytes are the closing brace and a line break that nobody needs.
-    reasons = {decode(whole[:length]) for length in range(len(whole) - 1)}
+def test_a_truncated_entry_is_corrupt(intact):
+    """A file truncated at any byte is a miss."""
+    # The last two bytes are the closing brace and an optional line break.
+    reasons = {decode(intact[:length]) for length in range(len(intact) - 1)}
     assert reasons == {MissReason.CORRUPT}
 
 
@@ -71,8 +71,8 @@ def test_an_entry_cut_off_anywhere_is_corrupt(whole):
     ],
     ids=lambda data: repr(data[:24]),
 )
-def test_what_is_no_entry_is_corrupt(data):
-    """Bytes of any other kind answer nothing."""
+def test_a_file_that_is_not_an_entry_is_corrupt(data):
+    """Bytes that are not an entry are a miss."""
     assert decode(data) is MissReason.CORRUPT
     assert describe(data, "abcd") is MissReason.CORRUPT
 
@@ -103,8 +103,8 @@ def test_what_is_no_entry_is_corrupt(data):
         ("response", "text"),
     ],
 )
-def test_a_field_of_another_type_is_corrupt(entry_of, name, value):
-    """An entry is used only if every field it needs has the type it needs."""
+def test_a_field_of_the_wrong_type_is_corrupt(entry_of, name, value):
+    """An entry is used only if every required field has the right type."""
     assert decode(orjson.dumps({**_document(entry_of()), name: value})) is MissReason.CORRUPT
 
 
@@ -124,47 +124,47 @@ def test_a_field_of_another_type_is_corrupt(entry_of, name, value):
     ],
 )
 def test_a_missing_field_is_corrupt(entry_of, name):
-    """An entry without one of the fields that are always there answers nothing."""
+    """An entry without a required field is a miss."""
     document = _document(entry_of())
     del document[name]
     assert decode(orjson.dumps(document)) is MissReason.CORRUPT
 
 
 @pytest.mark.parametrize("version", [0, 2, -1, 10**6])
-def test_another_version_is_its_own_reason(entry_of, version):
-    """An entry of a version that this release does not know is told apart from a broken one."""
+def test_an_unsupported_version_has_a_separate_reason(entry_of, version):
+    """An entry with an unsupported version is distinguished from a broken one."""
     data = orjson.dumps({**_document(entry_of()), "schema": version})
     assert decode(data) is MissReason.OTHER_VERSION
     assert describe(data, "abcd") is MissReason.OTHER_VERSION
 
 
 @pytest.mark.parametrize("key", ["3f2b" * 16, "", "3F2A" * 16, "3f2a" * 15])
-def test_an_entry_answers_its_own_key_alone(entry_of, key):
-    """A file that was renamed answers nothing under its new name."""
+def test_an_entry_matches_only_its_own_key(entry_of, key):
+    """A renamed file is a miss under its new name."""
     assert decode(encode(entry_of()), key) is MissReason.WRONG_KEY
 
 
-def test_an_entry_with_fields_that_nobody_knows_is_read(entry_of):
-    """A field that a person or a later release added harms nothing."""
+def test_an_entry_with_unknown_fields_is_read(entry_of):
+    """A field that a person or a later release added is ignored."""
     assert decode(orjson.dumps({**_document(entry_of()), "note": "by hand"})) == entry_of()
 
 
-def test_mutated_bytes_give_an_entry_or_a_reason(whole):
-    """Thousands of entries with bytes changed, removed, repeated and put in give an entry or a reason each."""
+def test_mutated_bytes_decode_to_an_entry_or_a_reason(intact):
+    """Each of thousands of entries with changed, removed, repeated or inserted bytes decodes to an entry or a reason."""
     chance = random.Random(7)
-    results = [decode(_mutated(whole, chance)) for _ in range(_MUTATIONS)]
+    results = [decode(_mutated(intact, chance)) for _ in range(_MUTATIONS)]
     assert all(isinstance(result, CacheEntry | MissReason) for result in results)
-    # The fuzz reaches both sides of the decision, or it would show nothing.
+    # The fuzz must reach both outcomes. Otherwise it proves nothing.
     assert {type(result) for result in results} == {CacheEntry, MissReason}
     assert MissReason.CORRUPT in results
 
 
-def test_mutated_documents_give_an_entry_or_a_reason(whole):
-    """The same for entries that are still JSON, with values swapped for others of any shape."""
+def test_mutated_documents_decode_to_an_entry_or_a_reason(intact):
+    """Each of thousands of entries that are still JSON, with values replaced by others of any type, does too."""
     chance = random.Random(11)
     odd = [None, True, 0, -1, 1e308, 2**63, "", "text", [], {}, [[]], {"content": 1}]
     for _ in range(2_000):
-        document = orjson.loads(whole)
+        document = orjson.loads(intact)
         for name in chance.sample(list(document), chance.randrange(1, 4)):
             document[name] = chance.choice(odd)
         data = orjson.dumps(document)
@@ -179,7 +179,7 @@ def test_mutated_documents_give_an_entry_or_a_reason(whole):
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_corrupt(data):
-    """Bytes that nobody wrote answer nothing."""
+    """Random bytes are a miss."""
     assert decode(data) is MissReason.CORRUPT
 
 

@@ -1,4 +1,4 @@
-"""Looking on: what a test tool is told, whatever the application logs."""
+"""Listeners receive every event, whatever the application logs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from spark_cache.events.listeners import listening
 ANSWER = {"content": "Yes.", "stop_reason": "end_turn", "usage": None}
 
 
-class Watcher:
-    """Keeps the names of the events it is given."""
+class Listener:
+    """A sink that records the names of the events it receives."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
 
     def wants(self, _level: int) -> bool:
-        """Every event is wanted."""
+        """Accept every event."""
         return True
 
     def emit(self, event) -> None:
-        """Keep its name."""
+        """Record the name of the event."""
         self.names.append(event.name)
 
 
@@ -33,50 +33,50 @@ def manager(tmp_path):
 
 
 def use(manager):
-    """Miss, store and hit."""
+    """Cause a miss, a store and a hit."""
     key = manager.generate_cache_key("openai", "gpt-4o", [{"role": "user", "content": "Is it?"}])
     manager.get(key)
     manager.set(key, "openai", "gpt-4o", None, ANSWER)
     manager.get(key)
 
 
-def test_a_watcher_sees_what_is_not_logged(manager, caplog):
-    """An application that lets nothing through is not asked."""
+def test_a_listener_receives_events_that_are_not_logged(manager, caplog):
+    """The level of the logger does not hide events from a listener."""
     caplog.set_level(logging.ERROR, logger="spark_cache")
-    watcher = Watcher()
+    listener = Listener()
 
-    with listening(watcher):
+    with listening(listener):
         use(manager)
 
-    assert watcher.names == ["cache.miss", "cache.store", "cache.hit"]
+    assert listener.names == ["cache.miss", "cache.store", "cache.hit"]
     assert caplog.records == []
 
 
-def test_a_watcher_sees_what_is_logged(manager, caplog):
-    """What is logged is logged all the same, once."""
+def test_a_listener_receives_events_that_are_logged(manager, caplog):
+    """With a listener, each event is still logged once."""
     caplog.set_level(logging.INFO, logger="spark_cache")
-    watcher = Watcher()
+    listener = Listener()
 
-    with listening(watcher):
+    with listening(listener):
         use(manager)
 
-    assert [record.getMessage().split()[0] for record in caplog.records] == watcher.names
+    assert [record.getMessage().split()[0] for record in caplog.records] == listener.names
 
 
-def test_nobody_is_told_afterwards(manager):
-    """With the block the looking ends."""
-    watcher = Watcher()
-    with listening(watcher):
+def test_a_listener_receives_nothing_after_the_block(manager):
+    """The end of the ``with`` block removes the listener."""
+    listener = Listener()
+    with listening(listener):
         pass
 
     use(manager)
 
-    assert watcher.names == []
+    assert listener.names == []
 
 
-def test_several_watch_at_once(manager):
-    """Each sees what happens while it looks."""
-    outer, inner = Watcher(), Watcher()
+def test_listeners_can_be_nested(manager):
+    """Each listener receives the events of its own block."""
+    outer, inner = Listener(), Listener()
 
     with listening(outer):
         with listening(inner):

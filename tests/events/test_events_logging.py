@@ -1,4 +1,4 @@
-"""Events reach the log as the application wants them, and never say what was said."""
+"""Events reach the log as the application configures it, and never contain prompts or responses."""
 
 from __future__ import annotations
 
@@ -74,17 +74,17 @@ def _run(setup: str = "") -> tuple[str, str]:
 
 @pytest.fixture
 def sink() -> StructlogSink:
-    """A sink of its own for each test."""
+    """A new sink for each test."""
     return StructlogSink()
 
 
-def test_an_application_that_configured_nothing_sees_nothing():
-    """Hits, misses and stores are silent by default, and structlog is not even loaded."""
+def test_without_logging_configuration_nothing_is_shown():
+    """By default hits, misses and stores are not shown, and structlog is not imported."""
     assert _run() == ("False\n", "")
 
 
 def test_basic_config_shows_events():
-    """``logging.basicConfig`` at INFO is all it takes to see what the cache does."""
+    """``logging.basicConfig`` at INFO shows each event as a readable line."""
     out, err = _run('logging.basicConfig(level="INFO")')
     assert out == "True\n"
     assert err.splitlines() == [
@@ -94,19 +94,19 @@ def test_basic_config_shows_events():
     ]
 
 
-def test_a_level_that_lets_nothing_through_costs_nothing():
-    """With the level at WARNING, hits are neither logged nor is structlog loaded."""
+def test_a_level_above_info_costs_nothing():
+    """With the level at WARNING, hits are not logged and structlog is not imported."""
     assert _run('logging.basicConfig(level="WARNING")') == ("False\n", "")
 
 
-def test_the_level_of_our_logger_decides():
-    """The application's level for ``spark_cache`` alone shows or hides the events."""
+def test_the_level_of_the_spark_cache_logger_decides():
+    """The level of the logger ``spark_cache`` overrides the level of the root logger."""
     out, err = _run('logging.basicConfig(level="INFO"); logging.getLogger("spark_cache").setLevel("ERROR")')
     assert (out, err) == ("False\n", "")
 
 
-def test_the_applications_structlog_changes_nothing():
-    """Whatever the application told structlog, events arrive as standard records."""
+def test_structlog_configuration_of_the_application_is_ignored():
+    """Events arrive as standard log records, however the application configures structlog."""
     setup = (
         "import structlog\n"
         "def refuse(*_): raise RuntimeError\n"
@@ -120,8 +120,8 @@ def test_the_applications_structlog_changes_nothing():
     )
 
 
-def test_structlog_is_left_as_the_application_has_it(sink, caplog):
-    """Logging an event configures nothing."""
+def test_structlog_is_not_configured(sink, caplog):
+    """Logging an event does not change the structlog configuration of the application."""
     before = structlog.is_configured(), structlog.get_config()
     with caplog.at_level("INFO"):
         sink.emit(_HIT)
@@ -129,7 +129,7 @@ def test_structlog_is_left_as_the_application_has_it(sink, caplog):
 
 
 def test_a_record_carries_the_fields(sink, caplog):
-    """Formatters find every field of the event as an attribute of the record."""
+    """Every field of the event is an attribute of the log record."""
     with caplog.at_level("INFO"):
         sink.emit(_HIT)
     (record,) = caplog.records
@@ -139,7 +139,7 @@ def test_a_record_carries_the_fields(sink, caplog):
 
 
 def test_a_message_reads_as_text(sink, caplog):
-    """The message alone says what happened, with ages in seconds and figures cut to what a person reads."""
+    """The message shows all fields, with ages in seconds and floats rounded to two decimals."""
     with caplog.at_level("INFO"):
         sink.emit(_HIT)
     (message,) = caplog.messages
@@ -168,15 +168,28 @@ def test_a_message_reads_as_text(sink, caplog):
     ids=ascii,
 )
 def test_a_name_cannot_forge_a_line_or_a_field(sink, caplog, name, shown):
-    """A name from outside stays one word of one line."""
+    """A name from outside stays a single value on a single line."""
     with caplog.at_level("INFO"):
         sink.emit(CacheMiss(model=name, reason="absent"))
     assert caplog.messages == [f"cache.miss model={shown} reason=absent"]
 
 
+def test_an_event_below_the_level_is_not_rendered(sink, caplog, monkeypatch):
+    """After a first event was logged, an event that the level drops costs no rendering."""
+    with caplog.at_level("INFO"):
+        sink.emit(_HIT)
+    rendered = []
+    monkeypatch.setattr(
+        "spark_cache.events.structlog_sink._readable", lambda field, _: rendered.append(field)
+    )
+    with caplog.at_level("WARNING"):
+        sink.emit(_HIT)
+    assert rendered == []
+
+
 @pytest.mark.parametrize("kind", _KINDS, ids=lambda kind: kind.name)
 def test_every_event_can_be_logged(sink, caplog, kind):
-    """No field of any event is one that a log record has for itself, and none may hold content."""
+    """No event has a field that conflicts with a log record attribute, or that could hold content."""
     values = {field.name: "x" for field in fields(kind)}
     numbers = {"age": 1.0, "ttl": 1.0, "size_bytes": 1, "duration_ms": 1.0}
     event = kind(**{name: numbers.get(name, value) for name, value in values.items()})
@@ -189,14 +202,14 @@ def test_every_event_can_be_logged(sink, caplog, kind):
 
 
 def test_faults_are_warnings():
-    """What went wrong is a warning, what goes on is information."""
+    """Failures are warnings, and all other events are informational."""
     levels = {kind.name: logging.getLevelName(kind.level) for kind in _KINDS}
     assert {name for name, level in levels.items() if level == "WARNING"} == {"cache.corrupt", "cache.error"}
     assert set(levels.values()) == {"INFO", "WARNING"}
 
 
-def test_an_event_does_not_show_what_it_does_not_know():
-    """Fields without a value are left out."""
+def test_fields_without_a_value_are_omitted():
+    """``facts`` returns only the fields that have a value."""
     assert CacheMiss(reason="absent").facts() == {"reason": "absent"}
 
 
@@ -205,7 +218,7 @@ def _raise(*_args, **_keywords):
 
 
 def test_a_filter_that_raises_breaks_no_call(sink, caplog):
-    """What the application's logging does with an event is not the model call's affair."""
+    """An exception in a logging filter of the application does not reach the model call."""
     logger = logging.getLogger(LOGGER_NAME)
     logger.addFilter(_raise)
     try:
@@ -215,8 +228,8 @@ def test_a_filter_that_raises_breaks_no_call(sink, caplog):
         logger.removeFilter(_raise)
 
 
-def test_a_record_factory_with_our_names_breaks_no_call(sink, caplog):
-    """An application that gives every record an attribute of one of our names loses the event, not the call."""
+def test_a_conflicting_record_factory_breaks_no_call(sink, caplog):
+    """If a record factory already sets an attribute of the event, the event is lost and the call continues."""
     before = logging.getLogRecordFactory()
 
     def factory(*args, **keywords):
@@ -234,12 +247,12 @@ def test_a_record_factory_with_our_names_breaks_no_call(sink, caplog):
 
 @pytest.fixture
 def stream() -> StringIO:
-    """Where log output goes."""
+    """The stream that receives the log output."""
     return StringIO()
 
 
-def test_console_output_is_for_people(sink, stream):
-    """``console`` shows the name of the event and its fields on one line, without colours where nobody sees them."""
+def test_console_output_is_one_readable_line(sink, stream):
+    """``console`` shows the event name and its fields on one line, without colours if the stream is not a terminal."""
     configure_logging("INFO", "console", stream)
     sink.emit(_HIT)
     (line,) = stream.getvalue().splitlines()
@@ -249,8 +262,8 @@ def test_console_output_is_for_people(sink, stream):
     assert "\x1b" not in line
 
 
-def test_json_output_is_one_object_a_line(sink, stream):
-    """``json`` writes each event as an object with all its fields, whatever a name holds."""
+def test_json_output_is_one_object_per_line(sink, stream):
+    """``json`` writes each event as one object with all fields, whatever characters they contain."""
     configure_logging("INFO", "json", stream)
     sink.emit(_HIT)
     sink.emit(CacheError(error='line\nbreak "quoted"', directory="/cache", model="模型"))
@@ -262,8 +275,8 @@ def test_json_output_is_one_object_a_line(sink, stream):
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_other_messages_of_our_logger_come_through(stream, log_format):
-    """A message that is no event is shown too, with its exception."""
+def test_other_messages_of_the_logger_are_shown(stream, log_format):
+    """A message that is not an event is shown too, with its exception."""
     configure_logging("INFO", log_format, stream)
     try:
         raise ValueError("what happened")
@@ -274,7 +287,7 @@ def test_other_messages_of_our_logger_come_through(stream, log_format):
 
 
 def test_configuring_again_replaces_the_handler(sink, stream):
-    """A second call does not double the output."""
+    """A second call does not duplicate the output."""
     configure_logging("INFO", "json", StringIO())
     handler = configure_logging("INFO", "json", stream)
     sink.emit(_HIT)
@@ -284,15 +297,15 @@ def test_configuring_again_replaces_the_handler(sink, stream):
     ]
 
 
-def test_the_root_logger_does_not_show_it_again(sink, stream, caplog):
-    """What is shown here is not shown by the root logger's handlers as well."""
+def test_the_root_logger_does_not_repeat_events(sink, stream, caplog):
+    """Handlers of the root logger do not receive the events a second time."""
     configure_logging("INFO", "json", stream)
     sink.emit(_HIT)
     assert caplog.records == []
 
 
-def test_the_level_holds(sink, stream):
-    """Below the level that was asked for, nothing is shown."""
+def test_the_level_is_respected(sink, stream):
+    """Events below the configured level are not shown."""
     configure_logging("WARNING", "json", stream)
     assert not sink.wants(logging.INFO)
     sink.emit(_HIT)
@@ -300,8 +313,8 @@ def test_the_level_holds(sink, stream):
 
 
 @pytest.mark.parametrize("arguments", [("INFO", "xml"), ("LOUD", "json")])
-def test_a_wrong_setting_changes_nothing(sink, stream, arguments):
-    """An unknown format or level is an error, and the output stays as it was."""
+def test_an_invalid_setting_changes_nothing(sink, stream, arguments):
+    """An unknown format or level raises ValueError and leaves the existing output in place."""
     configure_logging("INFO", "json", stream)
     with pytest.raises(ValueError, match=r"xml|LOUD"):
         configure_logging(*arguments)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of explanations."""
+"""Fixtures for the tests of explanations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cache_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_world(cache_dir, clock):
-    """Makes caches in one directory, each with a configuration of its own."""
+    """Return a function that makes caches in one directory, each with its own configuration."""
 
     def make(**values):
         return World(cache_dir, clock, **values)

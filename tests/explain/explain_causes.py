@@ -1,9 +1,8 @@
-"""Pairs of requests, one for each usual cause of a miss, in the form of each provider; and what is said of them."""
+"""Pairs of requests, one for each usual cause of a miss, in the formats of the providers, with the expected explanations."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from spark_cache.types import Request
@@ -12,14 +11,14 @@ __all__ = ["CAUSES", "Cause"]
 
 
 class Cause(NamedTuple):
-    """A pair of requests: the one that is stored, the one that is asked, and how the one leads to the other."""
+    """A stored request, a request that misses, and the expected differences and hints."""
 
     stored: Request
-    asked: Request
+    request: Request
     differences: list[str]
     hints: list[str]
     config: dict[str, Any] | None = None
-    """The configuration of the reader, where it is another one."""
+    """The configuration of the reader, if it differs."""
 
 
 def openai(content: Any = "What is new?", **parts: Any) -> Request:
@@ -59,30 +58,36 @@ def png(data: bytes) -> bytes:
 
 LONG = "You are the assistant of a public library. Answer in one sentence, and name the shelf. "
 
-DATE = "a date differs, and with it the request from day to day: take it from a clock that stands still, or leave it out."
-TIME = "a time of day differs, and with it the request at every run: take it from a clock that stands still, or leave it out."
-TIME_STAMP = "a time stamp differs, and with it the request at every run: take it from a clock that stands still, or leave it out."
-UUID = "a UUID differs, and a new one is another request each time: leave it out, or give a fixed one."
-IDENTIFIER = "an identifier differs; if it is random, leave it out, or give a fixed one."
-NUMBER = "only numbers differ; if they are random, or count runs, seed or fix them."
-TEMPERATURE = "the temperature is part of the request: calls that are to share an answer give the same one."
-SEED = "the seed is part of the request: give a fixed one."
-DEFAULT = "a parameter came, went or changed: look for a default of the SDK, of a framework or of the program that changed."
-TOOL_ORDER = "tools in another order are another request: sort them, by name for instance."
-WHITE_SPACE = "only white space differs, line ends included: look at templates, indentation and stripping."
-UNICODE = (
-    "the texts look alike and are in different Unicode forms: normalise both with unicodedata.normalize."
+DATE = "a date differs, so the request changes every day: leave the date out, or use a fixed clock."
+TIME = (
+    "a time of day differs, so the request changes with every run: leave the time out, or use a fixed clock."
 )
-BYTES = "an image or a document that is encoded anew may give other bytes for the same picture: encode it once and keep the file."
-ALIAS = "two names of a model, such as an alias and a release that it stands for, are two models here: settle on one."
-MODEL = "entries of another model are never an answer."
-NAMESPACE = "each namespace has entries of its own: see SPARK_CACHE_NAMESPACE."
-VERSION = "a new cache version leaves all earlier entries behind: see SPARK_CACHE_VERSION."
-ENDPOINT = "another address is another service: SPARK_CACHE_ENDPOINT names one, so that entries are found behind any address."
-SAMPLE = "each sample has an entry of its own."
-NONE = "deeper down in a request, None is a value: leave the name out instead. Only a parameter itself may be None for absent."
-KIND = '1, "1" and true are three values: give it the same type.'
-OPERATION = "text, structured answers and embeddings have entries of their own."
+TIMESTAMP = "a timestamp differs, so the request changes with every run: leave the timestamp out, or use a fixed clock."
+UUID = "a UUID differs, so each run makes a new request: leave the UUID out, or use a fixed one."
+IDENTIFIER = "an identifier differs: if it is random, leave it out, or use a fixed one."
+NUMBER = "only numbers differ: if they are random or count runs, seed or fix them."
+TEMPERATURE = (
+    "the temperature is part of the request: use the same value in all calls that should share a response."
+)
+SEED = "the seed is part of the request: use a fixed one."
+DEFAULT = "a parameter was added, removed or changed: check whether a default changed in the SDK, a framework or your program."
+TOOL_ORDER = "the order of the tools is part of the request: sort them, for example by name."
+WHITE_SPACE = (
+    "only white space differs, which includes line endings: check templates, indentation and stripping."
+)
+UNICODE = "the strings look alike but use different Unicode forms: normalise both with unicodedata.normalize."
+BYTES = "encoding an image or a document again may produce different bytes for the same content: encode it once and keep the file."
+ALIAS = (
+    "the cache treats an alias and a release of the same model as different models: use one name everywhere."
+)
+MODEL = "an entry of one model never answers a request to another model."
+NAMESPACE = "each namespace has separate entries: see SPARK_CACHE_NAMESPACE."
+VERSION = "a new cache version ignores all earlier entries: see SPARK_CACHE_VERSION."
+ENDPOINT = "each endpoint has separate entries: set SPARK_CACHE_ENDPOINT to one name to share entries across addresses."
+SAMPLE = "each sample has a separate entry."
+NONE = "inside nested values, None is a value: leave the name out instead. Only a top-level parameter that is None counts as absent."
+KIND = '1, "1" and true are different values: use the same type.'
+OPERATION = "text, structured responses and embeddings have separate entries."
 
 CAUSES = {
     "date in a system prompt": Cause(
@@ -107,23 +112,21 @@ CAUSES = {
         ],
         [TIME],
     ),
-    "time stamp": Cause(
+    "timestamp": Cause(
         gemini({"text": LONG + "Log of 1700000000:"}),
         gemini({"text": LONG + "Log of 1700000123:"}),
         ['messages[0].parts[0].text: differs from character 102: "…of 1700000000:" / "…of 1700000123:"'],
-        [TIME_STAMP],
+        [TIMESTAMP],
     ),
     "UUID in a conversation": Cause(
-        replace(
-            openai(),
+        openai()._replace(
             messages=[
                 {"role": "user", "content": "Hello"},
                 {"role": "assistant", "content": "Hello!"},
                 {"role": "user", "content": LONG + "Session 7b1f0c9e-6d1c-4a57-9d6c-0a4f8b1de001."},
             ],
         ),
-        replace(
-            openai(),
+        openai()._replace(
             messages=[
                 {"role": "user", "content": "Hello"},
                 {"role": "assistant", "content": "Hello!"},
@@ -167,7 +170,7 @@ CAUSES = {
     "seed": Cause(
         openai(parameters={"seed": 1}), openai(parameters={"seed": 2}), ["parameters.seed: 1 -> 2"], [SEED]
     ),
-    "default that came": Cause(
+    "default that was added": Cause(
         openai(),
         openai(parameters={"parallel_tool_calls": True}),
         ["parameters.parallel_tool_calls: absent -> true"],
@@ -179,7 +182,7 @@ CAUSES = {
         ["parameters.max_tokens: 1024 -> 4096"],
         [DEFAULT],
     ),
-    "default that went": Cause(
+    "default that was removed": Cause(
         gemini({"text": "Hi"}, parameters={"top_k": 40}),
         gemini({"text": "Hi"}),
         ["parameters.top_k: 40 -> absent"],
@@ -188,22 +191,22 @@ CAUSES = {
     "tool order": Cause(
         openai(tool_specs=[function("search"), function("weather")]),
         openai(tool_specs=[function("weather"), function("search")]),
-        ["tool_specs: in another order: search, weather -> weather, search"],
+        ["tool_specs: in a different order: search, weather -> weather, search"],
         [TOOL_ORDER],
     ),
     "tool order of Anthropic": Cause(
         anthropic(tool_specs=[tool("a"), tool("b")]),
         anthropic(tool_specs=[tool("b"), tool("a")]),
-        ["tool_specs: in another order: a, b -> b, a"],
+        ["tool_specs: in a different order: a, b -> b, a"],
         [TOOL_ORDER],
     ),
     "tool order of Bedrock": Cause(
         bedrock({"text": "Hi"}, tool_specs=[tool_spec("a"), tool_spec("b")]),
         bedrock({"text": "Hi"}, tool_specs=[tool_spec("b"), tool_spec("a")]),
-        ["tool_specs: in another order: a, b -> b, a"],
+        ["tool_specs: in a different order: a, b -> b, a"],
         [TOOL_ORDER],
     ),
-    "tool that came": Cause(
+    "tool that was added": Cause(
         openai(tool_specs=[function("search")]),
         openai(tool_specs=[function("search"), function("weather")]),
         ['tool_specs[1]: absent -> {"type":"function","function":{"name":"weather","parameters…'],
@@ -253,7 +256,7 @@ CAUSES = {
         ],
         [BYTES],
     ),
-    "image in bytes": Cause(
+    "image as bytes": Cause(
         bedrock({"text": "What is this?"}, {"image": {"format": "png", "source": {"bytes": png(b"one")}}}),
         bedrock({"text": "What is this?"}, {"image": {"format": "png", "source": {"bytes": png(b"two")}}}),
         [
@@ -315,19 +318,19 @@ CAUSES = {
     ),
     "model alias": Cause(
         openai(),
-        replace(openai(), model_id="gpt-4o-2024-11-20"),
+        openai()._replace(model_id="gpt-4o-2024-11-20"),
         ['model_id: "gpt-4o" -> "gpt-4o-2024-11-20"'],
         [ALIAS],
     ),
     "inference profile of Bedrock": Cause(
         bedrock({"text": "Hi"}),
-        replace(bedrock({"text": "Hi"}), model_id="us.amazon.nova-lite-v1:0"),
+        bedrock({"text": "Hi"})._replace(model_id="us.amazon.nova-lite-v1:0"),
         ['model_id: "amazon.nova-lite-v1:0" -> "us.amazon.nova-lite-v1:0"'],
         [ALIAS],
     ),
     "another model": Cause(
         anthropic(),
-        replace(anthropic(), model_id="claude-haiku-4-5"),
+        anthropic()._replace(model_id="claude-haiku-4-5"),
         ['model_id: "claude-sonnet-4-5" -> "claude-haiku-4-5"'],
         [MODEL],
     ),
@@ -354,13 +357,13 @@ CAUSES = {
         ["tool_specs[0].strict: absent -> null"],
         [NONE],
     ),
-    "number as text": Cause(
+    "number as a string": Cause(
         gemini({"text": "Hi"}, parameters={"candidate_count": 1}),
         gemini({"text": "Hi"}, parameters={"candidate_count": "1"}),
         ['parameters.candidate_count: 1 -> "1"'],
         [KIND],
     ),
-    "another kind of answer": Cause(
+    "another operation": Cause(
         openai(),
         openai(operation="json", output_schema={"type": "object"}),
         ['operation: "text" -> "json"', 'output_schema: absent -> {"type":"object"}'],
@@ -368,8 +371,7 @@ CAUSES = {
     ),
     "longer conversation": Cause(
         bedrock({"text": LONG}),
-        replace(
-            bedrock({"text": LONG}),
+        bedrock({"text": LONG})._replace(
             messages=[
                 {"role": "user", "content": [{"text": LONG}]},
                 {"role": "assistant", "content": [{"text": "Shelf 4."}]},

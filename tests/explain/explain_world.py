@@ -1,4 +1,4 @@
-"""What the tests of explanations share beside their fixtures."""
+"""Helpers for the tests of explanations."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ ANSWER = {"content": "Yes.", "stop_reason": "end_turn", "usage": None}
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
 
     def __call__(self) -> float:
-        """The time, in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         return self.now
 
 
 class World:
-    """A cache that stores requests, unless told otherwise, with what a model would do with it."""
+    """A cache, used as a model uses it. It stores requests unless configured otherwise."""
 
     def __init__(self, cache_dir: Path, clock: Clock, **values: Any) -> None:
         config = CacheConfig(**{"enabled": True, "cache_dir": cache_dir, "store_requests": True, **values})
         self.manager = CacheManager(config, clock=clock)
 
     def store(self, request: Request, *, sensitive: bool = False) -> str:
-        """Store an answer as a model would; the name of the entry."""
-        plan = self.manager.plan(request, sensitive=sensitive)
-        assert self.manager.store(plan, shown(request), ANSWER)
-        assert plan.name is not None
-        return plan.name
+        """Store a response as a model does, and return the name of the entry."""
+        plan = self.manager.calls.plan(request, sensitive=sensitive)
+        assert self.manager.calls.store(plan, shown(request), ANSWER)
+        name = self.manager.calls.entry_name(plan)
+        assert name is not None
+        return name
 
     def miss(self, request: Request, *, sensitive: bool = False) -> str:
-        """Ask for what is not there as a model would; the name that the entry would have."""
-        plan = self.manager.plan(request, sensitive=sensitive)
-        assert not hasattr(self.manager.lookup(plan), "response")
-        assert plan.name is not None
-        return plan.name
+        """Look up a request that misses as a model does, and return the name that its entry would have."""
+        plan = self.manager.calls.plan(request, sensitive=sensitive)
+        assert not hasattr(self.manager.calls.look_up(plan), "response")
+        name = self.manager.calls.entry_name(plan)
+        assert name is not None
+        return name
 
     def explain(self, request: Request, **options: Any) -> Explanation:
         """Explain a request."""
@@ -53,7 +55,7 @@ class World:
 
 
 def shown(request: Request) -> dict[str, Any]:
-    """A request in the form in which models store it."""
+    """Return a request in the form in which models store it."""
     parts = {
         "messages": request.messages,
         "system_prompt": request.system_prompt,
@@ -67,11 +69,11 @@ def shown(request: Request) -> dict[str, Any]:
     return {name: value for name, value in parts.items() if value is not None}
 
 
-def asked(text: str, provider: str = "openai", model_id: str = "gpt-4o", **parts: Any) -> Request:
-    """A request of one message."""
+def make_request(text: str, provider: str = "openai", model_id: str = "gpt-4o", **parts: Any) -> Request:
+    """Return a request with one message."""
     return Request(provider, model_id, [{"role": "user", "content": text}], **parts)
 
 
 def differences(explanation: Explanation) -> list[str]:
-    """The differences of an explanation, as people read them."""
+    """Return the differences of an explanation as text."""
     return [str(difference) for difference in explanation.differences]

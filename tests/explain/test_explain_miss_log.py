@@ -1,4 +1,4 @@
-"""What was missed and removed, in a small file of its own."""
+"""The log of misses and removals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from multiprocessing import get_context
 
 import pytest
-from explain_world import Clock, asked
+from explain_world import Clock, make_request
 
 from spark_cache.savings import MISS_LOG_FILE, MissLog
 
@@ -31,7 +31,7 @@ def note(miss_log, name, **facts):
 
 
 def test_misses_come_back_newest_first(miss_log, folder, clock):
-    """Another process reads what this one wrote, with everything that is known of each."""
+    """Another process reads the notes with all their fields, newest first."""
     note(miss_log, "a", digests={"messages": "1234"})
     clock.now += 1
     note(miss_log, "b", reason="expired")
@@ -50,7 +50,7 @@ def test_misses_come_back_newest_first(miss_log, folder, clock):
 
 
 def test_pending_notes_are_read_too(miss_log):
-    """What is not written yet is remembered all the same."""
+    """Notes that are not written yet are returned too."""
     note(miss_log, "a")
     miss_log.removed("b", "evict")
 
@@ -59,8 +59,8 @@ def test_pending_notes_are_read_too(miss_log):
     assert miss_log.removal("a") is None
 
 
-def test_the_last_removal_counts(miss_log, clock):
-    """An entry that was removed twice is remembered by the last time."""
+def test_latest_removal(miss_log, clock):
+    """If an entry was removed twice, the log returns the latest removal."""
     miss_log.removed("a", "evict")
     miss_log.flush()
     clock.now += 1
@@ -69,16 +69,16 @@ def test_the_last_removal_counts(miss_log, clock):
     assert miss_log.removal("a").why == "expire"
 
 
-def test_a_second_is_enough_to_write(miss_log, folder):
-    """Nobody has to ask for it: the file is there a second later."""
+def test_notes_are_written_within_a_second(miss_log, folder):
+    """Notes are written after one second without a call to flush."""
     note(miss_log, "a")
     miss_log._timer.join(10)
 
     assert (folder / MISS_LOG_FILE).read_text().count("\n") == 1
 
 
-def test_the_file_is_its_owners_alone(miss_log, folder):
-    """Nobody else may read what was asked when."""
+def test_only_the_owner_can_read_the_file(miss_log, folder):
+    """The file has mode 0600 whatever the umask."""
     old = os.umask(0)
     try:
         note(miss_log, "a")
@@ -90,7 +90,7 @@ def test_the_file_is_its_owners_alone(miss_log, folder):
 
 
 def test_the_file_is_bounded(miss_log, folder):
-    """However much is missed, two files of a megabyte and a batch are the most, and the newest notes are kept."""
+    """The log never exceeds two files of one megabyte plus a batch, and it keeps the newest notes."""
     for number in range(40_000):
         note(miss_log, f"{number:064}")
         if number % 1000 == 999:
@@ -101,7 +101,7 @@ def test_the_file_is_bounded(miss_log, folder):
 
 
 def test_a_batch_is_bounded_too(folder, clock):
-    """Where nothing can be written, memory does not fill up either."""
+    """Memory use is bounded if nothing can be written."""
     miss_log = MissLog(str(folder / "missing"), clock=clock)
     for number in range(12_000):
         note(miss_log, str(number))
@@ -112,8 +112,8 @@ def test_a_batch_is_bounded_too(folder, clock):
     assert len(list(miss_log.misses())) == 5000
 
 
-def test_what_waits_is_written_when_the_folder_is_there(tmp_path, clock):
-    """A miss before the first answer is stored comes into the file with the next batch."""
+def test_pending_notes_are_written_once_the_folder_exists(tmp_path, clock):
+    """A miss that precedes the first stored entry is written with the next batch."""
     miss_log = MissLog(str(tmp_path / "hidden"), clock=clock)
     note(miss_log, "a")
     miss_log.flush()
@@ -139,8 +139,8 @@ def test_what_waits_is_written_when_the_folder_is_there(tmp_path, clock):
         b"\xff\xfe\x00",
     ],
 )
-def test_a_line_that_is_none_is_passed_over(miss_log, folder, line):
-    """Whatever stands in the file, the notes around it are read."""
+def test_an_invalid_line_is_skipped(miss_log, folder, line):
+    """The notes around an invalid line are read."""
     (folder / MISS_LOG_FILE).write_bytes(line + b"\n")
     note(miss_log, "a")
     miss_log.flush()
@@ -149,8 +149,8 @@ def test_a_line_that_is_none_is_passed_over(miss_log, folder, line):
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "fifo", "folder"])
-def test_what_stands_in_its_place_is_left_alone(miss_log, folder, tmp_path, kind):
-    """A link, a pipe or a folder is neither written through nor read."""
+def test_anything_but_a_regular_file_is_left_alone(miss_log, folder, tmp_path, kind):
+    """A link, a pipe or a folder at the path of the log is neither read nor written."""
     other, path = tmp_path / "other", folder / MISS_LOG_FILE
     other.write_text("precious\n")
     {
@@ -168,7 +168,7 @@ def test_what_stands_in_its_place_is_left_alone(miss_log, folder, tmp_path, kind
 
 
 def test_a_hidden_folder_that_is_a_link_is_not_written_to(tmp_path, clock):
-    """What a link leads to is not the cache's."""
+    """The log does not follow a hidden folder that is a link."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "hidden").symlink_to(tmp_path / "elsewhere")
     miss_log = MissLog(str(tmp_path / "hidden"), clock=clock)
@@ -178,8 +178,8 @@ def test_a_hidden_folder_that_is_a_link_is_not_written_to(tmp_path, clock):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_memory_alone_needs_no_file(clock):
-    """A store in memory remembers as long as the program runs."""
+def test_a_memory_store_needs_no_file(clock):
+    """The log of a memory store lasts as long as the program runs."""
     miss_log = MissLog(None, clock=clock)
     note(miss_log, "a")
     miss_log.flush()
@@ -187,19 +187,19 @@ def test_memory_alone_needs_no_file(clock):
     assert [found.name for found in miss_log.misses()] == ["a"]
 
 
-def _note_many(folder, who):
+def _note_many(folder, worker):
     miss_log = MissLog(folder, clock=Clock())
     for number in range(500):
-        note(miss_log, f"{who}-{number}")
+        note(miss_log, f"{worker}-{number}")
         if number % 7 == 0:
             miss_log.flush()
     miss_log.flush()
 
 
 def test_processes_share_the_file(folder, clock):
-    """Lines of several processes do not mix."""
+    """Lines from several processes are not interleaved."""
     context = get_context("spawn")
-    workers = [context.Process(target=_note_many, args=(str(folder), who)) for who in "ab"]
+    workers = [context.Process(target=_note_many, args=(str(folder), worker)) for worker in "ab"]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -208,8 +208,8 @@ def test_processes_share_the_file(folder, clock):
     assert len({found.name for found in MissLog(str(folder), clock=clock).misses()}) == 1000
 
 
-def test_a_forked_child_begins_anew(miss_log, folder):
-    """The parent's notes are written by the parent, once."""
+def test_a_forked_child_starts_empty(miss_log, folder):
+    """Only the parent writes its notes, once."""
     note(miss_log, "a")
     child = os.fork()
     if child == 0:
@@ -221,8 +221,8 @@ def test_a_forked_child_begins_anew(miss_log, folder):
     assert (folder / MISS_LOG_FILE).read_text().count("\n") == 1
 
 
-def test_the_end_of_a_program_writes_what_waits(folder):
-    """A program that ends within a second of a miss loses nothing."""
+def test_pending_notes_are_written_at_exit(folder):
+    """A program that exits within a second of a miss loses no note."""
     code = (
         "import sys, time; from spark_cache.savings import MissLog\n"
         "log = MissLog(sys.argv[1], clock=time.time)\n"
@@ -233,10 +233,10 @@ def test_the_end_of_a_program_writes_what_waits(folder):
     assert (folder / MISS_LOG_FILE).read_text().count("\n") == 1
 
 
-def test_a_model_remembers_its_misses(world, cache_dir):
-    """A call that missed is remembered with its reason, under the name that its entry gets."""
-    world.store(asked("Hello"))
-    name = world.miss(asked("Good-bye"))
+def test_a_model_logs_its_misses(world, cache_dir):
+    """A miss is logged with its reason, under the name that its entry would have."""
+    world.store(make_request("Hello"))
+    name = world.miss(make_request("Good-bye"))
     world.manager.flush()
 
     explanation = world.manager.explain(name)

@@ -1,4 +1,4 @@
-"""A request to vary."""
+"""A factory for requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spark_cache.types import Request
 
 @pytest.fixture(scope="session")
 def ask():
-    """Make a request of one message; what is given replaces or joins its fields."""
+    """Return a factory for requests with one message. Its arguments override or add fields."""
 
     def make(**fields: Any) -> Request:
         plain = {

@@ -1,4 +1,4 @@
-"""Credentials inside tools and parameters enter neither a key nor what is stored of a request."""
+"""Credentials in tools and parameters are part of neither the key nor the stored request."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ SECRET = "hush"
 
 
 def mcp(**fields):
-    """OpenAI's tool that is a server."""
+    """Return an OpenAI tool of type ``mcp``."""
     return {"type": "mcp", "server_label": "wiki", "server_url": "https://mcp.example", **fields}
 
 
 def anthropic_server(**fields):
-    """Anthropic's parameter for such servers."""
+    """Return Anthropic's parameter for MCP servers."""
     return {"mcp_servers": [{"type": "url", "name": "wiki", "url": "https://mcp.example", **fields}]}
 
 
 def gemini_server(**fields):
-    """Gemini's tool that is a server."""
+    """Return a Gemini tool with an MCP server."""
     transport = {"url": "https://mcp.example", **fields}
     return {"mcp_servers": [{"name": "wiki", "streamable_http_transport": transport}]}
 
 
 def azure_source(**fields):
-    """Azure's parameter for a search index."""
+    """Return Azure's parameter for a search index."""
     index = {"endpoint": "https://search.example", "index_name": "books", **fields}
     return {"data_sources": [{"type": "azure_search", "parameters": index}]}
 
 
 def as_json(request):
-    """A request as it is written into an entry."""
+    """Encode a request as an entry does."""
     return json.dumps(
         request, default=lambda tool: tool.model_dump(mode="json", by_alias=True, exclude_unset=True)
     )
@@ -48,7 +48,7 @@ AUTHENTICATION = {"type": "api_key", "key": SECRET}
 PLACES = {
     "openai token": ({"tool_specs": [mcp()]}, {"tool_specs": [mcp(authorization=SECRET)]}),
     "openai headers": ({"tool_specs": [mcp()]}, {"tool_specs": [mcp(headers=AUTHORIZED)]}),
-    "openai header of a name of its own": (
+    "openai custom header": (
         {"tool_specs": [mcp()]},
         {"tool_specs": [mcp(headers={"WIKI_API_KEY": SECRET})]},
     ),
@@ -64,7 +64,7 @@ PLACES = {
         {"parameters": {"extra_body": azure_source()}},
         {"parameters": {"extra_body": azure_source(authentication=AUTHENTICATION)}},
     ),
-    "azure, of the embeddings": (
+    "azure embeddings": (
         {"parameters": {"extra_body": azure_source(embedding_dependency={"type": "endpoint"})}},
         {
             "parameters": {
@@ -103,22 +103,22 @@ PLACES = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_credentials_are_not_keyed(ask, place):
-    """A request with credentials for a tool has the key of the same request without."""
+    """A request with credentials for a tool has the same key as the request without them."""
     without, with_credentials = PLACES[place]
     assert cache_key(ask(**without)) == cache_key(ask(**with_credentials))
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_credentials_are_not_readable(ask, place):
-    """What is stored of a request holds no credentials, and everything else."""
+    """The stored request contains everything except credentials."""
     without, with_credentials = (as_json(readable_request(ask(**fields))) for fields in PLACES[place])
     assert SECRET not in with_credentials
     assert with_credentials == without
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_request_stays_as_it_is(ask, place):
-    """What is sent keeps its credentials."""
+def test_a_request_is_not_modified(ask, place):
+    """The request that is sent keeps its credentials."""
     _, with_credentials = PLACES[place]
     request = ask(**with_credentials)
     cache_key(request)
@@ -127,7 +127,7 @@ def test_a_request_stays_as_it_is(ask, place):
 
 
 def test_other_headers_for_a_server_are_keyed_and_not_stored(ask):
-    """A header that names nobody may change what a tool's server says; its value is still nobody's business."""
+    """A header that is not a credential may change the output of a tool's server, so it is keyed. It is not stored."""
     blue, red = (ask(tool_specs=[mcp(headers={"X-Tenant": tenant})]) for tenant in ("blue", "red"))
     assert cache_key(blue) != cache_key(red)
     assert "headers" not in readable_request(blue)["tool_specs"][0]
@@ -136,8 +136,8 @@ def test_other_headers_for_a_server_are_keyed_and_not_stored(ask):
 @pytest.mark.parametrize(
     "name", ["authorization", "headers", "key", "api_key", "token", "authorization_token"]
 )
-def test_properties_of_a_tool_are_no_credentials(ask, name):
-    """A tool whose arguments are called like credentials is keyed and stored whole."""
+def test_properties_of_a_tool_are_not_credentials(ask, name):
+    """A tool whose arguments are named like credentials is keyed and stored in full."""
     tools = [
         {"name": "login", "parameters": {"type": "object", "properties": {name: {"type": kind}}}}
         for kind in ("string", "integer")
@@ -147,8 +147,8 @@ def test_properties_of_a_tool_are_no_credentials(ask, name):
     assert readable_request(one)["tool_specs"] == tools[:1]
 
 
-def test_a_body_inside_itself_is_refused_and_no_more(ask):
-    """Parameters that hold themselves end in the error that names them."""
+def test_a_body_that_contains_itself_is_refused(ask):
+    """Parameters that contain themselves raise the usual error with their path."""
     body: dict[str, object] = {}
     body["extra_body"] = body
     with pytest.raises(UncacheableRequestError, match="contains itself"):

@@ -1,4 +1,4 @@
-"""Conversations and parameters of the usual kind are written by a short way: byte for byte what the way of all values writes."""
+"""Ordinary conversations and parameters use a fast path with the same output, byte for byte, as the general path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Word(StrEnum):
 
 
 class _Text(str):
-    """A text that is also something else."""
+    """A subclass of str."""
 
     __slots__ = ()
 
@@ -75,20 +75,20 @@ _parameter_names = st.one_of(
 )
 
 
-def _tried(write: Any) -> Any:
-    """What a way writes, or what it refuses."""
+def _outcome(write: Any) -> Any:
+    """Return the output of a path, or the error it raises."""
     try:
         return write()
     except UncacheableRequestError as error:
         return error.path, error.reason
 
 
-def _conversation(messages: Any) -> bytes:
+def _general_messages(messages: Any) -> bytes:
     given = [normalise_message(one) for one in messages] if isinstance(messages, list | tuple) else messages
     return canonical_bytes(given, "messages", digest_of)
 
 
-def _of_parameters(parameters: dict[Any, Any]) -> bytes | None:
+def _general_parameters(parameters: dict[Any, Any]) -> bytes | None:
     keyed = key_parameters(parameters)
     return canonical_bytes(keyed, "parameters", digest_of) if keyed else None
 
@@ -96,27 +96,29 @@ def _of_parameters(parameters: dict[Any, Any]) -> bytes | None:
 @_often
 @given(_messages_given)
 def test_conversations_have_one_form(messages):
-    """A conversation has the form, or the refusal, that it has as any other value."""
-    assert _tried(lambda: _messages(messages, digest_of)) == _tried(lambda: _conversation(messages))
+    """Both paths give a conversation the same form, or the same error."""
+    assert _outcome(lambda: _messages(messages, digest_of)) == _outcome(lambda: _general_messages(messages))
 
 
 @_often
 @given(st.dictionaries(_parameter_names, _values, max_size=4))
 def test_parameters_have_one_form(parameters):
-    """Parameters have the form, or the refusal, that they have as any other value."""
-    assert _tried(lambda: _parameters(parameters, digest_of)) == _tried(lambda: _of_parameters(parameters))
+    """Both paths give parameters the same form, or the same error."""
+    assert _outcome(lambda: _parameters(parameters, digest_of)) == _outcome(
+        lambda: _general_parameters(parameters)
+    )
 
 
 @_often
 @given(st.floats())
 def test_a_float_among_parameters_has_one_form(value):
-    """A float is written, or refused, as everywhere."""
+    """Both paths give a float parameter the same form, or the same error."""
     given = {"temperature": value}
-    assert _tried(lambda: _parameters(given, digest_of)) == _tried(lambda: _of_parameters(given))
+    assert _outcome(lambda: _parameters(given, digest_of)) == _outcome(lambda: _general_parameters(given))
 
 
-def test_usual_requests_take_the_short_ways():
-    """The short ways are those of ordinary conversations and parameters."""
+def test_ordinary_requests_use_the_fast_paths():
+    """Ordinary conversations and parameters use the fast paths."""
     turn = {"role": "user", "content": "Hello"}
     assert are_plain_turns([turn] * 3)
     assert are_plain_turns((turn,))
@@ -133,8 +135,8 @@ def test_usual_requests_take_the_short_ways():
         {"role": "user", "content": "x" * DIGEST_FROM},
         {"role": _Word.USER, "content": "Hello"},
     ],
-    ids=["a text", "no content", "a name", "blocks", "a long text", "an enumeration"],
+    ids=["a string", "no content", "a name", "blocks", "a long text", "an enumeration"],
 )
-def test_unusual_messages_do_not(message):
-    """One message of another kind, and the conversation is written like any other value."""
+def test_unusual_messages_use_the_general_path(message):
+    """A single unusual message sends the whole conversation to the general path."""
     assert not are_plain_turns([{"role": "user", "content": "Hello"}, message])

@@ -1,7 +1,7 @@
-"""The canonical form is a contract: these requests have these keys, in every release until a major one.
+"""The canonical form is a contract: these requests have these keys in every release until the next major one.
 
-``golden.json`` holds requests with their canonical JSON and their keys. A value that JSON has no word for is written there as an object
-of one name that begins with ``$``. Run as a program, this file prints the key of every case.
+``golden.json`` contains requests with their canonical JSON and their keys. A value that JSON cannot represent is written there as an
+object with one name that begins with ``$``. Run as a program, this file prints the key of every case.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _EQUAL = [
     ("the smallest request", "headers of the transport are left out"),
     ("an integral float", "the integer that it equals"),
 ]
-"""Cases that mean the same; all others differ."""
+"""Pairs of cases with the same meaning. All other cases differ."""
 
 
 class _Colour(Enum):
@@ -80,19 +80,19 @@ def _named(case: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("case", _CASES, ids=_named)
 def test_golden_request_has_its_key(case):
-    """A request has the key that it had in the first release."""
+    """A request has the same key as in the first release."""
     assert _key(case) == case["key"]
 
 
 @pytest.mark.parametrize("case", _CASES, ids=_named)
 def test_golden_key_is_the_digest_of_the_canonical_text(case):
-    """A key is the SHA-256 of the canonical JSON that the golden file shows."""
+    """A key is the SHA-256 of the canonical JSON in the golden file."""
     assert sha256(case["canonical"].encode()).hexdigest() == case["key"]
 
 
 @pytest.mark.parametrize("case", _CASES, ids=_named)
 def test_golden_canonical_text_is_compact_sorted_json(case):
-    """Canonical JSON has its names in order of code points and no white space: any JSON library can write it."""
+    """Canonical JSON has names sorted by code point and no white space, so any JSON library can write it."""
     read = json.loads(case["canonical"])
     again = json.dumps(read, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert again == case["canonical"]
@@ -101,19 +101,19 @@ def test_golden_canonical_text_is_compact_sorted_json(case):
 
 @pytest.mark.parametrize("case", _CASES, ids=_named)
 def test_golden_key_does_not_depend_on_a_memo(case):
-    """A remembered digest gives the key that a computed one gives."""
+    """A memoised digest gives the same key as a computed one."""
     memo = DigestMemo()
     assert [_key(case, digest=memo), _key(case, digest=memo)] == [case["key"]] * 2
 
 
 def test_golden_cases_differ_unless_they_mean_the_same():
-    """Two golden requests have one key only where they mean the same."""
-    stand_for = {later: first for first, later in _EQUAL}
-    meanings = {stand_for.get(case["name"], case["name"]) for case in _CASES}
+    """Two golden requests share a key only if they have the same meaning."""
+    equivalents = {later: first for first, later in _EQUAL}
+    meanings = {equivalents.get(case["name"], case["name"]) for case in _CASES}
     assert len({case["key"] for case in _CASES}) == len(meanings)
 
 
-def test_golden_cases_are_enough():
+def test_golden_cases_cover_every_tag():
     """The golden file covers every tag of the canonical form."""
     whole = "".join(case["canonical"] for case in _CASES)
     tags = (
@@ -134,7 +134,7 @@ def test_golden_cases_are_enough():
 
 @pytest.mark.parametrize("seed", ["0", "4242"])
 def test_keys_are_the_same_in_a_new_process(seed):
-    """Another process with another hash seed gives every golden request the same key."""
+    """A process with a different hash seed computes the same key for every golden request."""
     done = subprocess.run(
         [sys.executable, __file__],
         env={**os.environ, "PYTHONHASHSEED": seed},

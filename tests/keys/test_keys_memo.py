@@ -1,4 +1,4 @@
-"""Digests remembered by identity are never another object's."""
+"""The memo never returns the digest of another object."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEGABYTE = 2**20
 
 @pytest.fixture
 def counted(monkeypatch):
-    """The values whose digest was really computed."""
+    """Return a list of the values whose digest was computed."""
     seen: list[str | bytes] = []
 
     def count(value):
@@ -29,22 +29,22 @@ def counted(monkeypatch):
 
 
 def test_the_same_object_is_digested_once(counted):
-    """A value that comes again is not read again."""
+    """The digest of the same object is computed only once."""
     remember, value = DigestMemo(), "x" * 20_000
     assert [remember(value), remember(value)] == [sha256(value.encode()).hexdigest()] * 2
     assert counted == [value]
 
 
 def test_an_equal_object_is_digested_again(counted):
-    """Identity alone is remembered: comparing long values would cost what it saves."""
+    """Only identity counts, because comparing long values would cost as much as it saves."""
     remember = DigestMemo()
     first, second = "x" * 20_000, "".join(["x"] * 20_000)
     assert remember(first) == remember(second)
     assert len(counted) == 2
 
 
-def test_a_digest_is_never_that_of_an_object_that_died():
-    """Objects come and go at the same addresses, and each gets the digest of its own content."""
+def test_a_digest_never_belongs_to_a_deleted_object():
+    """Objects reuse the addresses of deleted ones, and each gets the digest of its own content."""
     remember = DigestMemo()
     for number in range(500):
         value = f"{number:09}" * 20_000
@@ -55,8 +55,8 @@ def test_a_digest_is_never_that_of_an_object_that_died():
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "漢", "\U0001f600"], ids=ascii)
-def test_what_it_keeps_alive_is_bounded(letter):
-    """However many values it sees, the memory it holds stays within 16 MiB, whatever a character takes."""
+def test_memory_is_bounded(letter):
+    """The memo keeps at most 16 MiB alive, for any number of values and any width of characters."""
     remember = DigestMemo()
     for number in range(20):
         remember(f"{number:03}" + letter * _MEGABYTE)
@@ -65,8 +65,8 @@ def test_what_it_keeps_alive_is_bounded(letter):
     assert sum(map(sys.getsizeof, held)) <= 16 * _MEGABYTE
 
 
-def test_a_value_beyond_the_bound_is_not_kept():
-    """One value larger than the bound is digested and let go, and what was remembered stays."""
+def test_a_value_above_the_bound_is_not_kept():
+    """A value larger than the bound is digested but not kept, and evicts nothing."""
     remember, small = DigestMemo(), "x" * 20_000
     remember(small)
     remember(b"x" * (17 * _MEGABYTE))
@@ -74,7 +74,7 @@ def test_a_value_beyond_the_bound_is_not_kept():
 
 
 def test_threads_share_a_memo():
-    """Many threads that ask for the same values get the right digests, and the bound still holds."""
+    """Many threads get the right digests for the same values, and the bound still holds."""
     remember = DigestMemo()
     values = [f"{number:03}" * 400_000 for number in range(20)]
     expected = [sha256(value.encode()).hexdigest() for value in values]
@@ -84,8 +84,8 @@ def test_threads_share_a_memo():
     assert sum(size for _, _, size in remember._remembered.values()) == remember._size <= 16 * _MEGABYTE
 
 
-def test_a_lock_that_nobody_gives_back(counted):
-    """A child forked while another thread held the lock gets its digests, and remembers none."""
+def test_a_lock_that_is_never_released(counted):
+    """A child forked while another thread held the lock computes its digests and keeps none."""
     remember, value = DigestMemo(), "x" * 20_000
     with remember._lock:
         assert [remember(value), remember(value)] == [sha256(value.encode()).hexdigest()] * 2

@@ -1,4 +1,4 @@
-"""Which parameters, headers and addresses belong to a key."""
+"""The parameters, headers and base URLs that are part of a key."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _OWN = "https://api.openai.com/v1"
     ],
 )
 def test_transport_headers_are_not_keyed(ask, header):
-    """Credentials, client names, tracing and idempotency do not change a key, however they are written."""
+    """Headers for credentials, clients, tracing and idempotency do not change a key, in any letter case."""
     plain = cache_key(ask(parameters={"extra_headers": {"X-Tenant": "blue"}}))
     assert cache_key(ask(parameters={"extra_headers": {"X-Tenant": "blue", header: "one"}})) == plain
 
 
 def test_other_headers_are_keyed(ask):
-    """A header that may change the answer changes the key."""
+    """A header that may change the response changes the key."""
     keys = {cache_key(ask(parameters={"extra_headers": {"X-Tenant": tenant}})) for tenant in ("blue", "red")}
     assert len(keys) == 2
 
 
-def test_names_of_headers_are_compared_without_case(ask):
-    """HTTP does not tell ``X-Tenant`` from ``x-tenant``, and neither does a key."""
+def test_header_names_are_case_insensitive(ask):
+    """``X-Tenant`` and ``x-tenant`` are the same header in HTTP and in a key."""
     keys = {cache_key(ask(parameters={"extra_headers": {name: "blue"}})) for name in ("X-Tenant", "x-tenant")}
     assert len(keys) == 1
 
@@ -53,13 +53,13 @@ def test_names_of_headers_are_compared_without_case(ask):
 @pytest.mark.parametrize(
     "name", ["timeout", "max_retries", "idempotency_key", "stream", "stream_options", "cache", "sensitive"]
 )
-def test_what_cannot_change_the_answer_is_not_keyed(ask, name):
-    """Timeouts, retries, streaming and the options of this library do not change a key."""
+def test_parameters_that_cannot_change_the_response_are_not_keyed(ask, name):
+    """Timeouts, retries, streaming and options of this library do not change a key."""
     assert cache_key(ask(parameters={name: "anything"})) == cache_key(ask())
 
 
-def test_parameters_are_left_as_they_are():
-    """Choosing what is keyed changes nothing in the parameters themselves."""
+def test_parameters_are_not_modified():
+    """Selecting the keyed parameters does not modify the parameters."""
     parameters = {"timeout": 5, "seed": 1, "extra_headers": {"Authorization": "x", "X-A": "1"}}
     before = {**parameters, "extra_headers": dict(parameters["extra_headers"])}
     assert key_parameters(parameters) == {"seed": 1, "extra_headers": {"x-a": "1"}}
@@ -82,7 +82,7 @@ def test_parameters_are_left_as_they_are():
     ],
 )
 def test_state_at_the_provider_is_recognised(parameters, name):
-    """A parameter that leans on state at the provider is named; one that is off or absent is not."""
+    """A parameter that refers to state at the provider is named, unless it is off or absent."""
     assert stateful_parameter(parameters) == name
 
 
@@ -97,8 +97,8 @@ def test_state_at_the_provider_is_recognised(parameters, name):
         "https://api.openai.com/v1#part",
     ],
 )
-def test_the_providers_own_address_is_none(url):
-    """The provider's own address is no endpoint, in whatever way it is written."""
+def test_the_providers_default_url_is_none(url):
+    """The provider's default URL is not an endpoint, in any spelling."""
     assert normalise_endpoint(url, _OWN) is None
 
 
@@ -118,8 +118,8 @@ def test_the_providers_own_address_is_none(url):
         ("", ""),
     ],
 )
-def test_other_addresses_are_normalised(url, endpoint):
-    """An address enters a key without what cannot change the answer, and never with user info."""
+def test_other_urls_are_normalised(url, endpoint):
+    """A URL is keyed without the parts that cannot change the response, and never with user info."""
     assert normalise_endpoint(url, _OWN) == endpoint
 
 
@@ -135,14 +135,14 @@ def test_other_addresses_are_normalised(url, endpoint):
         [{"image_url": "x"}],
     ],
 )
-def test_other_messages_are_left_as_they_are(content):
-    """Only one block of text alone is rewritten; every other message is the caller's own object."""
+def test_other_messages_are_unchanged(content):
+    """Only a single text block is replaced. Any other message is returned as the same object."""
     message = {"role": "user", "content": content}
     assert normalise_message(message) is message
 
 
 def test_one_text_block_becomes_its_text():
-    """A message of one text block is written as its text, beside what else it says."""
+    """A message with one text block gets the text as content and keeps its other fields."""
     message = {"role": "user", "name": "Ann", "content": [{"text": "a"}]}
     assert normalise_message(message) == {"role": "user", "name": "Ann", "content": "a"}
     assert message["content"] == [{"text": "a"}]

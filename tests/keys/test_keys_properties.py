@@ -1,4 +1,4 @@
-"""What holds for every request, however it looks."""
+"""Properties that hold for every request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spark_cache.keys.canonical import canonical_bytes
 from spark_cache.keys.memo import digest_of
 from spark_cache.types import Request
 
-_quick = settings(deadline=None, max_examples=100)
+_settings = settings(deadline=None, max_examples=100)
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 _names = st.one_of(
@@ -65,11 +65,11 @@ def _canonical(value: Any) -> bytes:
 
 
 def _fields(request: Request) -> dict[str, Any]:
-    return {name: getattr(request, name) for name in Request.__dataclass_fields__}
+    return {name: getattr(request, name) for name in Request.__annotations__}
 
 
 def _with_all(value: Any, change: Any) -> Any:
-    """The value with ``change`` applied to every container in it, from the inside out."""
+    """Apply ``change`` to every container in a value, from the inside out."""
     if isinstance(value, dict):
         return change({name: _with_all(item, change) for name, item in value.items()})
     if isinstance(value, list | tuple):
@@ -78,7 +78,7 @@ def _with_all(value: Any, change: Any) -> Any:
 
 
 def _leaf_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to everything in a value that holds nothing else."""
+    """Return the path of every leaf in a value."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     inner = [found for step, item in items for found in _leaf_paths(item, (*path, step))]
     return inner or [path]
@@ -96,7 +96,7 @@ def _replaced(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
 
 
 def _same(left: Any, right: Any) -> bool:
-    """Whether two leaves mean the same to a provider: ``1`` is ``1.0`` and is not ``True``."""
+    """Return whether two leaves have the same meaning to a provider: ``1`` equals ``1.0`` but not ``True``."""
     exact = {int, float}
     if type(left) in exact and type(right) in exact:
         both_exact = all(type(side) is int or abs(side) <= 2**53 for side in (left, right))
@@ -106,25 +106,25 @@ def _same(left: Any, right: Any) -> bool:
     return str(left) == str(right) if not isinstance(left, str | bytes) else left == right
 
 
-@_quick
+@_settings
 @given(_requests)
 def test_order_of_dictionaries_does_not_matter(request):
-    """A request whose dictionaries were filled in another order has the same key."""
+    """A request whose dictionaries have a different order has the same key."""
     turned = _with_all(
         _fields(request), lambda inner: dict(reversed(inner.items())) if isinstance(inner, dict) else inner
     )
     assert cache_key(Request(**turned)) == cache_key(request)
 
 
-@_quick
+@_settings
 @given(_requests)
 def test_tuples_are_lists(request):
-    """A request with tuples for its lists has the same key."""
+    """A request with tuples instead of lists has the same key."""
     turned = _with_all(_fields(request), lambda inner: tuple(inner) if isinstance(inner, list) else inner)
     assert cache_key(Request(**turned)) == cache_key(request)
 
 
-@_quick
+@_settings
 @given(_requests, st.sets(st.sampled_from(["top_p", "user", "logit_bias"])))
 def test_parameters_that_are_none_are_absent(request, names):
     """A top-level parameter that is None equals an absent one."""
@@ -132,27 +132,27 @@ def test_parameters_that_are_none_are_absent(request, names):
     assert cache_key(Request(**{**_fields(request), "parameters": more})) == cache_key(request)
 
 
-@_quick
+@_settings
 @given(_requests, _text)
 def test_one_text_block_is_the_text(request, text):
-    """``content`` as a text and as one text block are the same message."""
+    """``content`` as a string and as one text block are the same message."""
     as_text = [*request.messages, {"role": "user", "content": text}]
     as_block = [*request.messages, {"role": "user", "content": [{"text": text}]}]
     keys = {cache_key(Request(**{**_fields(request), "messages": each})) for each in (as_text, as_block)}
     assert len(keys) == 1
 
 
-@_quick
+@_settings
 @given(st.integers(-(2**53), 2**53))
 def test_integral_floats_are_integers(number):
-    """An integer and the float that equals it have one form, as far as floats are exact."""
+    """An integer and the equal float have the same form, within the range of exact floats."""
     assert _canonical(number) == _canonical(float(number))
 
 
-@_quick
+@_settings
 @given(st.data(), _requests)
 def test_any_other_change_gives_another_key(data, request):
-    """A request with one leaf changed has another key."""
+    """A request with one changed leaf has a different key."""
     fields = _fields(request)
     fields.pop("provider"), fields.pop("model_id"), fields.pop("operation")
     path = data.draw(st.sampled_from(_leaf_paths(fields)))
@@ -161,11 +161,11 @@ def test_any_other_change_gives_another_key(data, request):
         old = old[step]
     new = data.draw(_leaves)
     assume(not _same(old, new))
-    # None and nothing at all are absent at the top, for fields and for parameters.
+    # At the top level, a field or a parameter that is None counts as absent.
     assume(not (len(path) == 1 or path[0] == "parameters") or not _absent(old, new))
     changed = {**_fields(request), **_replaced(fields, path, new)}
     assume(isinstance(changed["parameters"], dict))
-    # One text block is its text: a block that becomes one may mean what the other request says.
+    # A single text block equals its text, so a change that creates one may keep the meaning of the request.
     assume(not (path[0] == "messages" and _has_text_block(request.messages, changed["messages"])))
     assert cache_key(Request(**changed)) != cache_key(request)
 
@@ -187,10 +187,10 @@ def _has_text_block(*messages: Any) -> bool:
     )
 
 
-@_quick
+@_settings
 @given(_requests, st.sampled_from(["provider", "model_id", "operation", "namespace", "cache_version"]), _text)
 def test_names_and_settings_enter_the_key(request, name, other):
-    """Another provider, model, operation, namespace or cache version gives another key."""
+    """A different provider, model, operation, namespace or cache version gives a different key."""
     fields = _fields(request)
     if name in fields:
         assume(fields[name] != other)
@@ -199,40 +199,40 @@ def test_names_and_settings_enter_the_key(request, name, other):
         assert cache_key(request, **{name: other}) != cache_key(request)
 
 
-@_quick
+@_settings
 @given(_values, _values)
-def test_values_share_a_form_exactly_when_they_mean_the_same(left, right):
-    """Two values have one canonical form if, and only if, they mean the same."""
+def test_values_share_a_form_if_and_only_if_they_have_the_same_meaning(left, right):
+    """Two values have the same canonical form if and only if they have the same meaning."""
     assert (_canonical(left) == _canonical(right)) is (_meaning(left) == _meaning(right))
 
 
-@_quick
+@_settings
 @given(_values)
-def test_no_value_is_taken_for_the_canonical_form_of_another(value):
-    """A value that spells out the canonical form of another one has a form of its own."""
+def test_no_value_is_mistaken_for_the_canonical_form_of_another(value):
+    """A value that imitates the canonical form of another value has a different form."""
     imitation = json.loads(_canonical(value))
     assert (_canonical(imitation) == _canonical(value)) is (_meaning(imitation) == _meaning(value))
 
 
-@_quick
+@_settings
 @given(st.dictionaries(_names, _values, min_size=1, max_size=1))
-def test_a_dictionary_is_never_taken_for_a_tagged_value(value):
-    """An ordinary dictionary of one name, however it is called, has the form of no tagged value."""
+def test_a_dictionary_is_never_mistaken_for_a_tagged_value(value):
+    """An ordinary dictionary with one name, of any kind, never has the form of a tagged value."""
     ((name, _),) = value.items()
     assert _canonical(value).startswith(b'{"~') is name.startswith("~")
     if name.startswith("~"):
         assert _canonical(value).startswith(b'{"~~')
 
 
-@_quick
+@_settings
 @given(_values)
 def test_a_value_has_one_form(value):
-    """A copy of a value has the form of the value."""
+    """A copy of a value has the same form."""
     assert _canonical(deepcopy(value)) == _canonical(value)
 
 
 def _meaning(value: Any) -> Any:
-    """A value as Python compares it, with the types kept apart that mean different things."""
+    """Convert a value for comparison so that types with different meanings stay distinct."""
     if isinstance(value, dict):
         return {name: _meaning(item) for name, item in value.items()}
     if isinstance(value, list):

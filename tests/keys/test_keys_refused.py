@@ -1,4 +1,4 @@
-"""What cannot be keyed exactly is refused, with the place and never the value."""
+"""A value that cannot be part of a cache key raises an error with its path, never with the value."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Fine(StrEnum):
 
 
 class _Rude:
-    """Answers every question about itself with an error of its own."""
+    """Raises an error on every attribute access."""
 
     def __getattribute__(self, name):
         if name == "__class__":
@@ -108,8 +108,8 @@ _REFUSED: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize("number", range(len(_REFUSED)), ids=[type(value).__name__ for value, _ in _REFUSED])
-def test_refused_value_is_named_by_its_path(ask, number):
-    """A value without a canonical form is an error that names the exact place."""
+def test_the_error_contains_the_path(ask, number):
+    """A value without a canonical form raises an error with its exact path."""
     value, path = _REFUSED[number]
     with pytest.raises(UncacheableRequestError) as refused:
         cache_key(ask(parameters={"metadata": {"fn": value}}))
@@ -118,36 +118,38 @@ def test_refused_value_is_named_by_its_path(ask, number):
 
 
 @pytest.mark.parametrize("field", ["messages", "system_prompt", "tool_specs", "tool_choice", "output_schema"])
-def test_every_part_of_a_request_is_named(ask, field):
-    """The path begins with the part of the request that holds the value."""
+def test_the_path_begins_with_the_part_of_the_request(ask, field):
+    """The path begins with the part of the request that contains the value."""
     with pytest.raises(UncacheableRequestError) as refused:
         cache_key(ask(**{field: [{"content": len}]}))
     assert refused.value.path == f"{field}[0].content"
 
 
 @pytest.mark.parametrize("field", ["provider", "model_id"])
-def test_names_are_text(ask, field):
-    """A provider or a model that is no text is refused."""
-    with pytest.raises(UncacheableRequestError, match=f"{field}: is a int"):
+def test_provider_and_model_must_be_strings(ask, field):
+    """A provider or a model that is not a string is refused."""
+    with pytest.raises(UncacheableRequestError, match=f"^{field}: must be a str, not int$"):
         cache_key(ask(**{field: 5}))
 
 
 @pytest.mark.parametrize("value", [_LOOP, _RING], ids=["list", "dict"])
 def test_cycles_are_refused(ask, value):
-    """A value that contains itself is refused instead of followed for ever."""
-    with pytest.raises(UncacheableRequestError, match="nested deeper than 64 levels, or contains itself"):
+    """A value that contains itself is refused instead of being followed for ever."""
+    with pytest.raises(
+        UncacheableRequestError, match="is nested more than 64 levels deep or contains itself"
+    ):
         cache_key(ask(tool_choice=value))
 
 
 def test_nesting_is_bounded(ask):
-    """64 levels can be keyed, one more cannot."""
+    """64 levels are accepted, and 65 are refused."""
     assert cache_key(ask(tool_choice=_nested(64)))
     with pytest.raises(UncacheableRequestError):
         cache_key(ask(tool_choice=_nested(65)))
 
 
-def test_two_keys_of_one_text_are_refused(ask):
-    """A dictionary with two keys that are the same text has no canonical form."""
+def test_two_keys_with_the_same_string_are_refused(ask):
+    """A dictionary with two keys that convert to the same string has no canonical form."""
 
     class Tag(str):
         __slots__ = ()
@@ -156,12 +158,12 @@ def test_two_keys_of_one_text_are_refused(ask):
         def __eq__(self, other):
             return self is other
 
-    with pytest.raises(UncacheableRequestError, match="two keys that are one text"):
+    with pytest.raises(UncacheableRequestError, match="two keys that convert to the same string"):
         cache_key(ask(tool_choice={"a": 1, Tag("a"): 2}))
 
 
-def test_a_dictionary_that_changes_meanwhile_is_refused(ask):
-    """A value that another thread changes while it is read is refused, like any other that cannot be keyed exactly."""
+def test_a_dictionary_that_changes_during_the_read_is_refused(ask):
+    """A value that another thread changes during the read is refused like any other unsupported value."""
     shared = {"a": None, "b": 1}
 
     class Meddler(Enum):
@@ -182,14 +184,14 @@ def test_a_dictionary_that_changes_meanwhile_is_refused(ask):
     [_Broken(), _Rude(), ValueError("secret text"), "secret text\ud800"],
     ids=["model", "rude", "error", "text"],
 )
-def test_refusals_do_not_quote_the_value(ask, value):
-    """An error says what is wrong with a value, never what it holds."""
+def test_errors_do_not_quote_the_value(ask, value):
+    """An error describes the problem and never quotes the value."""
     with pytest.raises(UncacheableRequestError) as refused:
         cache_key(ask(parameters={"x": [value]}))
     assert "secret" not in str(refused.value)
 
 
-def test_pydantic_warnings_are_not_let_out(ask, recwarn):
-    """A model whose fields hold something unexpected gives no warning that would quote it."""
+def test_pydantic_warnings_are_suppressed(ask, recwarn):
+    """A model with unexpected field values emits no warning, which would quote them."""
     cache_key(ask(tool_choice=_Answer.model_construct(value="secret text")))
     assert not recwarn.list

@@ -1,4 +1,4 @@
-"""Which Python values mean the same in a request."""
+"""Python values that have the same meaning in a request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Model(StrEnum):
     LARGE = "gpt-4o"
 
 
-class _MixedModel(str, Enum):  # noqa: UP042 - the older way of writing it, whose members print otherwise
+class _MixedModel(str, Enum):  # noqa: UP042 - the older form, whose members have a different str()
     LARGE = "gpt-4o"
 
 
@@ -58,7 +58,7 @@ class _Point:
     y: int
 
 
-_Pair = namedtuple("_Pair", "a b")  # noqa: PYI024 - the kind without types is in use too
+_Pair = namedtuple("_Pair", "a b")  # noqa: PYI024 - untyped named tuples are in use too
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ _Pair = namedtuple("_Pair", "a b")  # noqa: PYI024 - the kind without types is i
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_values_of_one_meaning_have_one_key(ask, value, same_as):
-    """A value counts as the plain one that it stands for."""
+def test_values_with_the_same_meaning_have_the_same_key(ask, value, same_as):
+    """A value has the same key as its plain equivalent."""
     assert cache_key(ask(tool_choice=value)) == cache_key(ask(tool_choice=same_as))
 
 
@@ -97,7 +97,7 @@ def test_values_of_one_meaning_have_one_key(ask, value, same_as):
         (0, False),
         ("", b""),
         ([], {}),
-        ("2026-01-01T00:00:00", datetime(2026, 1, 1)),  # noqa: DTZ001 - a time without a zone is such a value
+        ("2026-01-01T00:00:00", datetime(2026, 1, 1)),  # noqa: DTZ001 - a datetime without a time zone is a valid value
         (datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)),  # noqa: DTZ001 - the same
         (2.0**53 + 2, 2**53 + 2),
         ("caf\u00e9", "cafe\u0301"),
@@ -107,34 +107,34 @@ def test_values_of_one_meaning_have_one_key(ask, value, same_as):
     ],
     ids=repr,
 )
-def test_values_of_different_meanings_have_different_keys(ask, left, right):
-    """Values that a provider could tell apart are told apart."""
+def test_values_with_different_meanings_have_different_keys(ask, left, right):
+    """Values that a provider can distinguish have different keys."""
     assert cache_key(ask(tool_choice=left)) != cache_key(ask(tool_choice=right))
 
 
-def test_a_subclass_that_knows_more_is_asked_itself(ask):
-    """Two moments that differ only in what their subclass adds have different keys."""
+def test_a_subclass_with_more_precision_uses_its_own_method(ask):
+    """Two datetimes that differ only in what their subclass adds have different keys."""
     first, second = _Moment(2026, 1, 1), _Moment(2026, 1, 1)
     second.nanosecond = 7
     assert cache_key(ask(tool_choice=first)) != cache_key(ask(tool_choice=second))
 
 
-def test_what_only_behaves_like_text_is_refused(ask):
-    """A class that imitates text without being it is not guessed at."""
+def test_an_imitation_of_str_is_refused(ask):
+    """A class that imitates str without being a subclass of it is refused."""
     with pytest.raises(UncacheableRequestError):
         cache_key(ask(tool_choice=UserString("a")))
 
 
 @pytest.mark.parametrize("member", [_Model.LARGE, _MixedModel.LARGE])
-def test_a_key_knows_its_names_as_plain_text(ask, member):
-    """A model that is a member of an enumeration gives the key, and the name, of its text."""
+def test_a_key_has_plain_strings_as_names(ask, member):
+    """A model given as a member of an enumeration has the key and the name of its string value."""
     key = cache_key(ask(model_id=member))
     assert key == cache_key(ask(model_id="gpt-4o"))
     assert type(key.model_id) is str
 
 
 def test_long_text_is_keyed_by_its_content(ask):
-    """Two long texts that are equal but not the same object have one key, and one changed character gives another."""
+    """Two equal long strings have the same key, and one changed character gives a different key."""
     size = 20_000
     texts: list[Any] = ["x" * size, "".join(["x"] * size), "x" * (size - 1) + "y"]
     first, second, third = (cache_key(ask(system_prompt=text)) for text in texts)
@@ -142,11 +142,11 @@ def test_long_text_is_keyed_by_its_content(ask):
 
 
 def test_long_text_and_equal_bytes_differ(ask):
-    """A long text and the bytes of its encoding have different keys."""
+    """A long string and its encoded bytes have different keys."""
     assert cache_key(ask(tool_choice="x" * 20_000)) != cache_key(ask(tool_choice=b"x" * 20_000))
 
 
-def test_digests_tell_the_parts_apart(ask):
-    """Two requests that differ in one part differ in the digest of that part alone."""
+def test_digests_identify_the_changed_part(ask):
+    """Two requests that differ in one part differ only in the digest of that part."""
     left, right = cache_key(ask()).digests, cache_key(ask(system_prompt="Be brief.")).digests
     assert {name for name in {*left, *right} if left.get(name) != right.get(name)} == {"system_prompt"}

@@ -1,4 +1,4 @@
-"""What the doctor says of the index."""
+"""The check of the index."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def _finding(root):
     return {finding.check: finding for finding in findings}["index"]
 
 
-def test_a_right_index_passes(root):
-    """An index that says what the directory holds is ok."""
+def test_a_correct_index_passes(root):
+    """An index that agrees with the directory is ok."""
     found = _finding(root)
     assert (found.level, found.found) == (Level.OK, "agrees with the entries of 2 models")
 
 
-def test_no_index_is_no_fault(root):
-    """A checkout has no hidden folder, and needs none."""
+def test_a_missing_index_is_ok(root):
+    """A checkout has no hidden folder and does not need one."""
     for name in ("journal", "index.sqlite3"):
         (root / ".spark-cache" / name).unlink(missing_ok=True)
     assert _finding(root).level is Level.OK
     assert not (root / ".spark-cache" / "journal").exists()
 
 
-def test_a_change_that_the_cache_did_not_make_is_told(root):
-    """Entries that somebody removed or copied are noted, by model."""
+def test_changes_outside_the_cache_are_noted(root):
+    """The check notes the models whose entries were removed or copied by other programs."""
     (root / "openai" / "o1" / "01.json").unlink()
     found = _finding(root)
     assert (found.level, found.remedy) == (Level.NOTE, None)
@@ -55,8 +55,8 @@ def test_a_change_that_the_cache_did_not_make_is_told(root):
     assert _finding(root).found.startswith("of 3 models, 2 changed")
 
 
-def test_a_damaged_index_is_to_be_deleted(root):
-    """An index that cannot be read is a note that names its files, and is left as it is."""
+def test_a_damaged_index_is_noted(root):
+    """The check names the files of an index that cannot be read, and does not change them."""
     journal = root / ".spark-cache" / "journal"
     journal.write_bytes(b"not a journal" * 100)
     found = _finding(root)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
 from spark_cache import CacheConfig, CacheManager
+from spark_cache.core.directory import open_directory
+from spark_cache.events import StructlogSink
 from spark_cache.stores import FileStore
 
 _ANSWER = {"content": "Paris.", "stop_reason": "end_turn", "usage": None}
@@ -19,8 +22,8 @@ _ANSWER = {"content": "Paris.", "stop_reason": "end_turn", "usage": None}
 def test_a_child_does_not_wait_for_locks_that_its_parent_held(tmp_path, store):
     """Whatever another thread of the parent was in the middle of, the child stores and answers."""
     manager = CacheManager(CacheConfig(enabled=True, cache_dir=tmp_path / "cache", store=store))
-    directory = manager._entries.directory
-    locks = [directory._told_lock]
+    directory = open_directory(str(manager.cache_dir), manager.config, clock=time.time, sink=StructlogSink())
+    locks = [directory._faults_lock]
     if isinstance(directory.store, FileStore):
         keeper = directory.store._bookkeeper
         locks += [directory.store._ground._lock, keeper._passing._lock, keeper._books.lock]
@@ -32,7 +35,7 @@ def test_a_child_does_not_wait_for_locks_that_its_parent_held(tmp_path, store):
     if child == 0:
         signal.alarm(20)
         works = manager.set("ab", "openai", "gpt-4o", None, _ANSWER) and manager.get("ab") == _ANSWER
-        directory.tell("write", "a fault", profile=None)
+        directory.warn_once("write", "a fault", profile=None)
         os._exit(0 if works else 1)
     for lock in locks:
         lock.release()

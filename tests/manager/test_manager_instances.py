@@ -10,6 +10,7 @@ import pytest
 from manager_world import ANSWER, fill, manager_of
 
 from spark_cache import CacheConfig, CacheManager, ConfigError, Model, ModelResponse, load_config
+from spark_cache.models import Provider
 
 
 def test_the_instance_is_one():
@@ -124,34 +125,34 @@ def test_reloaded_manager_is_not_given_for_its_old_configuration(tmp_path):
     assert CacheManager.shared(config).config == config
 
 
-class SlowModel(Model):
-    """Answers when it is told to."""
+class SlowProvider(Provider):
+    """A provider that answers when it is told to."""
 
-    provider = "slow"
+    name = "slow"
 
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self) -> None:
         self.asked, self.go = asyncio.Event(), asyncio.Event()
 
-    def _endpoint(self):
+    def endpoint(self):
         return None
 
-    async def _call(self, _request):
+    async def call(self, _request):
         self.asked.set()
         await self.go.wait()
         return {}
 
-    def _read(self, raw):
+    def read(self, raw):
         return ModelResponse("done", "end_turn", raw=raw)
 
 
 async def test_call_under_way_ends_where_it_began(cache_dir):
     """A call that began before a reload stores its answer where it began."""
-    model = SlowModel("m", cache_config=CacheConfig(enabled=True, cache_dir=cache_dir / "old"))
+    slow = SlowProvider()
+    model = Model("m", slow, cache_config=CacheConfig(enabled=True, cache_dir=cache_dir / "old"))
     call = asyncio.create_task(model.get_text([]))
-    await model.asked.wait()
+    await slow.asked.wait()
     model.cache.reload(CacheConfig(enabled=True, cache_dir=cache_dir / "new"))
-    model.go.set()
+    slow.go.set()
     await call
     assert [path.parts[-4] for path in cache_dir.rglob("slow/m/*.json")] == ["old"]
 
@@ -165,7 +166,7 @@ def test_log_level(tmp_path):
 @pytest.mark.parametrize("make", [CacheManager, CacheManager.get_instance])
 def test_a_configuration_of_another_kind(make):
     """A manager is made of a configuration, and says so when it is given something else."""
-    with pytest.raises(TypeError, match="config takes a CacheConfig, not dict"):
+    with pytest.raises(TypeError, match="config must be a CacheConfig, not dict"):
         make({"enabled": True})
 
 

@@ -45,11 +45,11 @@ async def test_interfaces_share_no_answer(make, make_model, provider):
     assert provider.calls == 2
 
 
-async def test_key_of_the_manager(make):
+async def test_key_of_the_manager(make, provider):
     """generate_cache_key gives the same key, with the interface as a parameter."""
     model = make()
     key = model.cache.generate_cache_key(
-        "openai", "gpt-4o", QUESTION, endpoint=model._endpoint(), api="responses"
+        "openai", "gpt-4o", QUESTION, endpoint=provider.base_url, api="responses"
     )
     assert model.cache_key(QUESTION) == key
 

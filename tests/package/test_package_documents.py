@@ -1,4 +1,4 @@
-"""Documents are tests: a wrong example in one fails."""
+"""The examples in a document run as tests, and a wrong example fails."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ PYTHON = "```python\n{}\n```\n"
 CONSOLE = "```console\n{}\n```\n"
 DOCUMENTS = {
     "state_carries_over": PYTHON.format("a = 1") + "\ntext\n\n" + PYTHON.format("assert a == 1"),
-    "starts_in_an_empty_home": PYTHON.format(
+    "home_is_empty": PYTHON.format(
         "import os, pathlib\nassert not os.listdir() and pathlib.Path.home() == pathlib.Path.cwd()"
     ),
-    "hides_settings": PYTHON.format(
+    "settings_are_hidden": PYTHON.format(
         "import os\nassert not {'ENVIRONMENT', 'SPARK_CACHE_TTL'} & set(os.environ)"
     ),
-    "reaches_the_stand_in": PYTHON.format(
+    "stand_in_is_reachable": PYTHON.format(
         "import openai\n"
         "with openai.OpenAI() as client:\n"
         "    vectors = client.embeddings.create(model='m', input='Hi')\n"
         "assert len(vectors.data) == 1"
     ),
     "output_matches": CONSOLE.format("$ spark-cache --version && echo one two three\n…\none … three"),
-    "lines_left_out_match": CONSOLE.format("$ spark-cache --version && echo 2 && echo 3\n…\n3"),
-    "other_commands_of_the_block_run": CONSOLE.format("$ spark-cache --version\n…\n$ echo yes\nyes"),
-    "console_without_spark_cache_is_left_alone": CONSOLE.format("$ git clone nowhere\nnothing of the kind"),
+    "omitted_lines_match": CONSOLE.format("$ spark-cache --version && echo 2 && echo 3\n…\n3"),
+    "other_commands_in_the_block_run": CONSOLE.format("$ spark-cache --version\n…\n$ echo yes\nyes"),
+    "console_without_spark_cache_does_not_run": CONSOLE.format("$ git clone nowhere\nany output"),
     "skipped": "% skip: next\n\n" + PYTHON.format("1 / 0"),
 }
 WRONG = {
@@ -45,7 +45,7 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """What becomes of each document, by its name."""
+    """Return the outcome of each document's test by document name."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "conftest.py", folder)
     (folder / "pytest.ini").write_text("[pytest]\n")
@@ -66,12 +66,12 @@ def outcomes(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_right_document_passes(outcomes, name):
-    """A document whose examples do what it says passes."""
+def test_correct_document_passes(outcomes, name):
+    """A document passes if its examples behave as shown."""
     assert outcomes[name] == "PASSED"
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_document_fails(outcomes, name):
-    """A document whose examples do something else fails."""
+def test_wrong_document_fails(outcomes, name):
+    """A document fails if its examples do not behave as shown."""
     assert outcomes[name] == "FAILED"

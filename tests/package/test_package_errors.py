@@ -1,4 +1,4 @@
-"""One exception tree, whose members say what they know and survive the way between processes."""
+"""The exception tree: attributes, messages and pickling."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from spark_cache.errors import (
 )
 
 _ONE_OF_EACH = [
-    ConfigError("ttl is no duration"),
+    ConfigError("ttl is not a duration"),
     ConfigError(
         [Problem("no", "a.toml", 3, "cache.ttl"), Problem("neither", "environment", None, "SPARK_X")]
     ),
-    UncacheableRequestError("parameters.metadata.fn", "is a function"),
-    UncacheableResponseError("holds a tuple"),
-    CacheMissError("absent", "openai", "gpt-4o", "ab" * 32, "nothing there"),
+    UncacheableRequestError("parameters.metadata.fn", "type function cannot be part of a cache key"),
+    UncacheableResponseError("the response contains a tuple"),
+    CacheMissError("absent", "openai", "gpt-4o", "ab" * 32, "no entry"),
     CacheMissError("disabled", "openai", "gpt-4o"),
     StoreError("write", "ENOSPC (No space left on device)"),
 ]
@@ -36,7 +36,7 @@ _ONE_OF_EACH = [
     "travel", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy]
 )
 def test_errors_survive_pickling_and_copying(error, travel):
-    """An error that came from another process says and knows what the original did."""
+    """A copy of an error has the message and the attributes of the original."""
     arrived = travel(error)
     assert type(arrived) is type(error)
     assert str(arrived) == str(error)
@@ -53,14 +53,14 @@ def test_errors_survive_pickling_and_copying(error, travel):
         (StoreError, Exception),
     ],
 )
-def test_every_error_has_two_parents(kind, standard):
-    """An error is caught as one of this library's, and as the standard one that it is most like."""
+def test_every_error_has_two_base_classes(kind, standard):
+    """An error can be caught as an error of this library and as the closest built-in exception."""
     assert issubclass(kind, SparkCacheError)
     assert issubclass(kind, standard)
 
 
 def test_the_tree_in_the_module_is_complete():
-    """The tree drawn at the top of the module names every exception in it."""
+    """The tree in the docstring of the module contains every exception."""
     named = [
         name
         for name in errors.__all__
@@ -80,18 +80,18 @@ def test_the_tree_in_the_module_is_complete():
     ],
 )
 def test_a_problem_is_one_line(problem, text):
-    """A problem names its source, line and key, as far as it knows them."""
+    """A problem shows its source, line and key, if known."""
     assert str(problem) == text
 
 
-def test_several_problems_come_at_once():
-    """A configuration error lists everything that is wrong."""
+def test_several_problems_are_listed():
+    """A configuration error lists all its problems."""
     error = ConfigError([Problem("first"), Problem("second")])
     assert str(error) == "2 problems:\n  first\n  second"
 
 
 def test_a_replay_miss_says_how_to_record():
-    """The error of replay mode names the model, the reason and the way out, and cuts the key short."""
+    """The error of replay mode contains the model, the reason, a remedy and a shortened key."""
     text = str(CacheMissError("absent", "openai", "gpt-4o", "ab" * 32))
     assert "openai/gpt-4o" in text
     assert "absent" in text
@@ -101,15 +101,15 @@ def test_a_replay_miss_says_how_to_record():
 
 
 @pytest.mark.parametrize(
-    ("reason", "way_out"),
+    ("reason", "remedy"),
     [
         ("disabled", "SPARK_ENABLE_CACHE=true"),
         ("sensitive", "SPARK_CACHE_ENCRYPTION_KEY"),
         ("uncacheable", "never recorded"),
     ],
 )
-def test_a_replay_miss_that_recording_does_not_help_against(reason, way_out):
-    """The error of replay mode advises what helps against its reason."""
+def test_a_replay_miss_that_recording_does_not_fix(reason, remedy):
+    """The error of replay mode suggests a remedy for its reason."""
     text = str(CacheMissError(reason, "openai", "gpt-4o"))
-    assert way_out in text
+    assert remedy in text
     assert "SPARK_CACHE_MODE" not in text

@@ -1,4 +1,4 @@
-"""The example project, run as a reader would run it; the tutorial walks through the rest."""
+"""Run the example project as a reader would; the testing tutorial covers the remaining steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def project(tmp_path):
 
 
 def suite(project, *arguments, before=(), **environ):
-    """Run the suite of the example; what came of it."""
+    """Run the suite of the example and return the result."""
     return subprocess.run(
         [*before, sys.executable, "-m", "pytest", "-q", *arguments],
         check=False,
@@ -36,7 +36,7 @@ def suite(project, *arguments, before=(), **environ):
 
 
 def has_namespaces():
-    """Whether this machine lets a program be cut off from the network."""
+    """Return whether programs can be run without network access here."""
     try:
         return subprocess.run([*WITHOUT_NETWORK, "true"], check=False, capture_output=True).returncode == 0
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def has_namespaces():
 
 
 def test_it_records_once_and_replays_without_a_provider(project):
-    """The first run makes a call for each request, and the second none."""
+    """The first run makes a call for each request, and the second run makes none."""
     with StandInProvider() as provider:
         first = suite(project, OPENAI_BASE_URL=provider.base_url)
         second = suite(project, OPENAI_BASE_URL=provider.base_url)
@@ -54,9 +54,9 @@ def test_it_records_once_and_replays_without_a_provider(project):
     assert provider.calls == 3
 
 
-@pytest.mark.skipif(not has_namespaces(), reason="this machine cuts no program off from the network")
+@pytest.mark.skipif(not has_namespaces(), reason="programs cannot be run without network access here")
 def test_a_recorded_suite_needs_no_network(project):
-    """Cut off from every network, the recorded suite passes."""
+    """A recorded suite passes without network access."""
     with StandInProvider() as provider:
         suite(project, OPENAI_BASE_URL=provider.base_url)
 
@@ -66,8 +66,8 @@ def test_a_recorded_suite_needs_no_network(project):
     assert "spark-cache: 3 hits, 0 recorded, 0 misses" in done.stdout
 
 
-def test_one_prompt_is_one_recording(project):
-    """A changed prompt leaves all recordings as they are but its own, which is replaced."""
+def test_a_changed_prompt_replaces_one_recording(project):
+    """A changed prompt replaces its own recording and leaves the others unchanged."""
     recordings = project / "tests" / "recordings"
     program = project / "desk.py"
     with StandInProvider() as provider:

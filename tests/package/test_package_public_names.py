@@ -1,4 +1,4 @@
-"""What a program gets from ``import spark_cache``."""
+"""The public names of ``spark_cache``, and what importing the package loads and writes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ import spark_cache
 import spark_cache.testing
 
 HEAVY = ["openai", "boto3", "google.genai", "anthropic", "pydantic", "structlog", "rich", "cryptography"]
-SLOW = [
-    "typing",
-    "re",
-    "pathlib",
-]  # of the standard library; ``typing`` takes longer than the rest of the import
+# Slow modules of the standard library. Importing ``typing`` takes longer than the rest of the import.
+SLOW = ["typing", "re", "pathlib"]
 PUBLIC = [name for name in spark_cache.__all__ if name != "__version__"]
 
 WATCH_THE_IMPORT = """
@@ -59,8 +56,8 @@ def bare_import():
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_a_public_name_is_public_in_its_home_module(name):
-    """A public name is there, and its home module lists it too."""
+def test_public_name_is_public_in_its_home_module(name):
+    """The package exports each public name, and the home module lists it in ``__all__``."""
     value = getattr(spark_cache, name)
     home = import_module(spark_cache._HOMES[name])
 
@@ -69,7 +66,7 @@ def test_a_public_name_is_public_in_its_home_module(name):
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_a_public_name_is_in_the_reference(name):
+def test_public_name_is_in_the_reference(name):
     """The reference documents every public name."""
     reference = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
 
@@ -77,8 +74,8 @@ def test_a_public_name_is_in_the_reference(name):
 
 
 @pytest.mark.parametrize("room", ["agents", "config", "errors", "models", "testing", "types"])
-def test_the_names_of_a_public_room_are_in_the_reference(room):
-    """What a program may import from one of these rooms is documented too."""
+def test_names_of_public_room_are_in_the_reference(room):
+    """The reference documents every public name of these rooms."""
     reference = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
 
     documented = {
@@ -88,8 +85,8 @@ def test_the_names_of_a_public_room_are_in_the_reference(room):
     assert set(import_module(f"spark_cache.{room}").__all__) <= documented
 
 
-def test_type_checkers_see_the_names_that_programs_see():
-    """The imports for type checkers and the table for programs name the same homes."""
+def test_type_checkers_and_programs_see_the_same_names():
+    """The imports for type checkers and the table for lazy imports list the same home modules."""
     tree = ast.parse(Path(spark_cache.__file__).read_text(encoding="utf-8"))
     guarded = next(node for node in tree.body if isinstance(node, ast.If))
     imports = [node for node in guarded.body if isinstance(node, ast.ImportFrom) and node.module != "typing"]
@@ -101,24 +98,24 @@ def test_type_checkers_see_the_names_that_programs_see():
 
 
 @pytest.mark.parametrize("module", [spark_cache, spark_cache.testing])
-def test_an_unknown_name_is_an_attribute_error(module):
-    """Asking a package for a name it does not have fails as for any module."""
+def test_unknown_name_raises_attribute_error(module):
+    """An unknown name raises ``AttributeError``, as in any module."""
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        module.nonsense  # noqa: B018 - the access is what is tested
+        module.nonsense  # noqa: B018 - the test is the attribute access
 
 
 @pytest.mark.parametrize("module", [spark_cache, spark_cache.testing])
 def test_public_names_are_listed_before_they_are_loaded(module):
-    """``dir`` lists the public names, loaded or not."""
+    """``dir`` lists the public names whether or not they are loaded."""
     assert dir(module) == sorted(module.__all__)
 
 
 @pytest.mark.parametrize("name", HEAVY + SLOW)
-def test_import_leaves_a_slow_package_alone(bare_import, name):
-    """Importing the package imports neither a provider's SDK nor anything else that takes long."""
+def test_import_does_not_load_slow_package(bare_import, name):
+    """Importing the package imports neither a provider's SDK nor any other slow module."""
     assert name not in bare_import["loaded"]
 
 
 def test_import_writes_nothing(bare_import):
-    """Importing the package opens no file for writing and makes no directory."""
+    """Importing the package opens no file for writing and creates no directory."""
     assert bare_import["writes"] == []

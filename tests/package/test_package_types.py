@@ -1,4 +1,4 @@
-"""The small values that all rooms share."""
+"""The small types used throughout the package."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def _key(digests=None) -> CacheKey:
         (Mode.BYPASS, False, False),
     ],
 )
-def test_a_mode_says_whether_it_reads_and_writes(mode, reads, writes):
-    """Each mode reads and writes as its name promises."""
+def test_a_mode_reads_and_writes(mode, reads, writes):
+    """Each mode reads and writes as its name says."""
     assert (mode.reads, mode.writes) == (reads, writes)
 
 
-def test_a_key_is_the_text_of_its_digits():
-    """A key equals, hashes, prints and joins like the plain text."""
+def test_a_key_is_the_string_of_its_digits():
+    """A key compares, hashes, prints and joins like the plain string."""
     key = _key()
     assert key == _DIGITS
     assert {key: 1}[_DIGITS] == 1
@@ -42,14 +42,14 @@ def test_a_key_is_the_text_of_its_digits():
 
 @pytest.mark.parametrize("travel", [lambda key: pickle.loads(pickle.dumps(key)), copy.copy, copy.deepcopy])
 def test_a_key_survives_pickling_and_copying(travel):
-    """A key from another process knows its provider, its model and the digests of its parts."""
+    """A copy of a key has the provider, the model and the digests of the original."""
     arrived = travel(_key(lambda: {"messages": "aa"}))
     assert (arrived, arrived.provider, arrived.model_id) == (_DIGITS, "openai", "gpt-4o")
     assert arrived.digests == {"messages": "aa"}
 
 
-def test_digests_are_computed_once_when_first_asked_for():
-    """The digests of a request's parts cost nothing until somebody compares them."""
+def test_digests_are_computed_once_on_first_access():
+    """The digests of a request are computed on first access and only once."""
     calls = []
     key = _key(lambda: calls.append(1) or {"messages": "aa"})
     assert calls == []
@@ -58,7 +58,7 @@ def test_digests_are_computed_once_when_first_asked_for():
 
 
 def test_a_request_shows_no_content():
-    """The ``repr`` of a request holds nothing of the prompt."""
+    """The ``repr`` of a request contains no part of the prompt."""
     assert "secret" not in repr(Request("openai", "gpt-4o", [{"content": "secret"}]))
 
 
@@ -66,6 +66,6 @@ def test_a_request_shows_no_content():
     ("ttl", "now", "expired"),
     [(10, 1009.9, False), (10, 1010, True), (None, 1e12, False), (0, 1000, True), (10, 900, False)],
 )
-def test_a_listed_entry_knows_when_it_is_over(ttl, now, expired):
-    """An entry has expired when its age has reached its lifetime."""
+def test_a_listed_entry_knows_whether_it_has_expired(ttl, now, expired):
+    """An entry has expired when its age reaches its TTL."""
     assert EntryMeta("ab", "openai", "gpt-4o", 100, 1000.0, ttl, encrypted=False).expired(now) is expired

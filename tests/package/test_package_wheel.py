@@ -1,4 +1,4 @@
-"""The wheel, built from the checkout and installed away from it."""
+"""The wheel, built from the checkout and installed outside it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """A new environment that holds the wheel, and sees the other packages of this one but not the checkout."""
+    """Install the wheel in a new environment that sees the packages of this one, but not the checkout."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True, with_pip=False)
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
     site = Path(paths["purelib"])
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    # A folder named in a .pth file is searched, but its own .pth files, such as that of the checkout, are not read.
+    # Python searches a folder named in a .pth file, but does not read the .pth files in it, such as the checkout's.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     return folder
 
@@ -51,48 +51,48 @@ def run(installed, *arguments, **environment):
     return subprocess.run([python, *arguments], check=False, capture_output=True, text=True, env=env)
 
 
-def test_the_wheel_is_typed(wheel):
-    """The wheel tells type checkers that the package is typed."""
+def test_wheel_is_typed(wheel):
+    """The wheel contains the marker that tells type checkers that the package is typed."""
     assert "spark_cache/py.typed" in zipfile.ZipFile(wheel).namelist()
 
 
-def test_the_wheel_holds_every_shipped_profile(wheel):
-    """The profiles of the repository are in the wheel, byte for byte."""
+def test_wheel_contains_every_built_in_profile(wheel):
+    """The wheel contains the profiles of the repository, byte for byte."""
     archive = zipfile.ZipFile(wheel)
-    shipped = {
+    built_in = {
         Path(name).name: archive.read(name)
         for name in archive.namelist()
         if name.startswith("spark_cache/_profiles/")
     }
 
-    assert shipped == {path.name: path.read_bytes() for path in (ROOT / "profiles").iterdir()}
-    assert set(shipped) >= {"development.toml", "testing.toml", "staging.toml", "production.toml"}
+    assert built_in == {path.name: path.read_bytes() for path in (ROOT / "profiles").iterdir()}
+    assert set(built_in) >= {"development.toml", "testing.toml", "staging.toml", "production.toml"}
 
 
-def test_the_wheel_holds_nothing_but_the_package(wheel):
-    """No test, document or benchmark is installed."""
+def test_wheel_contains_only_the_package(wheel):
+    """The wheel installs no test, document or benchmark."""
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
 
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert tops == {"spark_cache", f"spark_cache-{version}.dist-info"}
 
 
-def test_the_version_is_said_once(installed):
+def test_versions_agree(installed):
     """The package and its metadata agree on the version."""
     code = "import spark_cache, importlib.metadata as m; print(spark_cache.__version__ == m.version('spark-cache'))"
 
     assert run(installed, "-c", code).stdout == "True\n"
 
 
-def test_an_installed_wheel_does_not_lean_on_the_checkout(installed):
-    """The package is imported from where the wheel was installed."""
+def test_installed_wheel_does_not_use_the_checkout(installed):
+    """Python imports the package from the directory where the wheel is installed."""
     done = run(installed, "-c", "import spark_cache; print(spark_cache.__file__)")
 
     assert Path(done.stdout.strip()).is_relative_to(installed)
 
 
-def test_an_installed_wheel_names_its_shipped_profile(installed):
-    """``config show`` says that a value came from the profile inside the wheel."""
+def test_installed_wheel_names_its_built_in_profile(installed):
+    """``config show`` reports that a value comes from the profile inside the wheel."""
     done = run(installed, "-c", RUN_COMMAND, "config", "show", ENVIRONMENT="testing")
 
     assert done.returncode == 0, done.stderr

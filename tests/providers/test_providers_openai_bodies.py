@@ -412,6 +412,6 @@ async def test_built_in_tools(make_model, provider, choice, expected):
 
 @pytest.mark.parametrize("name", ["model", "input", "api"])
 async def test_parameters_that_are_none(make_model, name):
-    """What is given elsewhere is no parameter of a call."""
-    with pytest.raises(TypeError, match=f"{name!r} is no parameter of a call"):
+    """What is given elsewhere is not a parameter of a call."""
+    with pytest.raises(TypeError, match=f"{name!r} is not a parameter of a call"):
         await make_model(api="responses").get_text(QUESTION, **{name: "x"})

@@ -1,4 +1,4 @@
-"""Secrets that were never anybody's, in the shapes that services give to theirs; and texts that are no secrets."""
+"""A corpus of invented secrets in the forms that services use, and of harmless texts."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ HEX = "0123456789abcdef"
 
 
 class Maker(random.Random):
-    """Makes texts of an alphabet; the same ones in each run."""
+    """A generator of random strings that are the same in each run."""
 
     def text(self, alphabet: str, length: int) -> str:
-        """A text that begins and ends with a letter, and has a digit."""
+        """Return a string that begins and ends with a letter and contains a digit."""
         inner = "".join(self.choice(alphabet) for _ in range(length - 3))
         return f"a{inner}7a" if "a" in alphabet else f"A{inner}7A"
 
     def hex(self, length: int) -> str:
-        """Hexadecimal digits."""
+        """Return a string of hex digits."""
         return self.text(HEX, length)
 
     def base64(self, length: int) -> str:
-        """Bytes in base64."""
+        """Return random bytes in Base64."""
         return base64.b64encode(self.randbytes(length)).decode()
 
 
@@ -97,11 +97,11 @@ KINDS = {
     "password in an address": lambda m: f"postgresql://shop:{m.text(WORD, 14)}@db.internal:5432/shop",
     "variable": lambda m: f"export MISTRAL_API_KEY={m.text(WORD, 32)}",
 }
-"""Fifty kinds, each as it stands in a text."""
+"""Fifty kinds of secrets, each as it appears in text."""
 
 
 def secrets() -> list[tuple[str, str, str]]:
-    """Two hundred secrets: the kind, a text that holds it, and the part that must not be on disk."""
+    """Return two hundred secrets: the kind, a text that contains it, and the part that must not be on disk."""
     maker = Maker(7)
     made = []
     for kind, make in KINDS.items():
@@ -126,7 +126,7 @@ def _core(kind: str, text: str) -> str:
 
 
 def harmless() -> list[str]:
-    """Two hundred texts that are no secrets, though some look a little like one."""
+    """Return two hundred texts that are not secrets, although some resemble one."""
     maker = Maker(11)
     made = [str(UUID(int=maker.getrandbits(128))) for _ in range(20)]
     made += [sha256(maker.randbytes(8)).hexdigest() for _ in range(12)]

@@ -1,4 +1,4 @@
-"""What counts as a secret, and what does not."""
+"""What counts as a secret and what does not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ SECRETS = secrets()
 HARMLESS = harmless()
 
 
-def test_the_corpus_is_as_large_as_it_says():
-    """Two hundred secrets, all different, and as many harmless texts."""
+def test_the_corpus_is_large_enough():
+    """The corpus has two hundred different secrets and as many harmless texts."""
     assert len({core for _, _, core in SECRETS}) == 200
     assert len(set(HARMLESS)) == len(HARMLESS) >= 200
 
@@ -20,8 +20,8 @@ def test_the_corpus_is_as_large_as_it_says():
 @pytest.mark.parametrize(
     "frame", ["{}", "Use this: {}", "({})", "key `{}`, please.", '{{"text": "{}"}}', "a\n{}\nb"]
 )
-def test_a_secret_is_replaced_wherever_it_stands(frame):
-    """No secret of the corpus is left in a text around it."""
+def test_a_secret_is_replaced_anywhere_in_a_text(frame):
+    """No secret of the corpus remains in a surrounding text."""
     redactor = Redactor()
 
     left = [
@@ -33,8 +33,8 @@ def test_a_secret_is_replaced_wherever_it_stands(frame):
     assert left == []
 
 
-def test_harmless_texts_stay_as_they_are():
-    """No harmless text of the corpus is touched."""
+def test_harmless_texts_are_unchanged():
+    """No harmless text of the corpus is changed."""
     redactor = Redactor()
 
     changed = [text for text in HARMLESS if redactor.redact(text) != (text, ())]
@@ -42,25 +42,25 @@ def test_harmless_texts_stay_as_they_are():
     assert changed == []
 
 
-def test_the_harmless_together_stay_as_they_are():
-    """Nor are they in the structure of a request."""
+def test_harmless_texts_in_a_request_are_unchanged():
+    """No harmless text is changed inside the structure of a request."""
     value = {"messages": [{"role": "user", "content": [{"text": text}]} for text in HARMLESS]}
 
     assert Redactor().redact(value) == (value, ())
 
 
-def test_every_shape_says_where_it_is_described():
-    """A pattern without a source could not be checked by anybody."""
-    assert all(shape.source and shape.kind and shape.hints for shape in SECRET_PATTERNS)
+def test_every_pattern_names_its_source():
+    """A pattern without a source could not be verified."""
+    assert all(pattern.source and pattern.kind and pattern.hints for pattern in SECRET_PATTERNS)
 
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "filler", ["a", "a1", "-", "a.", "aB3-", "M" * 24, "key=", "a_", "://", "@a.", "{", '"']
 )
-def test_a_text_made_to_mislead_is_passed_over_quickly(filler):
-    """No pattern takes time that grows faster than the text, whatever it begins to match."""
-    hints = sorted({hint for shape in SECRET_PATTERNS for hint in shape.hints} | {"password", "api_key"})
+def test_a_misleading_text_is_searched_quickly(filler):
+    """The time of every pattern is linear in the length of the text, even after many partial matches."""
+    hints = sorted({hint for pattern in SECRET_PATTERNS for hint in pattern.hints} | {"password", "api_key"})
     text = " ".join(hint + filler * (5_000 // len(filler)) for hint in hints)
 
     Redactor(emails=True).redact(text + filler * (200_000 // len(filler)))

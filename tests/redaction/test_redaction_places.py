@@ -1,4 +1,4 @@
-"""Where secrets stand in a value, and what is said of them."""
+"""Where secrets are found in a value, and how they are reported."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ KEY = "sk-proj-" + "a1B2c3D4e5" * 5
 
 
 def test_a_secret_is_replaced_by_its_kind():
-    """What stands in its place says what it was, and the rest of the text stays."""
+    """The replacement names the kind of the secret, and the rest of the text is unchanged."""
     assert Redactor().redact(f"use {KEY} now")[0] == "use [redacted: OpenAI API key] now"
 
 
-def test_the_value_itself_stays_as_it_is():
-    """The caller's own messages are not changed."""
+def test_the_value_is_not_modified():
+    """The caller's messages are not modified."""
     value = {"messages": [{"content": KEY}]}
 
     Redactor().redact(value)
@@ -25,8 +25,8 @@ def test_the_value_itself_stays_as_it_is():
     assert value == {"messages": [{"content": KEY}]}
 
 
-def test_each_secret_is_told_by_its_path():
-    """A path leads to each secret, and the secret is no part of what is told."""
+def test_each_secret_is_reported_by_its_path():
+    """The report contains the path of each secret and never the secret."""
     value = {"messages": [{"content": [{"text": "hi"}, {"text": KEY}]}], "parameters": {"user": KEY}}
 
     _, found = Redactor().redact(value)
@@ -39,7 +39,7 @@ def test_each_secret_is_told_by_its_path():
 
 
 def test_the_first_secret_is_found():
-    """Who refuses an answer needs one reason."""
+    """One secret is enough to refuse a response."""
     assert Redactor().first({"a": "b", "c": [KEY]}) == Secret("c[0]", "OpenAI API key")
     assert Redactor().first({"a": "b"}) is None
 
@@ -52,56 +52,56 @@ def test_the_first_secret_is_found():
         "x-amz-security-token",
     ],
 )  # fmt: skip
-def test_what_stands_under_a_telling_name_is_a_secret(name):
-    """A short password has no shape, and its name gives it away."""
+def test_the_value_of_a_secret_name_is_a_secret(name):
+    """A short password matches no pattern, and its name identifies it."""
     redacted, found = Redactor().redact({"headers": {name: "hunter2"}})
 
-    assert redacted == {"headers": {name: f"[redacted: what is called {name}]"}}
+    assert redacted == {"headers": {name: f"[redacted: value of {name}]"}}
     assert [secret.path for secret in found] == [f"headers.{name}"]
 
 
 @pytest.mark.parametrize(
     "name", ["key", "token", "max_tokens", "cache_key", "monkey", "secretary", "tokenizer"]
 )
-def test_other_names_tell_nothing(name):
-    """A name that merely resembles one is none."""
+def test_similar_names_are_not_secret(name):
+    """A name that only resembles a secret name is not one."""
     assert Redactor().redact({name: "hunter2"})[1] == ()
 
 
-def test_json_in_a_text_is_looked_through():
-    """The arguments of a tool are JSON in a text, at any depth."""
+def test_json_in_a_string_is_searched():
+    """Tool arguments are JSON in a string, and are searched at any depth."""
     text = json.dumps({"path": "/", "login": json.dumps({"password": "hunter2"})})
 
     redacted, found = Redactor().redact({"arguments": text})
 
     assert "hunter2" not in redacted["arguments"]
     assert json.loads(json.loads(redacted["arguments"])["login"]) == {
-        "password": "[redacted: what is called password]"
+        "password": "[redacted: value of password]"
     }
     assert [secret.path for secret in found] == ["arguments.login.password"]
 
 
 def test_a_name_that_is_a_secret_is_replaced_too():
-    """A secret may be the key of a dictionary."""
+    """A secret in a dictionary key is replaced."""
     redacted, found = Redactor().redact({"balances": {KEY: 3}})
 
     assert redacted == {"balances": {"[redacted: OpenAI API key]": 3}}
     assert KEY not in str(found[0])
 
 
-def test_own_patterns_hide_what_they_match():
-    """A pattern hides all that it matches, or its group called ``secret``."""
+def test_profile_patterns_hide_what_they_match():
+    """A pattern hides its whole match, or its group named ``secret``."""
     redactor = Redactor([r"KD-\d{6}", r"case (?P<secret>\w+)"])
 
     redacted, found = redactor.redact("customer KD-123456 in case Falcon")
 
-    kind = "text that a pattern of the profile hides"
+    kind = "match for a profile pattern"
     assert redacted == f"customer [redacted: {kind}] in case [redacted: {kind}]"
     assert {secret.kind for secret in found} == {kind}
 
 
-def test_addresses_are_hidden_on_request_alone():
-    """An e-mail address is no secret to everybody."""
+def test_email_addresses_are_hidden_only_on_request():
+    """E-mail addresses count as secrets only if the caller asks for it."""
     text = "Write to ada.lovelace+notes@mail.example.com."
 
     assert Redactor().redact(text)[0] == text
@@ -109,13 +109,13 @@ def test_addresses_are_hidden_on_request_alone():
 
 
 @pytest.mark.parametrize("value", [None, True, 3, 1.5, "", "short", [], {}])
-def test_what_can_hold_no_secret_comes_back(value):
-    """Values other than texts are no secrets."""
+def test_values_without_secrets_are_returned_unchanged(value):
+    """Values that are not strings, and short strings, are not secrets."""
     assert Redactor(emails=True).redact(value) == (value, ())
 
 
 def test_redacting_twice_changes_nothing_more():
-    """What stands in a secret's place is none itself."""
+    """The replacement of a secret is not a secret."""
     once, _ = Redactor(emails=True).redact({"content": KEY, "password": "hunter2", "to": "ada@b.example.com"})
 
     assert Redactor(emails=True).redact(once) == (once, ())

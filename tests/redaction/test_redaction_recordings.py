@@ -1,4 +1,4 @@
-"""No secret reaches a recording: requests are redacted, and answers that hold one are not recorded."""
+"""No secret reaches a recording: requests are redacted, and responses that contain a secret are not recorded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def manager_of(folder, **values):
 
 
 def on_disk(folder):
-    """All that is in files below a folder."""
+    """Return the content of all files below a folder."""
     return b"\n".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
@@ -39,7 +39,7 @@ def only_entry(folder):
 
 @pytest.fixture
 def provider():
-    """A provider that answers with what stands behind ``say`` in the question."""
+    """Start a provider that answers with the text after ``say`` in the question."""
 
     def answer(body):
         said = body["messages"][-1]["content"].partition("say ")[2]
@@ -68,7 +68,7 @@ TOOL = {"name": "note", "description": "Take a note.", "parameters": {"type": "o
 
 
 async def test_no_secret_of_the_corpus_is_on_disk(model, folder, provider):
-    """Two hundred secrets, in messages, prompts, headers, tool arguments and answers: none is stored."""
+    """None of two hundred secrets in messages, prompts, headers, tool arguments and responses is stored."""
     made = secrets()
     for number, (_, text, _) in enumerate(made):
         match number % 5:
@@ -101,8 +101,8 @@ async def test_no_secret_of_the_corpus_is_on_disk(model, folder, provider):
     assert [kind for kind, _, core in made if core in text or json.dumps(core)[1:-1] in text] == []
 
 
-async def test_harmless_texts_are_stored_as_they_are(model, folder):
-    """Two hundred harmless texts, asked and answered: all are recorded, and read as they were."""
+async def test_harmless_texts_are_stored_unchanged(model, folder):
+    """Two hundred harmless texts in requests and responses are recorded unchanged."""
     made = harmless()
     for text in made:
         await model.get_text([{"role": "user", "content": f"Please say {text}"}])
@@ -115,8 +115,8 @@ async def test_harmless_texts_are_stored_as_they_are(model, folder):
     )
 
 
-async def test_a_redacted_request_is_found_by_its_own_key(model, provider):
-    """The key is that of the request as it was asked."""
+async def test_a_redacted_request_is_found_by_its_original_key(model, provider):
+    """The key is computed from the original request."""
     question = [{"role": "user", "content": f"Is {KEY} mine?"}]
 
     first, second = await model.get_text(question), await model.get_text(question)
@@ -124,8 +124,8 @@ async def test_a_redacted_request_is_found_by_its_own_key(model, provider):
     assert (first.cached, second.cached, provider.calls) == (False, True, 1)
 
 
-async def test_an_answer_that_holds_a_secret_is_not_recorded(model, folder, caplog, provider):
-    """It is given to the caller as it is, and the warning names its place and kind alone."""
+async def test_a_response_with_a_secret_is_not_recorded(model, folder, caplog, provider):
+    """The caller gets the response unchanged, and the warning contains only the path and the kind of the secret."""
     caplog.set_level(logging.INFO, logger="spark_cache")
 
     response = await model.get_text([{"role": "user", "content": f"say {KEY}"}])
@@ -137,8 +137,8 @@ async def test_an_answer_that_holds_a_secret_is_not_recorded(model, folder, capl
     assert KEY not in caplog.text
 
 
-def test_a_secret_deep_in_an_answer_is_named_by_its_path(folder, caplog):
-    """The warning leads to a secret wherever it is, by the names of the answer."""
+def test_a_nested_secret_is_reported_by_its_path(folder, caplog):
+    """The warning contains the path of the secret within the response."""
     response = {
         **ANSWER,
         "tool_calls": [{"id": "1", "name": "login", "arguments": '{"password": "hunter2"}'}],
@@ -150,8 +150,8 @@ def test_a_secret_deep_in_an_answer_is_named_by_its_path(folder, caplog):
     assert "hunter2" not in caplog.text
 
 
-def test_answers_elsewhere_are_stored_as_they_are(folder):
-    """A directory that is not for version control keeps every answer."""
+def test_responses_elsewhere_are_stored_unchanged(folder):
+    """A directory that is not for version control stores every response."""
     response = {**ANSWER, "content": KEY}
     manager = manager_of(folder, commit_entries=False)
 
@@ -159,8 +159,8 @@ def test_answers_elsewhere_are_stored_as_they_are(folder):
     assert manager.get("abc") == response
 
 
-def test_an_encrypted_answer_is_stored_as_it_is(folder):
-    """Who has the key may read it, and nobody else can."""
+def test_an_encrypted_response_is_stored_unchanged(folder):
+    """Only the holder of the encryption key can read the secret."""
     response = {**ANSWER, "content": KEY}
     key = Fernet.generate_key().decode()
     manager = manager_of(folder, encryption="all", encryption_keys=key)
@@ -170,8 +170,8 @@ def test_an_encrypted_answer_is_stored_as_it_is(folder):
     assert KEY.encode() not in on_disk(folder)
 
 
-def test_an_equal_encrypted_answer_leaves_the_file_alone(folder):
-    """Encryption gives other bytes each time, but not to an answer that is there already."""
+def test_an_equal_encrypted_response_leaves_the_file_alone(folder):
+    """Encryption gives different bytes each time, but an equal response is not written again."""
     key = Fernet.generate_key().decode()
     manager = manager_of(folder, encryption="all", encryption_keys=key)
     manager.set("abc", "openai", "gpt-4o", None, ANSWER)
@@ -183,8 +183,8 @@ def test_an_equal_encrypted_answer_leaves_the_file_alone(folder):
     assert path.read_bytes() == before
 
 
-def test_patterns_of_the_profile_hold_for_requests_and_answers(folder):
-    """What the project calls a secret is hidden in requests, and keeps answers from being recorded."""
+def test_profile_patterns_apply_to_requests_and_responses(folder):
+    """A match is hidden in requests and prevents the recording of responses."""
     manager = manager_of(folder, redact=[r"KD-\d{6}"])
 
     assert manager.set("abc", "openai", "gpt-4o", {"q": "Who is KD-123456?"}, ANSWER)
@@ -192,8 +192,8 @@ def test_patterns_of_the_profile_hold_for_requests_and_answers(folder):
     assert b"KD-123456" not in on_disk(folder)
 
 
-def test_addresses_are_kept_unless_they_count_as_secrets(tmp_path):
-    """E-mail addresses are hidden where the profile says so."""
+def test_email_addresses_are_hidden_only_if_configured(tmp_path):
+    """E-mail addresses are hidden only if ``redact_emails`` is on."""
     for name, hidden in (("kept", False), ("hidden", True)):
         manager = manager_of(tmp_path / name, redact_emails=hidden)
         manager.set("abc", "openai", "gpt-4o", {"q": "Write to ada@lovelace.example"}, ANSWER)
@@ -202,7 +202,7 @@ def test_addresses_are_kept_unless_they_count_as_secrets(tmp_path):
 
 
 def test_the_digest_of_a_redacted_part_is_not_stored(folder):
-    """Who knows all but a short secret shall not confirm a guess of it by the digest of its part."""
+    """A digest could confirm a guess of a short secret when everything else in its part is known."""
     manager = manager_of(folder)
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION, "The password is: 'hunter2x'", seed=1)
     request = {
@@ -218,8 +218,8 @@ def test_the_digest_of_a_redacted_part_is_not_stored(folder):
     assert {"messages", "parameters", "model_id"} <= digests.keys()
 
 
-def test_a_request_of_another_form_keeps_no_digest(folder):
-    """Where the parts of a redacted request have names of their own, no digest is stored."""
+def test_a_redacted_request_of_another_form_has_no_digests(folder):
+    """If the parts of a redacted request have other names, no digest is stored."""
     manager = manager_of(folder)
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
 

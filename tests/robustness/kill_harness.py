@@ -1,6 +1,6 @@
-"""Writers that are killed at any moment while others read: ``python kill_harness.py KILLS [careful|naive]``.
+"""Kill writers at random moments while other processes read: ``python kill_harness.py KILLS [careful|naive]``.
 
-Prints, as JSON, how many reads there were, and how many of them were torn or wrong.
+Print, as JSON, the number of reads and how many of them were torn or wrong.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _READERS = 2
 _AT_ONCE = 2
 _CAP_MB = 1
 _SHORTEST, _LONGEST = 0.001, 0.012
-"""How long a writer lives, in seconds."""
+"""The shortest and longest life of a writer, in seconds."""
 
 _NO_FAULT = frozenset({"absent", "expired"})
-"""The reasons of a miss that eviction and expiry explain; any other is a read of something torn."""
+"""The miss reasons that eviction and expiry explain; any other reason means that a torn entry was read."""
 
 
 def _config(cache_dir: str) -> CacheConfig:
-    # Small enough for writers to evict all the time, and short-lived enough for them to sweep what expired.
+    # The cap is small, so writers evict constantly, and the interval is short, so they remove expired entries.
     return CacheConfig(
         enabled=True,
         cache_dir=cache_dir,
@@ -45,7 +45,7 @@ def _key(number: int) -> CacheKey:
 
 
 def _answer(number: int, version: int) -> dict[str, Any]:
-    """An answer that says whose it is; its length depends on its version, so that no part passes for a whole."""
+    """Return a response that names its entry; its length depends on the version, so that a truncated one is detected."""
     text = f"<{number}:{version}>" * (500 + 97 * (version % 300))
     return {"content": text, "stop_reason": "end_turn", "usage": None}
 
@@ -60,7 +60,7 @@ def _write(cache_dir: str, kind: str, seed: int) -> None:
     chance = random.Random(seed)
     manager = CacheManager(_config(cache_dir))
     if kind == "naive":
-        directory = manager._entries.directory
+        directory = manager._cache.directory
 
         def write(at, data, **_):  # type: ignore[no-untyped-def]
             with open(directory.store.path(at), "wb") as file:
@@ -75,7 +75,7 @@ def _write(cache_dir: str, kind: str, seed: int) -> None:
 
 
 def _read(cache_dir: str, out: int) -> None:
-    """Read until told to stop; then say what was seen."""
+    """Read until stopped by SIGTERM, then report the counts."""
     stopped = False
 
     def stop(*_: object) -> None:
@@ -108,10 +108,16 @@ def _start(work: Any, *arguments: Any) -> int:
 
 
 def run(cache_dir: str, kills: int, kind: str) -> dict[str, int]:
-    """Kill so many writers while others read; what the readers saw, and what is left afterwards."""
+    """Kill writers while other processes read, and return what the readers saw and what the writers left behind.
+
+    Args:
+        cache_dir: The cache directory, which is emptied first.
+        kills: The number of writers to kill.
+        kind: ``careful`` for the writers of the package, ``naive`` for writers that write in place.
+    """
     chance = random.Random(7)
     shutil.rmtree(cache_dir, ignore_errors=True)
-    # Something to read from the start, and the folders that a naive writer does not make.
+    # Readers need entries from the start, and a naive writer does not create folders.
     first = CacheManager(_config(cache_dir))
     for number in range(_KEYS):
         first.set(_key(number), "openai", "gpt-4o", None, _answer(number, number))
@@ -143,13 +149,13 @@ def _kill(process: int) -> None:
 
 
 def _afterwards(cache_dir: str) -> dict[str, int]:
-    """What a program finds that comes two hours after the last kill, and stores one more answer."""
+    """Store one more entry two hours after the last kill, and return the state of the directory."""
     later = CacheManager(_config(cache_dir), clock=lambda: time.time() + 7200)
     scratch = os.path.join(cache_dir, ".spark-cache", "temporary")
     left = len(os.listdir(scratch))
     stored = later.set(_key(_KEYS), "openai", "gpt-4o", None, _answer(_KEYS, 1))
     stats = later.get_stats()
-    counted = sum(1 for _ in later._entries.scan())
+    counted = sum(1 for _ in later.entries())
     return {
         "temporary_files": left,
         "temporary_files_after_the_sweep": len(os.listdir(scratch)),

@@ -1,6 +1,6 @@
-"""Processes and threads that do everything to one directory at once: ``python soak_harness.py SECONDS [PROCESSES THREADS]``.
+"""Run all operations on one directory from many processes and threads: ``soak_harness.py SECONDS [PROCESSES THREADS]``.
 
-Prints, as JSON, what they saw.
+Print the results as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spark_cache.types import CacheKey
 _KEYS = 300
 _CAP_MB = 2
 _LARGEST = 60_000
-"""The longest answer, in characters."""
+"""The length of the longest response, in characters."""
 
 _NO_FAULT = frozenset({"absent", "expired"})
 _MODELS = ("gpt-4o", "gpt-4o-mini")
@@ -57,17 +57,17 @@ def _is_whole(number: int, answer: dict[str, Any]) -> bool:
 
 
 def _work(manager: CacheManager, seed: int, until: float, done: Counter[str]) -> None:
-    """Do one thing after the other, most of them reads and writes."""
+    """Run random operations, mostly reads and writes."""
     chance = random.Random(seed)
     while time.monotonic() < until:
         number = chance.randrange(_KEYS)
         key = _key(number)
-        what = chance.random()
-        if what < 0.6:
+        operation = chance.random()
+        if operation < 0.6:
             answer = manager.get(key)
             done["hits" if answer is not None else "misses"] += 1
             done["wrong"] += answer is not None and not _is_whole(number, answer)
-        elif what < 0.95:
+        elif operation < 0.95:
             ttl = chance.choice((None, None, 0.5))
             answer = _answer(number, chance.randrange(1000))
             done[
@@ -75,13 +75,13 @@ def _work(manager: CacheManager, seed: int, until: float, done: Counter[str]) ->
                 if manager.set(key, "openai", key.model_id, None, answer, ttl_seconds=ttl)
                 else "lost"
             ] += 1
-        elif what < 0.97:
+        elif operation < 0.97:
             done["removed"] += manager.remove_entry(key)
-        elif what < 0.98:
+        elif operation < 0.98:
             done["stats"] += manager.get_stats()["total_entries"] >= 0
-        elif what < 0.99:
+        elif operation < 0.99:
             done["cleaned"] += manager.cleanup_expired()
-        elif what < 0.993:
+        elif operation < 0.993:
             done["cleared"] += manager.clear_model("openai", _MODELS[0])
 
 
@@ -100,7 +100,7 @@ def _process(cache_dir: str, threads: int, seconds: float, seed: int, out: int) 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
     for worker in workers:
         worker.start()
-    # Once everything was used; from here on nothing should grow.
+    # By now every operation has run, so memory and open files should not grow any further.
     time.sleep(seconds / 3)
     memory, files = _memory(), _open_files()
     for worker in workers:
@@ -121,7 +121,7 @@ def _process(cache_dir: str, threads: int, seconds: float, seed: int, out: int) 
 
 
 def _memory() -> int:
-    """The resident memory of this process, in bytes."""
+    """Return the resident memory of this process, in bytes."""
     with open("/proc/self/statm", encoding="ascii") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -131,7 +131,7 @@ def _open_files() -> int:
 
 
 def _occupied(cache_dir: str) -> int:
-    """The bytes that the entries occupy now."""
+    """Return the number of bytes that the entries currently occupy."""
     total = 0
     for model in _MODELS:
         folder = os.path.join(cache_dir, "openai", model)
@@ -148,7 +148,14 @@ def _occupied(cache_dir: str) -> int:
 
 
 def run(cache_dir: str, seconds: float, processes: int, threads: int) -> dict[str, Any]:
-    """Let them work for so long, and watch the size of the directory meanwhile."""
+    """Run the processes, and monitor the size of the directory meanwhile.
+
+    Args:
+        cache_dir: The cache directory.
+        seconds: The duration of the run.
+        processes: The number of processes.
+        threads: The number of threads in each process.
+    """
     incoming, out = os.pipe()
     children = []
     for number in range(processes):
@@ -169,14 +176,14 @@ def run(cache_dir: str, seconds: float, processes: int, threads: int) -> dict[st
         seen = [json.loads(line) for line in lines]
     for child in children:
         os.waitpid(child, 0)
-    names = {name for one in seen for name in one} - {"errors", "memory_grown", "files_grown"}
+    names = {name for result in seen for name in result} - {"errors", "memory_grown", "files_grown"}
     stats = CacheManager(_config(cache_dir)).get_stats()
     return {
         "processes": len(seen),
-        **{name: sum(one.get(name, 0) for one in seen) for name in sorted(names)},
-        "errors": [error for one in seen for error in one["errors"]],
-        "memory_grown": max(one["memory_grown"] for one in seen),
-        "files_grown": max(one["files_grown"] for one in seen),
+        **{name: sum(result.get(name, 0) for result in seen) for name in sorted(names)},
+        "errors": [error for result in seen for error in result["errors"]],
+        "memory_grown": max(result["memory_grown"] for result in seen),
+        "files_grown": max(result["files_grown"] for result in seen),
         "largest": largest,
         "allowed": _CAP_MB * 2**20 + processes * threads * block_size(_LARGEST + 4096),
         "miscounted": stats["total_size_bytes"] - _occupied(cache_dir),
@@ -184,6 +191,7 @@ def run(cache_dir: str, seconds: float, processes: int, threads: int) -> dict[st
 
 
 if __name__ == "__main__":
-    how = [float(argument) for argument in sys.argv[1:]]
+    arguments = [float(argument) for argument in sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(run(os.path.join(folder, "cache"), how[0], *(int(n) for n in how[1:] or (8, 4)))))
+        workers = (int(number) for number in arguments[1:] or (8, 4))
+        print(json.dumps(run(os.path.join(folder, "cache"), arguments[0], *workers)))

@@ -1,4 +1,4 @@
-"""Callers that give up harm nobody: many calls, many of them cancelled, on few keys."""
+"""Cancelled calls do not affect other calls: many calls for few keys, many of them cancelled."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import asyncio
 import os
 import random
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from spark_cache import CacheConfig, Model, ModelResponse
+from spark_cache.core.directory import open_directory
+from spark_cache.events import StructlogSink
+from spark_cache.models import Provider
 
 if TYPE_CHECKING:
     from spark_cache.types import Request
@@ -20,29 +24,28 @@ _CALLS = 20_000
 _CANCELLED = 0.3
 _FAILING = 0.1
 _KEYS = 400
-_USED_TO_IT = 2000
-"""After as many calls, everything that a program keeps open is open."""
+_WARMED_UP = 2000
+"""The number of calls after which everything that a program keeps open is open."""
 
 
 class _FailedError(Exception):
-    """What the provider of this test answers now and then."""
+    """An occasional error of the provider in this test."""
 
 
-class _Parrot(Model):
-    """A model that takes a moment, fails now and then, and says what it was asked."""
+class _Parrot(Provider):
+    """A slow provider that repeats the question and occasionally fails."""
 
-    provider = "parrot"
+    name = "parrot"
 
-    def __init__(self, chance: random.Random, **options: Any) -> None:
-        super().__init__("grey", **options)
+    def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self.calls = 0
         self.under_way = 0
 
-    def _endpoint(self) -> str | None:
+    def endpoint(self) -> str | None:
         return None
 
-    async def _call(self, request: Request) -> Any:
+    async def call(self, request: Request) -> Any:
         self.calls += 1
         self.under_way += 1
         try:
@@ -53,22 +56,23 @@ class _Parrot(Model):
             raise _FailedError(request.messages[0]["content"])
         return {"said": request.messages[0]["content"]}
 
-    def _read(self, raw: Any) -> ModelResponse:
+    def read(self, raw: Any) -> ModelResponse:
         return ModelResponse(content=raw["said"], stop_reason="end_turn", usage=None, raw=raw)
 
 
-async def test_cancelled_calls_harm_nobody(tmp_path):
-    """Of 20,000 calls 30 % are cancelled at random: the others get the right answer or the provider's error, and nothing is left."""
+async def test_cancelled_calls_do_not_affect_others(tmp_path):
+    """If 30 % of 20,000 calls are cancelled, the others get the right response or the provider's error, and nothing leaks."""
     idle = threading.active_count()
     chance = random.Random(11)
     config = CacheConfig(enabled=True, cache_dir=tmp_path / "cache", max_cache_size_mb=None)
-    model = _Parrot(chance, cache_config=config)
+    parrot = _Parrot(chance)
+    model = Model("grey", parrot, cache_config=config)
     ends: Counter[str] = Counter()
 
     async def call(number: int) -> None:
         question = f"question {number % _KEYS}"
         asked = asyncio.ensure_future(
-            # Some ask anew, so that there are always calls to share.
+            # Some calls refresh their entry, so that there are always provider calls to share.
             model.get_text(
                 [{"role": "user", "content": question}],
                 cache="refresh" if number % 7 == 0 else "default",
@@ -88,30 +92,30 @@ async def test_cancelled_calls_harm_nobody(tmp_path):
 
     async with asyncio.timeout(100):
         for begin in range(0, _CALLS, 500):
-            if begin == _USED_TO_IT:
-                before = await _settled(model, idle)
+            if begin == _WARMED_UP:
+                before = await _settled(model, parrot, idle)
             await asyncio.gather(*(call(number) for number in range(begin, begin + 500)))
     assert ends.total() == _CALLS
     assert ends.keys() == {"answered", "failed", "cancelled"}
-    directory = model.cache._entries.directory
+    directory = open_directory(str(model.cache.cache_dir), config, clock=time.time, sink=StructlogSink())
     assert directory.key_locks is not None
-    assert not directory.key_locks._held
-    assert not directory.single_flight._calls
-    # Fewer is as well: what other tests of this process left behind may have ended meanwhile.
-    after = await _settled(model, idle)
+    assert directory.key_locks.held_count == 0
+    assert directory.single_flight.running_count == 0
+    # The counts may be lower than before, because leftovers of other tests may have ended meanwhile.
+    after = await _settled(model, parrot, idle)
     assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)
     for number in range(_KEYS):
         again = await model.get_text([{"role": "user", "content": f"question {number}"}], cache="read-only")
         assert again.content == f"question {number}"
 
 
-async def _settled(model: _Parrot, idle: int) -> tuple[int, int, int]:
-    """Open files, threads and tasks, once everything that was under way has ended."""
-    while model.under_way:  # noqa: ASYNC110 - a call whose last waiter left ends at its next step
+async def _settled(model: Model, parrot: _Parrot, idle: int) -> tuple[int, int, int]:
+    """Wait for all running calls to end, then return the number of open files, threads and tasks."""
+    while parrot.under_way:  # noqa: ASYNC110 - a call whose last waiter is gone ends at its next step
         await asyncio.sleep(0.001)
     model.cache.flush()
     async with asyncio.timeout(10):
-        while threading.active_count() > idle:  # noqa: ASYNC110 - what is written later is written by a timer
+        while threading.active_count() > idle:  # noqa: ASYNC110 - a timer thread performs delayed writes
             await asyncio.sleep(0.01)
     return _open_files(), threading.active_count(), len(asyncio.all_tasks())
 
@@ -120,4 +124,4 @@ def _open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files by /proc")
+pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")

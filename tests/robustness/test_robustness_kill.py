@@ -1,4 +1,4 @@
-"""Programs that are killed at any moment, while they store, evict and clean up, harm no reader and leave nothing behind."""
+"""Programs killed while they store, evict and clean up do not affect readers and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _run(kills: int, kind: str) -> dict[str, int]:
 
 @pytest.mark.timeout(300)
 def test_nothing_is_torn_wrong_or_left_behind():
-    """A thousand writers are killed: every read is whole and right, the store works, and what they left is swept."""
+    """After a thousand writers are killed, every read was complete and correct, the store works, and leftovers are removed."""
     result = _run(_KILLS, "careful")
 
     assert result["hits"] > _KILLS
@@ -40,5 +40,5 @@ def test_nothing_is_torn_wrong_or_left_behind():
 
 
 def test_the_harness_catches_a_naive_writer():
-    """A writer that writes in place is found out by the same reads: the test above could fail."""
+    """The same reads detect a writer that writes in place, which proves that the test above can fail."""
     assert _run(_KILLS_OF_NAIVE_WRITERS, "naive")["torn"] > 0

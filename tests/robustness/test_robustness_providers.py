@@ -1,4 +1,4 @@
-"""Many calls at once over all providers, many of which fail or are given up: no wrong answer, and nothing is left."""
+"""Concurrent calls to all providers, many of which fail or are cancelled: no wrong response, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from spark_cache import Model
 
-pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files by /proc")
+pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")
 
 _CALLS = 200
 _QUESTIONS = 120
@@ -43,16 +43,16 @@ def _fails(question: int) -> bool:
 
 
 def _answer(body: Mapping[str, Any]) -> str:
-    """The question's number after a moment, or a failure."""
+    """Return the number of the question after a delay, or fail."""
     question = int(re.search(r"Question (\d+)", json.dumps(body))[1])
     time.sleep(0.02 + question % 7 / 100)
     if _fails(question):
-        raise RuntimeError("told to fail")
+        raise RuntimeError("this question fails")
     return json.dumps({"question": question})
 
 
 def _models(base_url: str, cache_dir: Path) -> list[Model]:
-    """A model of each provider, and OpenAI's once more behind its other interface."""
+    """Return a model of each provider, and a second OpenAI model that uses the Responses API."""
     address = base_url.removesuffix("/v1")
     cache = {"enable_cache": True, "cache_dir": cache_dir}
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
@@ -77,7 +77,7 @@ def _models(base_url: str, cache_dir: Path) -> list[Model]:
 
 
 async def _ask(model: Model, kind: str, question: int) -> int:
-    """One call; the number that it answers."""
+    """Make one call and return the number in its response."""
     messages = [{"role": "user", "content": f"Question {question}"}]
     if kind == "json":
         number: int = (await model.get_json(_SCHEMA, messages)).output["question"]
@@ -91,7 +91,7 @@ async def _ask(model: Model, kind: str, question: int) -> int:
 
 
 async def _storm(models: list[Model], chance: random.Random) -> Counter[str]:
-    """Make all calls at once, several for most of the questions, and give some of them up; how they ended."""
+    """Make all calls concurrently, several for most questions, cancel some, and return how they ended."""
     ends: Counter[str] = Counter()
 
     async def call(number: int) -> None:
@@ -119,7 +119,7 @@ async def _storm(models: list[Model], chance: random.Random) -> Counter[str]:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_many_mixed_calls(tmp_path, seed):
-    """Of 200 calls 30 % fail and 20 % are cancelled: the others have the right answer, no error is stored, nothing leaks."""
+    """If 30 % of 200 calls fail and 20 % are cancelled, the others are right, no error is stored, and nothing leaks."""
     cache_dir = tmp_path / "cache"
     with StandInProvider(answer=_answer) as provider:
         before = await _used_by(provider.base_url, cache_dir)
@@ -135,13 +135,13 @@ async def test_many_mixed_calls(tmp_path, seed):
         assert stored
         assert not [entry for entry in stored if _fails(json.loads(entry["content"])["question"])]
         async with asyncio.timeout(20):
-            # An error holds what it came through, boto3's connections among it, until it is collected: looked at after that.
-            while not _no_more_than(before, cache_dir) or provider._server._connections:  # noqa: ASYNC110 - they end when they end
+            # An exception keeps its frames, including boto3's connections, alive until it is garbage-collected.
+            while not _no_more_than(before, cache_dir) or provider._server._connections:  # noqa: ASYNC110 - nothing signals their end
                 await asyncio.sleep(0.05)
 
 
-async def test_what_is_stored_needs_no_provider(tmp_path):
-    """What was streamed is answered in one piece by models of a provider that is gone."""
+async def test_stored_responses_need_no_provider(tmp_path):
+    """A response stored from a stream answers an unstreamed call after the provider has stopped."""
     with StandInProvider(answer=_answer) as provider:
         models = _models(provider.base_url, tmp_path / "cache")
         first = [await _ask(model, "stream", 5) for model in models]
@@ -152,27 +152,27 @@ async def test_what_is_stored_needs_no_provider(tmp_path):
 
 
 async def _used_by(base_url: str, cache_dir: Path) -> tuple[int, int, int]:
-    """Threads, tasks and files of this process, once every SDK was used and closed."""
+    """Use and close every SDK, then return the number of threads, tasks and open files of this process."""
     models = _models(base_url, cache_dir)
     for model in models:
         await _ask(model, "text", 999)
         await model.aclose()
-    # The ledger's own thread ends within a second.
+    # The thread of the savings ledger ends within a second.
     await asyncio.sleep(1.2)
     return _used(cache_dir)
 
 
 def _used(cache_dir: Path) -> tuple[int, int, int]:
     gc.collect()
-    # The event loop's own threads, in which the SDKs look addresses up, live as long as the loop.
+    # The threads of the event loop, in which the SDKs resolve addresses, live as long as the loop.
     threads = [thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")]
-    # The cache opens and closes its own few files when it sees fit.
-    files = [path for path in map(_opened, os.listdir("/proc/self/fd")) if str(cache_dir) not in path]
+    # The cache may keep a few of its own files open, so they are not counted.
+    files = [path for path in map(_opened_path, os.listdir("/proc/self/fd")) if str(cache_dir) not in path]
     return len(threads), len(asyncio.all_tasks()), len(files)
 
 
-def _opened(descriptor: str) -> str:
-    """What a descriptor stands for; that of the listing itself is gone by now."""
+def _opened_path(descriptor: str) -> str:
+    """Return the path of a file descriptor; the descriptor of the listing itself is already closed."""
     with contextlib.suppress(FileNotFoundError):
         return os.readlink(f"/proc/self/fd/{descriptor}")
     return ""

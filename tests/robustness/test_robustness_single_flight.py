@@ -1,4 +1,4 @@
-"""One call per missing key, across processes and whatever becomes of the one that makes it."""
+"""One call per missing key across processes, even if the process that makes the call is killed or stopped."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _TASKS = 50
 _ASK = """
 import asyncio, json, os, sys, time
 from spark_cache import CacheConfig, OpenAIModel
-from openai import AsyncOpenAI  # loaded before the start, so that all ask at once
+from openai import AsyncOpenAI  # imported before the start, so that all processes call at the same time
 
-cache_dir, base_url, patience, tasks = sys.argv[1:]
+cache_dir, base_url, timeout, tasks = sys.argv[1:]
 
 async def main():
-    config = CacheConfig(enabled=True, cache_dir=cache_dir, lock_timeout_seconds=float(patience))
+    config = CacheConfig(enabled=True, cache_dir=cache_dir, lock_timeout_seconds=float(timeout))
     model = OpenAIModel(
         "gpt-4o", cache_config=config, client_args={"base_url": base_url, "api_key": "test", "max_retries": 0}
     )
@@ -46,11 +46,11 @@ async def main():
 
 asyncio.run(main())
 """
-"""A program that asks one question many times at once."""
+"""A program that makes many equal calls at the same time."""
 
 
-class _Asker:
-    """A process that asks when it is told to."""
+class _Caller:
+    """A process that makes its calls on request."""
 
     def __init__(self, cache_dir: Path, base_url: str, *, timeout: float, tasks: int) -> None:
         arguments = [str(cache_dir), base_url, str(timeout), str(tasks)]
@@ -65,7 +65,7 @@ class _Asker:
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
 
-    def ask(self) -> None:
+    def call(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
@@ -78,20 +78,20 @@ class _Asker:
 
 
 @pytest.fixture
-def start(tmp_path) -> Iterator[Callable[..., list[_Asker]]]:
-    """Starts processes that are ready to ask; what still runs at the end is killed."""
+def start(tmp_path) -> Iterator[Callable[..., list[_Caller]]]:
+    """Return a function that starts processes which are ready to call; kill those still running at the end."""
     with ExitStack() as stack:
 
-        def start(base_url: str, *, count: int, timeout: float = 60.0, tasks: int = 1) -> list[_Asker]:
-            askers = [
-                _Asker(tmp_path / "cache", base_url, timeout=timeout, tasks=tasks) for _ in range(count)
+        def start(base_url: str, *, count: int, timeout: float = 60.0, tasks: int = 1) -> list[_Caller]:
+            callers = [
+                _Caller(tmp_path / "cache", base_url, timeout=timeout, tasks=tasks) for _ in range(count)
             ]
-            for asker in askers:
-                stack.enter_context(asker.process)
-                stack.callback(asker.process.kill)
-            for asker in askers:
-                asker.ready()
-            return askers
+            for caller in callers:
+                stack.enter_context(caller.process)
+                stack.callback(caller.process.kill)
+            for caller in callers:
+                caller.ready()
+            return callers
 
         yield start
 
@@ -104,38 +104,38 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 def test_many_tasks_of_many_processes_make_one_call(start):
-    """Eight processes with fifty tasks each ask for the same missing key: one call, and its answer for everybody."""
+    """Eight processes with fifty tasks each request the same missing key: one call is made, and all tasks get its response."""
     with StandInProvider(latency_seconds=1.0) as provider:
-        askers = start(provider.base_url, count=_PROCESSES, tasks=_TASKS)
-        for asker in askers:
-            asker.ask()
-        answers = [asker.result()["answers"] for asker in askers]
+        callers = start(provider.base_url, count=_PROCESSES, tasks=_TASKS)
+        for caller in callers:
+            caller.call()
+        answers = [caller.result()["answers"] for caller in callers]
     assert provider.calls == 1
     assert all(answer == answers[0] for answer in answers)
     assert len(answers[0]) == 1
 
 
-def test_the_calls_would_meet_without_leases(start, tmp_path):
-    """The same processes make a call each where the directory offers no leases: the test above could fail."""
+def test_each_process_makes_a_call_without_leases(start, tmp_path):
+    """Without leases, each process makes its own call, which proves that the test above can fail."""
     hidden = tmp_path / "cache" / ".spark-cache"
     hidden.mkdir(parents=True, mode=0o700)
     hidden.parent.chmod(0o700)
     (hidden / "leases").mkdir()
     with StandInProvider(latency_seconds=1.0) as provider:
-        askers = start(provider.base_url, count=3, tasks=2)
-        for asker in askers:
-            asker.ask()
-        assert all(len(asker.result()["answers"]) == 1 for asker in askers)
+        callers = start(provider.base_url, count=3, tasks=2)
+        for caller in callers:
+            caller.call()
+        assert all(len(caller.result()["answers"]) == 1 for caller in callers)
     assert provider.calls == 3
 
 
 def test_the_lease_of_a_killed_process_is_free(start):
-    """While the process that asks is killed, the one that waits asks in its place at once."""
+    """If the calling process is killed, the waiting process makes the call at once."""
     with StandInProvider(latency_seconds=2.0) as provider:
         first, second = start(provider.base_url, count=2, tasks=10)
-        first.ask()
+        first.call()
         _until(lambda: provider.calls == 1)
-        second.ask()
+        second.call()
         time.sleep(0.2)
         first.process.kill()
         result = second.result()
@@ -144,13 +144,13 @@ def test_the_lease_of_a_killed_process_is_free(start):
 
 
 def test_a_stopped_process_is_waited_for_no_longer_than_the_lock_timeout(start):
-    """The process that asks hangs: all tasks of the one that waits have their answer, by one call, after the timeout."""
+    """If the calling process hangs, the waiting process makes one call after the timeout, for all its tasks."""
     with StandInProvider(latency_seconds=0.5) as provider:
         first, second = start(provider.base_url, count=2, timeout=1.0, tasks=10)
-        first.ask()
+        first.call()
         _until(lambda: provider.calls == 1)
         os.kill(first.process.pid, signal.SIGSTOP)
-        second.ask()
+        second.call()
         result = second.result()
         os.kill(first.process.pid, signal.SIGCONT)
         assert first.result()["answers"] == result["answers"]
@@ -158,13 +158,13 @@ def test_a_stopped_process_is_waited_for_no_longer_than_the_lock_timeout(start):
     assert 1.0 <= result["seconds"] < 15
 
 
-def test_a_lease_file_that_was_deleted_costs_no_answer(start, tmp_path):
-    """Somebody deletes the hidden folder while calls are under way: everybody gets an answer."""
+def test_a_deleted_lease_file_does_not_lose_a_response(start, tmp_path):
+    """If the lease file is deleted while a call is in progress, every caller gets a response."""
     with StandInProvider(latency_seconds=1.0) as provider:
         first, second = start(provider.base_url, count=2)
-        first.ask()
+        first.call()
         _until(lambda: provider.calls == 1)
         (tmp_path / "cache" / ".spark-cache" / "leases").unlink()
-        second.ask()
+        second.call()
         assert first.result()["answers"] == second.result()["answers"]
     assert provider.calls == 2

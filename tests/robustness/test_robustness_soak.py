@@ -1,4 +1,4 @@
-"""A directory that everybody uses at once, for a minute."""
+"""One minute of concurrent operations on one directory."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 _HARNESS = Path(__file__).with_name("soak_harness.py")
 _SECONDS = 60
 _MEMORY_NOISE = 16 * 2**20
-"""How much the memory of a process may differ between two looks, in bytes: the allocator gives little back."""
+"""The allowed growth of a process's memory, in bytes, since the allocator returns little memory to the system."""
 
 pytestmark = pytest.mark.skipif(
-    not os.path.isdir("/proc/self/fd"), reason="looks at memory and files by /proc"
+    not os.path.isdir("/proc/self/fd"), reason="measures memory and open files in /proc"
 )
 
 
 @pytest.mark.timeout(200)
 def test_everything_at_once_for_a_minute():
-    """Eight processes with four threads each read, write, evict, clean up and clear: no wrong answer, no growth, no hang."""
+    """Eight processes with four threads each read, write, evict, clean up and clear: no wrong response, growth or hang."""
     done = subprocess.run(
         [sys.executable, str(_HARNESS), str(_SECONDS)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The cache against a dictionary: whatever is done to it, in whatever order, it answers as the dictionary says, or not at all."""
+"""Compare the cache with a dictionary: after any sequence of operations, it returns what the dictionary holds, or nothing."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from spark_cache.events import Event
 
 _TTL = 1000.0
-"""The reader's time to live, in seconds."""
+"""The TTL of the reader, in seconds."""
 
 _CAP_MB = 1
 _KEYS = 8
 _LARGEST = 300_000
-"""The longest answer: a few of them fill the cache."""
+"""The length of the longest response; a few of them fill the cache."""
 
 _KEY = st.integers(0, _KEYS - 1)
 
 
 @dataclass
 class _Kept:
-    """What the dictionary knows of an entry."""
+    """The dictionary's record of an entry."""
 
     content: str
     stored_at: float
@@ -48,11 +48,11 @@ def _key(number: int) -> CacheKey:
 
 
 class CacheStates(RuleBasedStateMachine):
-    """Everything that happens to a cache directory, one thing after the other."""
+    """A sequence of operations on a cache directory."""
 
     @initialize()
     def begin(self) -> None:
-        """An empty directory."""
+        """Start with an empty directory."""
         self.folder = tempfile.mkdtemp()
         self.root = os.path.join(self.folder, "cache")
         self.now = 1_700_000_000.0
@@ -61,24 +61,32 @@ class CacheStates(RuleBasedStateMachine):
         self._open()
 
     def teardown(self) -> None:
-        """Take the directory away."""
+        """Remove the directory."""
         if hasattr(self, "folder"):
             self.manager.flush()
             shutil.rmtree(self.folder)
 
-    # -- what the cache tells of what it removes -------------------------------------------------------------------------------------
+    # -- events of removed entries ---------------------------------------------------------------------------------------------------
 
-    def wants(self, level: int) -> bool:  # noqa: ARG002 - every one
-        """Whatever is told."""
+    def wants(self, level: int) -> bool:  # noqa: ARG002 - the signature of a sink
+        """Return True for every level.
+
+        Args:
+            level: The level of an event.
+        """
         return True
 
     def emit(self, event: Event) -> None:
-        """Follow what the cache says that it removed; what it says expired has to be over."""
+        """Forget the entries that the cache removes, and check that an entry reported as expired has expired.
+
+        Args:
+            event: The event.
+        """
         if isinstance(event, CacheEvict | CacheExpire):
             number = int(event.key, 16)
             if isinstance(event, CacheExpire):
                 kept = self.kept[number]
-                assert self._over(kept) or not kept.whole
+                assert self._has_expired(kept) or not kept.whole
             self.kept.pop(number, None)
 
     # -- rules --------------------------------------------------------------------------------------------------------------------------
@@ -89,11 +97,17 @@ class CacheStates(RuleBasedStateMachine):
         ttl=st.sampled_from((None, 50.0, 5000.0, inf)),
     )
     def set(self, number: int, size: int, ttl: float | None) -> None:
-        """Store an answer."""
+        """Store a response.
+
+        Args:
+            number: The number of the entry.
+            size: The length of the response.
+            ttl: The TTL of the entry, in seconds.
+        """
         self.version += 1
         content = f"<{number}:{self.version}>".ljust(size, "x")
         key = _key(number)
-        # Before the call: it may evict its own entry's neighbours, and tells so meanwhile.
+        # Update the dictionary before the call, which may evict other entries and emit events for them.
         old = self.kept.pop(number, None)
         self.kept[number] = _Kept(content, self.now, {None: _TTL, inf: None}.get(ttl, ttl))
         stored = self.manager.set(key, "openai", key.model_id, None, _answer(content), ttl_seconds=ttl)
@@ -103,12 +117,20 @@ class CacheStates(RuleBasedStateMachine):
 
     @rule(number=_KEY)
     def get(self, number: int) -> None:
-        """Ask for an answer."""
+        """Look up an entry.
+
+        Args:
+            number: The number of the entry.
+        """
         self._compare(number, self.manager.get(_key(number)))
 
     @rule(number=_KEY)
     def remove(self, number: int) -> None:
-        """Remove an entry."""
+        """Remove an entry.
+
+        Args:
+            number: The number of the entry.
+        """
         removed = self.manager.remove_entry(_key(number))
         assert removed == os.path.lexists(self._path(number)) or removed == (number in self.kept)
         self.kept.pop(number, None)
@@ -116,25 +138,30 @@ class CacheStates(RuleBasedStateMachine):
 
     @rule()
     def clean_up(self) -> None:
-        """Remove what expired: exactly that, but for files that are not whole and may say anything of their age."""
-        over = {number for number, kept in self.kept.items() if kept.whole and self._over(kept)}
-        unsure = {number for number, kept in self.kept.items() if not kept.whole}
+        """Remove exactly the expired entries, and possibly damaged files, whose age is unknown."""
+        expired = {number for number, kept in self.kept.items() if kept.whole and self._has_expired(kept)}
+        damaged = {number for number, kept in self.kept.items() if not kept.whole}
         removed = self.manager.cleanup_expired()
-        gone = {number for number in over | unsure if not os.path.exists(self._path(number))}
-        assert over <= gone
+        gone = {number for number in expired | damaged if not os.path.exists(self._path(number))}
+        assert expired <= gone
         assert removed == len(gone)
         for number in gone:
             self.kept.pop(number, None)
 
     @rule()
     def clear(self) -> None:
-        """Remove everything."""
+        """Remove all entries."""
         self.manager.clear_all()
         self.kept.clear()
 
     @rule(number=_KEY, how=st.sampled_from(("cut", "noise", "empty", "deleted")))
-    def vandalise(self, number: int, how: str) -> None:
-        """Damage or delete a file."""
+    def damage_entry(self, number: int, how: str) -> None:
+        """Damage or delete the file of an entry.
+
+        Args:
+            number: The number of the entry.
+            how: The kind of damage.
+        """
         path = self._path(number)
         if not os.path.exists(path):
             return
@@ -152,7 +179,12 @@ class CacheStates(RuleBasedStateMachine):
 
     @rule(first=_KEY, second=_KEY)
     def swap(self, first: int, second: int) -> None:
-        """Let two files change places."""
+        """Swap the files of two entries.
+
+        Args:
+            first: The number of one entry.
+            second: The number of the other entry.
+        """
         paths = self._path(first), self._path(second)
         if first == second or not all(os.path.exists(path) for path in paths):
             return
@@ -163,8 +195,12 @@ class CacheStates(RuleBasedStateMachine):
         self.kept[first].whole = self.kept[second].whole = False
 
     @rule(how=st.sampled_from(("delete", "noise", "cut")))
-    def hurt_what_is_derived(self, how: str) -> None:
-        """Delete or damage what the cache keeps beside the entries."""
+    def damage_hidden_folder(self, how: str) -> None:
+        """Delete or damage the files that the cache derives from the entries.
+
+        Args:
+            how: The kind of damage.
+        """
         hidden = os.path.join(self.root, ".spark-cache")
         if how == "delete":
             shutil.rmtree(hidden, ignore_errors=True)
@@ -180,19 +216,23 @@ class CacheStates(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((1.0, 49.0, 100.0, 2000.0, 10_000.0, -1.0, -200.0, -1000.0, -20_000.0)))
     def step_the_clock(self, seconds: float) -> None:
-        """Set the clock, on or back."""
+        """Set the clock forward or back.
+
+        Args:
+            seconds: The change, in seconds.
+        """
         self.now += seconds
 
     @rule()
     def reopen(self) -> None:
-        """Use the directory from a new program."""
+        """Open the directory again, as a new program would."""
         self.manager.flush()
         self._open()
 
     @precondition(lambda self: self.kept)
     @rule()
     def copy_in(self) -> None:
-        """An entry comes back from a copy, as from a checkout."""
+        """Restore an entry from a copy, as a checkout would."""
         number = min(self.kept)
         path = self._path(number)
         if not self.kept[number].whole:
@@ -201,11 +241,11 @@ class CacheStates(RuleBasedStateMachine):
         os.unlink(path)
         shutil.copy(os.path.join(self.folder, "copy"), path)
 
-    # -- what always holds --------------------------------------------------------------------------------------------------------------
+    # -- invariants ---------------------------------------------------------------------------------------------------------------------
 
     @invariant()
     def counts_agree(self) -> None:
-        """The figures are those of the files."""
+        """The totals match the files."""
         if not hasattr(self, "manager"):
             return
         sizes = [os.lstat(path).st_size for path in map(self._path, range(_KEYS)) if os.path.lexists(path)]
@@ -216,7 +256,7 @@ class CacheStates(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        """No entry goes without a word."""
+        """No entry disappears without an event."""
         if hasattr(self, "manager"):
             for number, kept in self.kept.items():
                 assert os.path.exists(self._path(number)), (number, kept)
@@ -232,15 +272,15 @@ class CacheStates(RuleBasedStateMachine):
             cleanup_interval_seconds=500,
             allow_plaintext=True,
         )
-        # A clock of its own, so that nothing is shared with the manager before.
+        # A new clock function, so that nothing is shared with the previous manager.
         self.manager = CacheManager(config, clock=lambda: self.now, sink=self)
 
     def _path(self, number: int) -> str:
         key = _key(number)
         return f"{self.root}/openai/{key.model_id}/{key}.json"
 
-    def _over(self, kept: _Kept) -> bool:
-        """Whether an entry's own lifetime is over."""
+    def _has_expired(self, kept: _Kept) -> bool:
+        """Return whether an entry is older than its own TTL."""
         return kept.ttl is not None and self.now - kept.stored_at >= kept.ttl
 
     def _compare(self, number: int, answer: dict[str, Any] | None) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of savings."""
+"""Fixtures for the savings tests."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from savings_world import ScriptedCache
 
 @pytest.fixture
 def cache(tmp_path):
-    """A cache whose clock says noon of 3 November 2025."""
+    """A cache whose clock is set to noon on 3 November 2025."""
     return ScriptedCache(tmp_path / "cache", datetime(2025, 11, 3, 12, tzinfo=UTC))
 
 
 @pytest.fixture
 def fernet_key():
-    """A fresh encryption key."""
+    """A new encryption key."""
     return Fernet.generate_key().decode()

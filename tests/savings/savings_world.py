@@ -1,4 +1,4 @@
-"""What the tests of savings share: a cache in which a day can be scripted."""
+"""A cache whose clock and calls are scripted, shared by the savings tests."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def usage(given: int, written: int, *, cached: int = 0, reasoning: int = 0) -> dict[str, int]:
-    """What a call consumed, as a stored answer has it."""
+def usage(inputs: int, outputs: int, *, cached: int = 0, reasoning: int = 0) -> dict[str, int]:
+    """Return the usage of a call, as a stored response has it."""
     return {
-        "input_tokens": given,
-        "output_tokens": written,
-        "total_tokens": given + written,
+        "input_tokens": inputs,
+        "output_tokens": outputs,
+        "total_tokens": inputs + outputs,
         "cached_tokens": cached,
         "reasoning_tokens": reasoning,
     }
 
 
 class ScriptedCache:
-    """A cache whose clock goes when it is told to."""
+    """A cache with a manual clock."""
 
     def __init__(self, cache_dir: Path, now: datetime) -> None:
         self.cache_dir = cache_dir
         self.now = now
-        self._asked = 0
+        self._requests = 0
         self.manager = self.another()
 
     def _clock(self) -> float:
         return self.now.timestamp()
 
     def another(self, **values: Any) -> CacheManager:
-        """Another manager of this cache, with other settings."""
+        """Return another manager of this cache, with other settings."""
         config = CacheConfig(**{"enabled": True, "cache_dir": self.cache_dir, **values})
         return CacheManager(config, clock=self._clock)
 
     def next_day(self) -> None:
-        """Go on a day later."""
+        """Advance the clock by one day."""
         self.now += timedelta(days=1)
 
     def answered(
@@ -52,9 +52,9 @@ class ScriptedCache:
         hits: int,
         seconds: float | None = None,
     ) -> None:
-        """Ask a new question, which is a miss; store its answer; and have it answered so many times from the cache."""
-        self._asked += 1
-        key = self.manager.generate_cache_key(provider, model, f"Question {self._asked}")
+        """Look up a new request, which misses, store its response, and then hit it ``hits`` times."""
+        self._requests += 1
+        key = self.manager.generate_cache_key(provider, model, f"Question {self._requests}")
         assert self.manager.get(key) is None
         answer = {
             "content": "Paris.",

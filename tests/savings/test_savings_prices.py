@@ -1,4 +1,4 @@
-"""What calls cost by the price table."""
+"""List prices of calls."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from spark_cache.savings.prices import price
 _THEN = datetime(2025, 11, 3, 12, tzinfo=UTC)
 
 
-def _price(provider: str, model: str, given: int, written: int, cached: int = 0, **more) -> Decimal | None:
-    consumed = Usage(given, written, given + written, cached_tokens=cached)
+def _price(provider: str, model: str, inputs: int, outputs: int, cached: int = 0, **more) -> Decimal | None:
+    consumed = Usage(inputs, outputs, inputs + outputs, cached_tokens=cached)
     return price(provider, model, consumed, **{"when": _THEN, **more})
 
 
@@ -24,14 +24,14 @@ def _price(provider: str, model: str, given: int, written: int, cached: int = 0,
     ids=["input", "output", "cached at the provider", "nothing"],
 )
 def test_prices_of_tokens(tokens, expected):
-    """Prices are those of the table for input, output and what the provider had cached."""
+    """Input, output and cached tokens have the prices of the table."""
     assert _price("openai", "gpt-4o", *tokens) == Decimal(expected)
 
 
-def test_price_of_what_the_provider_keeps():
-    """Input that the provider puts into its prompt cache costs what the table says of that, and not the price of input."""
-    kept = Usage(10**6, 0, 10**6, cache_write_tokens=10**6)
-    cost = price("anthropic", "claude-sonnet-4-5-20250929", kept, calls=10, when=_THEN)
+def test_price_of_cache_writes():
+    """Tokens that the provider writes to its prompt cache have a separate price."""
+    usage = Usage(10**6, 0, 10**6, cache_write_tokens=10**6)
+    cost = price("anthropic", "claude-sonnet-4-5-20250929", usage, calls=10, when=_THEN)
     assert cost == Decimal("3.75")
 
 
@@ -47,7 +47,7 @@ def test_price_of_what_the_provider_keeps():
     ],
 )
 def test_models_of_all_providers_have_prices(provider, model):
-    """The table knows the models of all four providers by the names that they are asked under."""
+    """The table knows models of all four providers under their API names."""
     cost = _price(provider, model, 1000, 0)
     assert cost is not None
     assert cost > 0
@@ -66,24 +66,24 @@ def test_models_of_all_providers_have_prices(provider, model):
     ids=[
         "model",
         "provider",
-        "no names",
-        "sold by the hour",
-        "more cached than there is",
-        "less than nothing",
+        "empty names",
+        "billed by the hour",
+        "more cached than input",
+        "negative",
     ],
 )
 def test_unknown_is_not_zero(provider, model, tokens):
-    """What the table cannot tell is unknown."""
+    """A price that the table does not have is None, not zero."""
     assert _price(provider, model, *tokens) is None
 
 
 def test_without_usage_there_is_no_price():
-    """What a call consumed has to be known."""
+    """Without usage the price is None."""
     assert price("openai", "gpt-4o", None) is None
 
 
 def test_many_calls_cost_what_each_costs():
-    """A sum of short calls is not priced as one long call."""
+    """Several short calls are not priced as one long call."""
     one = _price("anthropic", "claude-sonnet-4-5", 150_000, 1_000)
     assert one == Decimal("0.465")
     assert _price("anthropic", "claude-sonnet-4-5", 450_000, 3_000, calls=3) == 3 * one
@@ -91,6 +91,6 @@ def test_many_calls_cost_what_each_costs():
 
 @pytest.mark.parametrize(("day", "expected"), [(9, "10"), (10, "2")])
 def test_prices_have_a_date(day, expected):
-    """A model whose price changed has the price of the day."""
+    """A model whose price changed is priced as of the given day."""
     when = datetime(2025, 6, day, 12, tzinfo=UTC)
     assert _price("openai", "o3", 10**6, 0, when=when) == Decimal(expected)

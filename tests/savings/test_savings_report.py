@@ -1,4 +1,4 @@
-"""What the cache says that it saved, against sheets that were worked out by hand."""
+"""The savings report, compared with amounts calculated by hand."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from savings_world import ScriptedCache, usage
 from spark_cache import CacheConfig, CacheManager, OpenAIModel
 from spark_cache.testing import StandInProvider
 
-# In dollars for a million tokens of input, cached input, output:
+# Dollars per million tokens of input, cached input and output:
 #   openai/gpt-4o              2.50   1.25   10.00
 #   openai/o3                  2.00          8.00    (10.00 and 40.00 until 9 June 2025)
-#   anthropic/claude-sonnet-4-5  3.00   0.30   15.00   and above 200,000 tokens of input 6.00, 0.60 and 22.50
-#   gemini/gemini-2.5-pro      1.25          10.00   and above 200,000 tokens of input 2.50 and 15.00
+#   anthropic/claude-sonnet-4-5  3.00   0.30   15.00   or above 200,000 input tokens 6.00, 0.60 and 22.50
+#   gemini/gemini-2.5-pro      1.25          10.00   or above 200,000 input tokens 2.50 and 15.00
 #   bedrock/us.amazon.nova-lite-v1:0  0.06   0.24
-_SHEET = {
+_EXPECTED = {
     # 7 x (80,000 x 2.50 + 40,000 x 1.25 + 30,000 x 10.00) = 7 x 0.55
     "gpt-4o": 3.85,
     # 2 x (100,000 x 3.00 + 10,000 x 15.00) + 200,000 x 6.00 + 100,000 x 0.60 + 20,000 x 22.50 = 2 x 0.45 + 1.71
@@ -47,19 +47,21 @@ def _script_a_day(cache: ScriptedCache) -> None:
     cache.answered("openai", "house-model", usage(4_000, 1_000), hits=4)
 
 
-def test_a_scripted_day_comes_to_the_cent(cache):
-    """Every model's dollars are those of the sheet, dearest first, and a model that the table does not know is unknown."""
+def test_dollars_of_a_scripted_day(cache):
+    """Rows have the expected dollars, highest first. A model that is not in the price table is unknown."""
     _script_a_day(cache)
     savings = cache.manager.get_savings()
     dollars = {row["model"]: row["dollars_saved"] for row in savings["rows"]}
-    assert dollars == {model: None if cost is None else pytest.approx(cost) for model, cost in _SHEET.items()}
-    assert list(dollars) == list(_SHEET)
+    assert dollars == {
+        model: None if cost is None else pytest.approx(cost) for model, cost in _EXPECTED.items()
+    }
+    assert list(dollars) == list(_EXPECTED)
     assert savings["total"]["dollars_saved"] == pytest.approx(8.75)
     assert savings["total"]["unpriced"] == 4
 
 
-def test_a_scripted_day_comes_to_the_token(cache):
-    """Hits, misses, tokens of every kind and seconds are added up for each model."""
+def test_tokens_of_a_scripted_day(cache):
+    """Each row adds up the hits, misses, tokens by kind and seconds of its model."""
     _script_a_day(cache)
     rows = {row["model"]: row for row in cache.manager.get_savings()["rows"]}
     assert rows["gpt-4o"] == {
@@ -83,12 +85,12 @@ def test_a_scripted_day_comes_to_the_token(cache):
 
 
 def test_the_price_table_is_named(cache):
-    """The figures say by which version of the price table they were worked out."""
+    """The report names the version of the price table."""
     assert cache.manager.get_savings()["price_table"] == f"genai-prices {genai_prices.__version__}"
 
 
-def test_a_later_price_changes_no_earlier_day(cache):
-    """Hits before the day of a new price are worth the old one, those from that day on the new one."""
+def test_a_price_change_does_not_affect_earlier_days(cache):
+    """Hits before a price change have the old price, and hits from that day on have the new one."""
     cache.now = datetime(2025, 6, 9, 12, tzinfo=UTC)
     cache.answered("openai", "o3", usage(100_000, 0), hits=1)
     cache.next_day()
@@ -97,16 +99,16 @@ def test_a_later_price_changes_no_earlier_day(cache):
     assert [(row["day"], row["dollars_saved"]) for row in rows] == [("2025-06-09", 1.0), ("2025-06-10", 0.2)]
 
 
-def test_an_answer_without_usage_has_no_price(cache):
-    """A hit whose answer does not say what its call consumed is counted, and its dollars are unknown."""
+def test_a_response_without_usage_has_no_price(cache):
+    """A hit on a response without usage is counted, and its dollars are unknown."""
     cache.answered("openai", "gpt-4o", None, hits=2, seconds=1.5)
     total = cache.manager.get_savings()["total"]
     assert (total["hits"], total["seconds_saved"], total["dollars_saved"]) == (2, 3.0, None)
     assert total["unpriced"] == 2
 
 
-def test_what_is_known_is_added_up_beside_what_is_not(cache):
-    """The dollars of a model are those of the hits whose price is known; how many were not is told."""
+def test_known_and_unknown_prices_in_one_row(cache):
+    """The dollars of a row add up the known prices, and ``unpriced`` counts the other hits."""
     cache.answered("openai", "gpt-4o", None, hits=2)
     cache.answered("openai", "gpt-4o", usage(100_000, 0), hits=2)
     (row,) = cache.manager.get_savings()["rows"]
@@ -114,24 +116,24 @@ def test_what_is_known_is_added_up_beside_what_is_not(cache):
 
 
 def test_nothing_saved_is_zero(cache):
-    """Without a hit nothing is saved, and that is known."""
+    """Without a hit, zero dollars are saved and nothing is unpriced."""
     cache.answered("openai", "gpt-4o", usage(100, 100), hits=0)
     (row,) = cache.manager.get_savings()["rows"]
     assert (row["misses"], row["dollars_saved"], row["unpriced"]) == (1, 0.0, 0)
 
 
-def test_looking_makes_no_cache(cache):
-    """The savings of a cache that does not exist are empty, and looking at them makes no directory."""
+def test_the_report_creates_no_cache(cache):
+    """The report of a cache that does not exist is empty, and creates no directory."""
     savings = cache.manager.get_savings()
     assert (savings["rows"], savings["total"]["hits"]) == ([], 0)
     assert not cache.cache_dir.exists()
 
 
-# -- by what, and since when --------------------------------------------------------------------------------------
+# -- grouping and time range --------------------------------------------------------------------------------------
 
 
 def test_by_profile(cache):
-    """Savings are told apart by the profile under which they were made; None where there was none."""
+    """Savings are grouped by the active profile, or None without a profile."""
     cache.answered("openai", "gpt-4o", usage(100_000, 0), hits=1)
     cache.manager.flush()
     cache.manager = cache.another(profile="testing")
@@ -141,7 +143,7 @@ def test_by_profile(cache):
 
 
 def test_by_provider(cache):
-    """Savings are told apart by provider."""
+    """Savings are grouped by provider."""
     _script_a_day(cache)
     rows = cache.manager.get_savings(by="provider")["rows"]
     assert {row["provider"]: row["dollars_saved"] for row in rows} == {
@@ -153,7 +155,7 @@ def test_by_provider(cache):
 
 
 def test_by_day(cache):
-    """Savings are told apart by day, in their order."""
+    """Savings are grouped by day, in order."""
     for hits in (1, 3, 2):
         cache.answered("openai", "gpt-4o", usage(100_000, 0), hits=hits)
         cache.next_day()
@@ -183,7 +185,7 @@ def test_by_day(cache):
     ids=str,
 )
 def test_since(cache, since, day, hits):
-    """Whole days count, from the one that is named or that the span leads to."""
+    """Whole days are included, from the given day or from the day on which the span begins."""
     for number in (1, 3, 2):
         cache.answered("openai", "gpt-4o", usage(100_000, 0), hits=number)
         cache.next_day()
@@ -193,50 +195,50 @@ def test_since(cache, since, day, hits):
 
 
 @pytest.mark.parametrize("since", ["yesterday", "7x", "-1d", "2025-13-01", "", float("nan"), True, "1000y"])
-def test_since_something_else(cache, since):
-    """What is neither a day nor a span is refused, with what would be accepted."""
+def test_an_invalid_since(cache, since):
+    """A value that is neither a day nor a span raises an error that shows accepted values."""
     with pytest.raises(ValueError, match=r"7d|month"):
         cache.manager.get_savings(since=since)
 
 
-def test_by_something_else(cache):
-    """What savings cannot be told apart by is refused, with what they can."""
+def test_an_invalid_by(cache):
+    """An unknown grouping raises an error that lists the accepted ones."""
     with pytest.raises(ValueError, match="model, provider, profile, day"):
         cache.manager.get_savings(by="colour")
 
 
-# -- calls that waited for an equal one ------------------------------------------------------------------------
+# -- shared calls ----------------------------------------------------------------------------------------------
 
 
 def _plan(cache: ScriptedCache):
     from spark_cache.types import Request  # noqa: PLC0415 - for two tests
 
-    return cache.manager.plan(Request("openai", "gpt-4o", [{"role": "user", "content": "Hello"}]))
+    return cache.manager.calls.plan(Request("openai", "gpt-4o", [{"role": "user", "content": "Hello"}]))
 
 
-def test_a_shared_call_is_spared_once(cache):
-    """A question that missed and got the answer of an equal call is spared, beside the hits."""
+def test_a_shared_call_is_counted_once(cache):
+    """A lookup that missed and shared the response of an equal call counts as shared, not as a hit."""
     answer = {"content": "Hi.", "stop_reason": "end_turn", "usage": usage(100_000, 0), "latency_seconds": 2.0}
     plan = _plan(cache)
-    cache.manager.lookup(plan)
-    cache.manager.note_shared(plan, answer)
+    cache.manager.calls.look_up(plan)
+    cache.manager.calls.note_shared(plan, answer)
     (row,) = cache.manager.get_savings()["rows"]
     assert (row["hits"], row["shared"], row["misses"]) == (0, 1, 1)
     assert (row["dollars_saved"], row["seconds_saved"]) == (0.25, 2.0)
 
 
-def test_an_answer_that_came_meanwhile_is_shared(cache):
-    """A question that finds its answer when it looks again is spared as one that waited."""
+def test_a_response_stored_in_the_meantime_is_shared(cache):
+    """A call that finds the response on its second lookup counts as shared."""
     answer = {"content": "Hi.", "stop_reason": "end_turn", "usage": usage(100_000, 0)}
     plan = _plan(cache)
-    cache.manager.lookup(plan)
-    cache.manager.store(plan, {}, answer)
-    cache.manager.look_again(plan, read=lambda response: response)
+    cache.manager.calls.look_up(plan)
+    cache.manager.calls.store(plan, {}, answer)
+    cache.manager.calls.look_again(plan, parse=lambda response: response)
     total = cache.manager.get_savings()["total"]
     assert (total["hits"], total["shared"], total["misses"]) == (0, 1, 1)
 
 
-# -- processes, and what is written ------------------------------------------------------------------------------
+# -- processes and files -----------------------------------------------------------------------------------------
 
 _HITS = """
 import sys
@@ -253,7 +255,7 @@ for number in range(50):
 
 
 def test_eight_processes_count_each_hit_once(tmp_path):
-    """Eight processes that hit one entry fifty times each come to four hundred hits, with all that those saved."""
+    """Eight processes that hit one entry fifty times each report four hundred hits and their savings."""
     manager = CacheManager(CacheConfig(enabled=True, cache_dir=tmp_path / "cache"))
     key = manager.generate_cache_key("openai", "gpt-4o", "Hello")
     answer = {"content": "", "stop_reason": None, "usage": usage(1_000, 100), "latency_seconds": 0.25}
@@ -272,8 +274,8 @@ def test_eight_processes_count_each_hit_once(tmp_path):
     assert (total["seconds_saved"], total["dollars_saved"]) == (100.0, pytest.approx(1.40))
 
 
-def test_a_disabled_cache_keeps_no_figures(tmp_path):
-    """With the cache off nothing is counted, and nothing is written."""
+def test_a_disabled_cache_counts_nothing(tmp_path):
+    """With the cache disabled nothing is counted or written."""
     manager = CacheManager(CacheConfig(enabled=False, cache_dir=tmp_path / "cache"))
     manager.set("a", "openai", "gpt-4o", {}, {"content": "", "usage": usage(1, 1)})
     manager.get(manager.generate_cache_key("openai", "gpt-4o", "Hello"))
@@ -283,8 +285,8 @@ def test_a_disabled_cache_keeps_no_figures(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["read-only", "replay"])
-def test_a_mode_that_writes_nothing_writes_no_figures(cache, mode):
-    """What a reader saves is known to its own process alone, and the file of the others stays as it is."""
+def test_a_read_only_mode_does_not_write_the_ledger(cache, mode):
+    """The counts of a read-only process stay in memory, and the ledger file does not change."""
     cache.answered("openai", "gpt-4o", usage(1_000, 0), hits=1)
     cache.manager.flush()
     file = cache.cache_dir / ".spark-cache" / "ledger.sqlite3"
@@ -296,8 +298,8 @@ def test_a_mode_that_writes_nothing_writes_no_figures(cache, mode):
     assert (file.read_bytes(), file.stat().st_mtime_ns) == before
 
 
-def test_of_a_sensitive_entry_only_names_are_written(tmp_path, fernet_key):
-    """The ledger of encrypted entries holds provider, model and profile: no prompt, no answer, no key, no file name."""
+def test_the_ledger_holds_only_names_of_sensitive_entries(tmp_path, fernet_key):
+    """For encrypted entries the ledger holds provider, model and profile, but no prompt, response, key or file name."""
     config = CacheConfig(
         enabled=True, cache_dir=tmp_path / "cache", encryption="all", encryption_keys=fernet_key
     )
@@ -319,8 +321,8 @@ def test_of_a_sensitive_entry_only_names_are_written(tmp_path, fernet_key):
     assert not os.path.exists(tmp_path / "cache" / ".spark-cache" / "ledger.sqlite3-journal")
 
 
-async def test_waiters_are_spared_once_each(tmp_path):
-    """Of five equal questions at one time one is paid for, and the other four are shared; a later one is a hit."""
+async def test_waiters_are_counted_once_each(tmp_path):
+    """Of five concurrent equal calls one reaches the provider and four are shared. A later call is a hit."""
     question = [{"role": "user", "content": "What is Python?"}]
     with StandInProvider(latency_seconds=0.05) as provider:
         model = OpenAIModel(

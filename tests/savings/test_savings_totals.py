@@ -1,4 +1,4 @@
-"""What the ledger makes of a stored answer's usage, and what becomes of the files of other releases."""
+"""How the ledger counts usage, and how it treats files of other releases."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ CREATE TABLE ledger (
 
 @pytest.fixture
 def folder(tmp_path):
-    """The hidden folder of a cache directory that is there."""
+    """The hidden folder of an existing cache directory."""
     return tmp_path / ".spark-cache"
 
 
 @pytest.fixture
 def open_ledger(folder):
-    """Open a ledger in the folder."""
+    """Return a function that opens a ledger in the folder."""
     return lambda: Ledger(str(folder), clock=lambda: _NOW)
 
 
 @pytest.fixture
 def old_file(folder):
-    """The file that the first release wrote."""
+    """A ledger file as the first release wrote it."""
     folder.mkdir()
     path = folder / "ledger.sqlite3"
     with closing(sqlite3.connect(path)) as database, database:
@@ -72,9 +72,9 @@ def old_file(folder):
     return path
 
 
-def _hit(book: Ledger, usage=None, **more) -> None:
-    asked = {"provider": "openai", "model": "gpt-4o", "profile": "testing", "keep": True}
-    book.record("hit", **{**asked, "usage": usage, **more})
+def _hit(ledger: Ledger, usage=None, **more) -> None:
+    request = {"provider": "openai", "model": "gpt-4o", "profile": "testing", "keep": True}
+    ledger.record("hit", **{**request, "usage": usage, **more})
 
 
 def _line(size: int, day: str = "2023-11-14", event: str = "hit", reason: str = "") -> Line:
@@ -82,23 +82,23 @@ def _line(size: int, day: str = "2023-11-14", event: str = "hit", reason: str = 
 
 
 def test_tokens_are_kept_by_kind(open_ledger):
-    """Input, output, reasoning, and what the provider's cache read and kept are added up apart, in the file as in memory."""
-    book = open_ledger()
-    _hit(book, _USAGE, seconds=0.5)
-    _hit(book, _USAGE, seconds=1.0)
+    """Input, output, reasoning, cached and cache-write tokens have separate sums, in the file and in memory."""
+    ledger = open_ledger()
+    _hit(ledger, _USAGE, seconds=0.5)
+    _hit(ledger, _USAGE, seconds=1.0)
     expected = {_line(16): Sums(2, 3400, 3000, 400, 2000, 300, 600, 1.5)}
-    assert book.lines() == expected
+    assert ledger.lines() == expected
     assert open_ledger().lines() == expected
 
 
 @pytest.mark.parametrize(
     ("tokens", "size"), [(0, 16), (1, 16), (16_000, 16), (16_001, 17), (200_000, 200), (200_001, 201)]
 )
-def test_calls_of_another_length_are_another_line(open_ledger, tokens, size):
-    """Long calls are told apart by their input in thousands of tokens, because prices are."""
-    book = open_ledger()
-    _hit(book, {"input_tokens": tokens, "output_tokens": 1})
-    assert list(book.lines()) == [_line(size)]
+def test_calls_of_different_lengths_are_different_lines(open_ledger, tokens, size):
+    """Long calls are separated by their input in thousands of tokens, because their prices differ."""
+    ledger = open_ledger()
+    _hit(ledger, {"input_tokens": tokens, "output_tokens": 1})
+    assert list(ledger.lines()) == [_line(size)]
 
 
 @pytest.mark.parametrize(
@@ -117,54 +117,54 @@ def test_calls_of_another_length_are_another_line(open_ledger, tokens, size):
     ],
     ids=str,
 )
-def test_what_tells_no_price_has_no_kinds(open_ledger, usage, tokens):
-    """A call whose input and output are not known, or cannot be, is counted with its total alone."""
-    book = open_ledger()
-    _hit(book, usage)
-    assert book.lines() == {_line(UNKNOWN_SIZE): Sums(1, tokens)}
+def test_incomplete_usage_counts_only_the_total(open_ledger, usage, tokens):
+    """A call whose input and output are unknown or impossible is counted with its total only."""
+    ledger = open_ledger()
+    _hit(ledger, usage)
+    assert ledger.lines() == {_line(UNKNOWN_SIZE): Sums(1, tokens)}
 
 
-def test_total_is_input_and_output_where_it_is_missing(open_ledger):
-    """The total of a usage without one is the sum of its two parts."""
-    book = open_ledger()
-    _hit(book, {"input_tokens": 15, "output_tokens": 8})
-    assert book.lines() == {_line(16): Sums(1, 23, 15, 8)}
+def test_a_missing_total_is_input_plus_output(open_ledger):
+    """If a usage has no total, the total is the sum of input and output."""
+    ledger = open_ledger()
+    _hit(ledger, {"input_tokens": 15, "output_tokens": 8})
+    assert ledger.lines() == {_line(16): Sums(1, 23, 15, 8)}
 
 
-def test_usage_counts_as_it_was(open_ledger):
-    """What a caller does to the usage of an answer afterwards changes no figure."""
-    book = open_ledger()
+def test_usage_is_copied(open_ledger):
+    """Changing the usage of a response after the event does not change the count."""
+    ledger = open_ledger()
     usage = dict(_USAGE)
-    _hit(book, usage)
+    _hit(ledger, usage)
     usage.clear()
-    assert book.lines() == {_line(16): Sums(1, 1700, 1500, 200, 1000, 150, 300)}
+    assert ledger.lines() == {_line(16): Sums(1, 1700, 1500, 200, 1000, 150, 300)}
 
 
-def test_readers_see_a_burst_whole(open_ledger):
-    """Whoever asks for the lines while others count and write finds each count once."""
-    book = open_ledger()
-    _hit(book)
+def test_readers_see_each_count_once(open_ledger):
+    """A reader sees each count once while other threads count and write."""
+    ledger = open_ledger()
+    _hit(ledger)
 
     def count(_):
         for number in range(300):
-            _hit(book)
+            _hit(ledger)
             if number % 100 == 0:
-                book.flush()
+                ledger.flush()
 
     with ThreadPoolExecutor(4) as pool:
         counting = pool.map(count, range(3))
-        seen = [book.process().hits for _ in range(20)] + [book.lifetime().hits for _ in range(20)]
+        seen = [ledger.process().hits for _ in range(20)] + [ledger.lifetime().hits for _ in range(20)]
         list(counting)
     assert seen[:20] == sorted(seen[:20])
     assert seen[20:] == sorted(seen[20:])
-    assert book.process().hits == book.lifetime().hits == 901
+    assert ledger.process().hits == ledger.lifetime().hits == 901
 
 
 # -- files of other releases ----------------------------------------------------------------------------------------
 
 
-def test_an_earlier_file_is_read_as_it_is(open_ledger, old_file):
-    """Who only looks at the file of an earlier release gets its figures, and leaves it as it was."""
+def test_an_earlier_file_is_read_without_a_change(open_ledger, old_file):
+    """Reading the file of an earlier release returns its lines and does not modify it."""
     before = old_file.read_bytes()
     assert open_ledger().lines() == {
         _line(UNKNOWN_SIZE, "2023-11-13"): Sums(2, 46, seconds=1.5),
@@ -174,11 +174,11 @@ def test_an_earlier_file_is_read_as_it_is(open_ledger, old_file):
 
 
 @pytest.mark.usefixtures("old_file")
-def test_an_earlier_file_is_carried_over(open_ledger):
-    """The first count that is written takes the figures of an earlier release along."""
-    book = open_ledger()
-    _hit(book, _USAGE)
-    book.flush()
+def test_an_earlier_file_is_migrated(open_ledger):
+    """The first write keeps the lines of an earlier release."""
+    ledger = open_ledger()
+    _hit(ledger, _USAGE)
+    ledger.flush()
     assert open_ledger().lines() == {
         _line(UNKNOWN_SIZE, "2023-11-13"): Sums(2, 46, seconds=1.5),
         _line(UNKNOWN_SIZE, event="miss", reason="absent"): Sums(3),
@@ -187,7 +187,7 @@ def test_an_earlier_file_is_carried_over(open_ledger):
 
 
 def test_a_file_of_the_second_schema(open_ledger, folder):
-    """A file that knew nothing of what the provider's cache kept is read as it is, and carried over with the next count."""
+    """A file without cache-write tokens is read unchanged, and migrated by the next write."""
     folder.mkdir()
     with closing(sqlite3.connect(folder / "ledger.sqlite3")) as database, database:
         database.execute(_SECOND_SCHEMA)
@@ -196,24 +196,24 @@ def test_a_file_of_the_second_schema(open_ledger, folder):
         database.execute("PRAGMA user_version = 2")
     before = {_line(17, "2023-11-13"): Sums(2, 46, 40, 6, 30, 4, seconds=1.5)}
     assert open_ledger().lines() == before
-    book = open_ledger()
-    _hit(book, _USAGE)
-    book.flush()
+    ledger = open_ledger()
+    _hit(ledger, _USAGE)
+    ledger.flush()
     assert open_ledger().lines() == {**before, _line(16): Sums(1, 1700, 1500, 200, 1000, 150, 300)}
 
 
 _COUNT_ONCE = """
 import sys
 from spark_cache.savings import Ledger
-book = Ledger(sys.argv[1], clock=lambda: 1_700_000_000.0)
+ledger = Ledger(sys.argv[1], clock=lambda: 1_700_000_000.0)
 sys.stdin.readline()
-book.record("hit", provider="openai", model="gpt-4o", profile="testing", keep=True)
+ledger.record("hit", provider="openai", model="gpt-4o", profile="testing", keep=True)
 """
 
 
 @pytest.mark.usefixtures("old_file")
-def test_an_earlier_file_is_carried_over_once(open_ledger, folder):
-    """Processes that find it at the same time do not add its figures twice."""
+def test_an_earlier_file_is_migrated_once(open_ledger, folder):
+    """Processes that open it at the same time do not add its lines twice."""
     command = [sys.executable, "-c", _COUNT_ONCE, str(folder)]
     programs = [subprocess.Popen(command, stdin=subprocess.PIPE, text=True) for _ in range(4)]
     for program in programs:
@@ -227,17 +227,17 @@ def test_an_earlier_file_is_carried_over_once(open_ledger, folder):
 
 
 def test_a_later_file_is_left_alone(open_ledger, folder):
-    """What a later release wrote is neither read nor changed; the counts of this process stay in memory."""
+    """A file of a later release is neither read nor changed, and the counts of this process stay in memory."""
     folder.mkdir()
     path = folder / "ledger.sqlite3"
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE ledger (day TEXT, something_new TEXT)")
         database.execute("PRAGMA user_version = 1000")
     before = path.read_bytes()
-    book = open_ledger()
-    _hit(book)
-    book.flush()
-    assert book.lifetime().hits == 1
+    ledger = open_ledger()
+    _hit(ledger)
+    ledger.flush()
+    assert ledger.lifetime().hits == 1
     assert path.read_bytes() == before
 
 
@@ -245,28 +245,28 @@ def test_a_later_file_is_left_alone(open_ledger, folder):
     "damage",
     ["count = 0", "count = -1", "tokens = -5", "cached_tokens = -1", "seconds = -0.5", "seconds = 9e999"],
 )
-def test_figures_that_cannot_be_are_left_out(open_ledger, folder, damage):
-    """A line of a damaged file that counts nothing, or less than nothing, is no line; the others stay."""
-    book = open_ledger()
-    _hit(book, _USAGE)
-    _hit(book, model="o3")
-    book.flush()
+def test_impossible_values_are_ignored(open_ledger, folder, damage):
+    """A line of a damaged file with a count of zero or a negative sum is ignored. Other lines stay."""
+    ledger = open_ledger()
+    _hit(ledger, _USAGE)
+    _hit(ledger, model="o3")
+    ledger.flush()
     with closing(sqlite3.connect(folder / "ledger.sqlite3")) as database, database:
         database.execute(f"UPDATE ledger SET {damage} WHERE model = 'gpt-4o'")
     (line,) = open_ledger().lines()
     assert line.model == "o3"
 
 
-def test_a_killed_process_leaves_whole_lines(open_ledger, folder):
-    """What ``kill -9`` leaves behind is a number of whole counts, each with all of its tokens and seconds."""
+def test_a_killed_process_leaves_complete_counts(open_ledger, folder):
+    """After ``kill -9`` the file holds complete counts, each with all its tokens and seconds."""
     program = """
         import sys
         from spark_cache.savings import Ledger
-        book = Ledger(sys.argv[1], clock=lambda: 1_700_000_000.0)
+        ledger = Ledger(sys.argv[1], clock=lambda: 1_700_000_000.0)
         usage = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
         while True:
-            book.record("hit", provider="openai", model="gpt-4o", profile="testing", keep=True, seconds=0.5, usage=usage)
-            book.flush()
+            ledger.record("hit", provider="openai", model="gpt-4o", profile="testing", keep=True, seconds=0.5, usage=usage)
+            ledger.flush()
             print("counted", flush=True)
     """
     with subprocess.Popen(
@@ -282,12 +282,12 @@ def test_a_killed_process_leaves_whole_lines(open_ledger, folder):
     assert sums == Sums(sums.count, 5 * sums.count, 3 * sums.count, 2 * sums.count, seconds=0.5 * sums.count)
 
 
-def test_a_count_is_cheap(open_ledger):
-    """A count writes nothing and waits for nobody, also while another thread is writing."""
-    book = open_ledger()
-    with book._writing:
+def test_counting_does_not_wait(open_ledger):
+    """Counting neither writes nor waits, even while another thread is writing."""
+    ledger = open_ledger()
+    with ledger._writing:
         started = time.perf_counter()
         for _ in range(1000):
-            _hit(book, _USAGE)
+            _hit(ledger, _USAGE)
         assert time.perf_counter() - started < 1.0
-    assert book.lifetime().hits == 1000
+    assert ledger.lifetime().hits == 1000

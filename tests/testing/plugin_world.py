@@ -1,10 +1,10 @@
-"""What the plugin's tests share: a program that asks a model which needs no network, and suites of it."""
+"""Helpers for the plugin tests: a program that calls a model without a network, and test suites for it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-# Imported before any run inside this process, whose own imports pytester forgets afterwards.
+# Imported here because pytester removes the modules that an in-process run imports.
 import genai_prices  # noqa: F401 - see above
 
 import spark_cache.models
@@ -27,26 +27,34 @@ import asyncio
 import pathlib
 
 from spark_cache import CacheMissError, Model, ModelResponse
+from spark_cache.models import Provider
 
 CALLS = pathlib.Path(__file__).with_name("calls.txt")
 
 
-class Echo(Model):
-    """A model that says what it is asked, and notes each call."""
+class EchoProvider(Provider):
+    """A provider that repeats the question and records each call."""
 
-    provider = "openai"
+    name = "openai"
 
-    def _endpoint(self):
+    def endpoint(self):
         return None
 
-    async def _call(self, request):
+    async def call(self, request):
         with CALLS.open("a") as file:
             file.write("call\\n")
         return {"said": request.messages[-1]["content"]}
 
-    def _read(self, raw):
+    def read(self, raw):
         usage = spark_usage(len(raw["said"]))
         return ModelResponse(raw["said"], "end_turn", usage, raw=raw)
+
+
+class Echo(Model):
+    """A model of the provider above."""
+
+    def __init__(self, model_id, **options):
+        super().__init__(model_id, EchoProvider(), **options)
 
 
 def spark_usage(length):
@@ -81,20 +89,20 @@ async def test_two():
 
 
 def make_suite(pytester: pytest.Pytester, suite: str = SUITE) -> None:
-    """Write a project of the program and a suite of it."""
+    """Write a project with the program and a test suite."""
     pytester.makeini(INI)
     pytester.makepyfile(program=PROGRAM)
     pytester.makepyfile(test_program=suite)
 
 
 def calls(pytester: pytest.Pytester) -> int:
-    """How many calls went out so far."""
+    """Return the number of provider calls made so far."""
     path = pytester.path / "calls.txt"
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def recordings(folder: Path) -> list[str]:
-    """What the recordings in a folder answer, sorted."""
-    import json  # noqa: PLC0415 - the helpers above do without
+    """Return the contents of the recordings in a folder, sorted."""
+    import json  # noqa: PLC0415 - only this helper needs it
 
     return sorted(json.loads(path.read_text())["content"] for path in folder.glob("[!.]*/*/*.json"))

@@ -1,4 +1,4 @@
-"""The stand-in's chat completions, asked for with the real SDK."""
+"""Chat completions of the stand-in, requested with the real SDK."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def text_of(completion):
 
 @pytest.fixture
 def scripted():
-    """Ask a stand-in whose answers are scripted."""
+    """Return a function that calls a stand-in with scripted responses."""
 
     def ask_scripted(answer, **parameters):
         with (
@@ -36,8 +36,8 @@ def scripted():
     return ask_scripted
 
 
-def test_an_answer_says_where_it_comes_from(client):
-    """An answer is labelled as a stand-in's, and repeats the question."""
+def test_a_response_is_labeled_as_a_stand_in(client):
+    """A response is labeled as coming from a stand-in and repeats the question."""
     text = text_of(ask(client, user("What is the capital of France?")))
 
     assert text.startswith("[stand-in] You asked: What is the capital of France?")
@@ -45,19 +45,19 @@ def test_an_answer_says_where_it_comes_from(client):
 
 
 def test_the_last_question_is_answered(client):
-    """Of several messages, the user's last one is the question."""
+    """The last user message is the question."""
     turns = [user("First?"), {"role": "assistant", "content": "Yes."}, user("Second?")]
 
     assert "You asked: Second? (" in text_of(ask(client, *turns))
 
 
 def test_a_long_question_is_shortened(client):
-    """Of a long question, the answer repeats the beginning."""
+    """The response repeats only the start of a long question."""
     assert f"You asked: {'a' * 200}… (" in text_of(ask(client, user("a" * 5000)))
 
 
-def test_parts_that_are_no_text_are_named(client):
-    """An image in a question shows in the answer by its type."""
+def test_parts_without_text_are_shown_by_type(client):
+    """An image in a question appears in the response as its type."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
 
     assert "You asked: See [image_url] (" in text_of(
@@ -65,21 +65,21 @@ def test_parts_that_are_no_text_are_named(client):
     )
 
 
-def test_equal_requests_have_equal_answers(client):
-    """The same request gives the same completion, byte for byte."""
+def test_equal_requests_have_equal_responses(client):
+    """Equal requests give the same completion, byte for byte."""
     assert ask(client, user("Hi")).to_json() == ask(client, user("Hi")).to_json()
 
 
 @pytest.mark.parametrize(
     "change", [{"temperature": 0.5}, {"model": "gpt-4o-mini"}, {"seed": 1}, {"messages": [user("hi")]}]
 )
-def test_other_requests_have_other_answers(client, change):
-    """A change anywhere in the request changes the answer."""
+def test_different_requests_have_different_responses(client, change):
+    """A change anywhere in the request changes the response."""
     assert text_of(ask(client, user("Hi"))) != text_of(ask(client, user("Hi"), **change))
 
 
 def test_usage_follows_the_rule(client):
-    """Four characters are a token, and each message of the prompt counts four more."""
+    """Four characters count as one token, and each message of the prompt counts as four more."""
     completion = ask(client, {"role": "system", "content": "12345678"}, user("123456789"))
     usage = completion.usage
 
@@ -88,15 +88,15 @@ def test_usage_follows_the_rule(client):
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
 
 
-def test_the_model_asked_for_answers(client):
-    """The completion names the model of the request, and stopped by itself."""
+def test_the_completion_names_the_requested_model(client):
+    """The completion names the model of the request and has the finish reason ``stop``."""
     completion = ask(client, user("Hi"), model="my-model")
 
     assert (completion.model, completion.choices[0].finish_reason) == ("my-model", "stop")
 
 
 def test_several_choices_differ(client):
-    """Each of several choices has a number and a text of its own."""
+    """Each choice has its own index and text."""
     choices = ask(client, user("Hi"), n=3).choices
 
     assert [choice.index for choice in choices] == [0, 1, 2]
@@ -105,7 +105,7 @@ def test_several_choices_differ(client):
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 def test_a_token_limit_cuts_the_answer(client, name):
-    """An answer longer than the limit ends there, and says so."""
+    """A response that exceeds the limit is cut, and its finish reason says so."""
     completion = ask(client, user("Hi"), **{name: 5})
 
     assert text_of(completion) == "[stand-in] You asked"
@@ -114,7 +114,7 @@ def test_a_token_limit_cuts_the_answer(client, name):
 
 
 def test_an_answer_within_the_limit_is_whole(client):
-    """A limit that the answer just meets cuts nothing."""
+    """A response of exactly the limit is not cut."""
     length = ask(client, user("Hi"), max_tokens=100).usage.completion_tokens
     completion = ask(client, user("Hi"), max_tokens=length)
 
@@ -122,7 +122,7 @@ def test_an_answer_within_the_limit_is_whole(client):
 
 
 def test_structured_output_fits_its_schema(client):
-    """With a JSON schema asked for, the content is JSON of that form."""
+    """With a JSON schema as the response format, the content is JSON that fits the schema."""
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
 
@@ -130,21 +130,21 @@ def test_structured_output_fits_its_schema(client):
 
 
 def test_json_output_is_an_object(client):
-    """With any JSON asked for, the content is an object that says where it comes from."""
+    """With any JSON as the response format, the content is an object that names the stand-in."""
     content = json.loads(text_of(ask(client, user("Hi"), response_format={"type": "json_object"})))
 
     assert content == {"stand-in": "no model answered"}
 
 
 def test_a_scripted_text_is_the_answer(scripted):
-    """A scripted answer is a function of the request."""
+    """A script computes the response from the request."""
     completion = scripted(lambda body: f"It was {body['model']}.")
 
     assert text_of(completion) == "It was gpt-4o."
 
 
-def test_a_scripted_message_is_taken_whole(scripted):
-    """A scripted message may refuse and say why it ended."""
+def test_a_script_may_return_a_message(scripted):
+    """A scripted message may hold a refusal and a finish reason."""
     completion = scripted(lambda _: {"refusal": "No.", "finish_reason": "content_filter"})
 
     assert completion.choices[0].message.refusal == "No."
@@ -152,12 +152,12 @@ def test_a_scripted_message_is_taken_whole(scripted):
 
 
 def test_a_scripted_text_meets_the_token_limit(scripted):
-    """The token limit cuts scripted answers too."""
+    """The token limit also cuts scripted responses."""
     assert text_of(scripted(lambda _: "123456789", max_tokens=2)) == "12345678"
 
 
-def test_a_script_is_asked_for_each_choice(scripted):
-    """Several choices of a scripted answer may differ."""
+def test_a_script_is_called_for_each_choice(scripted):
+    """The choices of a scripted response may differ."""
     answers = iter(["one", "two"])
 
     assert [choice.message.content for choice in scripted(lambda _: next(answers), n=2).choices] == [
@@ -167,7 +167,7 @@ def test_a_script_is_asked_for_each_choice(scripted):
 
 
 def test_a_token_limit_drops_the_calls_past_it(scripted):
-    """Of several scripted tool calls, those past the token limit are left out and the last one kept is cut."""
+    """Scripted tool calls past the token limit are dropped, and the last remaining call is cut."""
     calls = [
         {"id": str(index), "type": "function", "function": {"name": "ping", "arguments": '{"a": 1}'}}
         for index in range(2)
@@ -202,7 +202,7 @@ def test_a_token_limit_drops_the_calls_past_it(scripted):
     ],
 )
 def test_a_bad_request_is_refused(client, parameters, param):
-    """A request that the service would refuse is refused, and the refusal names the parameter."""
+    """A request that the service would refuse is refused with an error that names the parameter."""
     with pytest.raises(openai.BadRequestError) as caught:
         ask(client, user("Hi"), **parameters)
 

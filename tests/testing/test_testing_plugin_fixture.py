@@ -1,4 +1,4 @@
-"""The fixture, and the models that answer from the suite's recordings."""
+"""The fixture, and the models that use the suite's recordings."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ pytest_plugins = ["pytester"]
 
 
 def run_suite(pytester, suite, *arguments):
-    """Run a suite, and give what came of it."""
+    """Run a suite and return the result."""
     make_suite(pytester, suite)
     return pytester.runpytest_inprocess(*arguments)
 
 
 def test_the_fixture_is_the_manager_that_models_use(pytester):
-    """The manager, that of ``get_instance``, and those of models made without arguments are one."""
+    """The fixture, ``get_instance`` and models created without cache arguments share one manager."""
     result = run_suite(
         pytester,
         """
@@ -31,8 +31,8 @@ def test_the_fixture_is_the_manager_that_models_use(pytester):
     result.assert_outcomes(passed=1)
 
 
-def test_a_fixture_may_make_the_model(pytester):
-    """A model that a fixture of a marked test makes uses the recordings, whatever clears the environment for every test."""
+def test_a_fixture_may_create_the_model(pytester):
+    """A model created by a fixture of a marked test uses the recordings, even if an autouse fixture clears the environment."""
     result = run_suite(
         pytester,
         """
@@ -58,8 +58,8 @@ def test_a_fixture_may_make_the_model(pytester):
     assert recordings(pytester.path / "tests" / "recordings") == ["one"]
 
 
-def test_a_model_made_at_import_uses_the_recordings_during_the_test(pytester):
-    """A model that a program makes for itself goes over to the recordings, and back after the test."""
+def test_a_model_created_at_import_uses_the_recordings_during_the_test(pytester):
+    """A module-level model uses the recordings during the test and its own configuration before and after."""
     result = run_suite(
         pytester,
         """
@@ -84,8 +84,8 @@ def test_a_model_made_at_import_uses_the_recordings_during_the_test(pytester):
     assert recordings(pytester.path / "tests" / "recordings") == ["one"]
 
 
-def test_a_test_without_it_has_no_cache(pytester):
-    """What a test does not ask for it does not get."""
+def test_a_test_without_the_fixture_has_no_cache(pytester):
+    """A test that does not request the fixture records nothing."""
     result = run_suite(
         pytester,
         """
@@ -101,8 +101,8 @@ def test_a_test_without_it_has_no_cache(pytester):
     assert "spark-cache:" not in result.stdout.str()
 
 
-def test_the_environment_is_what_it_was_after_the_test(pytester):
-    """The variables that a test runs with end with it."""
+def test_the_environment_is_restored_after_the_test(pytester):
+    """The plugin removes its environment variables after the test."""
     result = run_suite(
         pytester,
         """
@@ -120,7 +120,7 @@ def test_the_environment_is_what_it_was_after_the_test(pytester):
 
 
 def test_a_marker_names_folder_and_profile(pytester):
-    """The folder is relative to the root directory, and the profile gives the rest."""
+    """The folder is relative to the root directory, and the profile provides the other settings."""
     pytester.mkdir("profiles").joinpath("suite.toml").write_text(
         '[cache]\nnamespace = "the-suite"\nstore_requests = false\n'
     )
@@ -144,7 +144,7 @@ def test_a_marker_names_folder_and_profile(pytester):
 
 
 def test_the_projects_profile_names_the_folder(pytester):
-    """A folder in the project's own testing profile goes before tests/recordings."""
+    """A folder in the project's testing profile overrides ``tests/recordings``."""
     pytester.mkdir("profiles").joinpath("testing.toml").write_text('[cache]\ncache_dir = "cassettes"\n')
 
     run_suite(
@@ -174,11 +174,11 @@ def test_an_unusable_configuration_is_an_error_of_the_test(pytester):
     )
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*there is no profile 'nonsense'*"])
+    result.stdout.fnmatch_lines(["*unknown profile 'nonsense'*"])
 
 
 def test_tests_of_unittest_take_the_marker(pytester):
-    """A test method of ``unittest.TestCase`` uses recordings too."""
+    """A test method of ``unittest.TestCase`` can use recordings."""
     run_suite(
         pytester,
         """
@@ -196,7 +196,7 @@ def test_tests_of_unittest_take_the_marker(pytester):
 
 
 def test_tests_of_anyio_use_recordings(pytester):
-    """A test that anyio runs uses recordings like one of pytest-asyncio."""
+    """A test that anyio runs can use recordings, as one that pytest-asyncio runs."""
     suite = """
         import pytest
         from program import ask

@@ -1,4 +1,4 @@
-"""Misses in replay: none goes by."""
+"""Misses in replay mode fail the test, even if they are swallowed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ pytest_plugins = ["pytester"]
 
 
 def replay(pytester, suite):
-    """Run a suite in replay mode, and give what came of it."""
+    """Run a suite in replay mode and return the result."""
     make_suite(pytester, suite)
     result = pytester.runpytest_inprocess("--spark-cache=replay")
     assert calls(pytester) == 0
@@ -17,7 +17,7 @@ def replay(pytester, suite):
 
 
 def test_a_swallowed_miss_fails_the_test(pytester):
-    """A program that goes on without its answer does not pass for tested."""
+    """A test fails if the program catches the miss and continues."""
     result = replay(
         pytester,
         """
@@ -32,13 +32,13 @@ def test_a_swallowed_miss_fails_the_test(pytester):
     result.stdout.fnmatch_lines(
         [
             "the program swallowed a CacheMissError:",
-            "replay mode, and the cache has no answer for openai/gpt-4o*",
+            "cache miss in replay mode for openai/gpt-4o*",
         ]
     )
 
 
 def test_a_miss_swallowed_by_the_test_itself_fails_it(pytester):
-    """Neither does a test that catches everything."""
+    """A test fails if it catches the miss with all other exceptions."""
     result = replay(
         pytester,
         """
@@ -55,7 +55,7 @@ def test_a_miss_swallowed_by_the_test_itself_fails_it(pytester):
 
 
 def test_a_miss_turned_into_another_error_fails_the_test(pytester):
-    """A program that makes an error of its own of a miss has swallowed it."""
+    """A program that turns a miss into another exception has swallowed it."""
     result = replay(
         pytester,
         """
@@ -76,7 +76,7 @@ def test_a_miss_turned_into_another_error_fails_the_test(pytester):
 
 @pytest.mark.parametrize("expected", ["CacheMissError", "LookupError"])
 def test_a_test_may_expect_a_miss(pytester, expected):
-    """``pytest.raises`` says that the miss is meant."""
+    """A miss inside ``pytest.raises`` is expected and does not fail the test."""
     result = replay(
         pytester,
         f"""
@@ -94,7 +94,7 @@ def test_a_test_may_expect_a_miss(pytester, expected):
 
 
 def test_a_miss_that_pytest_raises_did_not_expect_is_the_failure(pytester):
-    """A miss that reaches the end of the test fails it by itself, once."""
+    """A miss that propagates out of the test is the failure, and is reported once."""
     result = replay(
         pytester,
         """
@@ -111,8 +111,8 @@ def test_a_miss_that_pytest_raises_did_not_expect_is_the_failure(pytester):
     assert "swallowed" not in result.stdout.str()
 
 
-def test_another_failure_shows_the_misses_before_it(pytester):
-    """What went wrong first is told beside what went wrong because of it."""
+def test_another_failure_shows_the_earlier_misses(pytester):
+    """The report of another failure includes the misses that were swallowed before it."""
     result = replay(
         pytester,
         """
@@ -127,8 +127,8 @@ def test_another_failure_shows_the_misses_before_it(pytester):
     result.stdout.fnmatch_lines(["*AssertionError*", "*Captured spark-cache call*", "the program swallowed*"])
 
 
-def test_a_miss_swallowed_while_the_test_is_taken_down_is_an_error(pytester):
-    """What a fixture asks at its end is part of the test."""
+def test_a_miss_swallowed_during_teardown_is_an_error(pytester):
+    """A miss during the teardown of a fixture counts as an error of the test."""
     result = replay(
         pytester,
         """
@@ -149,7 +149,7 @@ def test_a_miss_swallowed_while_the_test_is_taken_down_is_an_error(pytester):
 
 
 def test_a_miss_in_a_thread_fails_the_test(pytester):
-    """A miss counts in whatever thread it happens."""
+    """A miss in any thread fails the test."""
     result = replay(
         pytester,
         """
@@ -166,8 +166,8 @@ def test_a_miss_in_a_thread_fails_the_test(pytester):
     result.assert_outcomes(failed=1)
 
 
-def test_a_miss_of_one_test_is_not_told_of_another(pytester):
-    """Each test answers for its own misses."""
+def test_a_miss_is_reported_for_its_own_test_only(pytester):
+    """A miss in one test does not fail another test."""
     result = replay(
         pytester,
         """

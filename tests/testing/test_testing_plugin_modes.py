@@ -1,4 +1,4 @@
-"""What a test's calls may do, and who decides it."""
+"""The modes of a test's calls, and the precedence of their sources."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ async def test_one():
 """
 
 
-def test_a_first_run_records_and_a_second_one_calls_nobody(pytester):
-    """Without any configuration a run records what it misses, and the next is answered from that."""
+def test_the_first_run_records_and_the_second_makes_no_call(pytester):
+    """Without any configuration, the first run records its misses and the next run replays them."""
     make_suite(pytester)
 
     first, second = pytester.runpytest_inprocess(), pytester.runpytest_inprocess()
@@ -29,30 +29,30 @@ def test_a_first_run_records_and_a_second_one_calls_nobody(pytester):
     assert recordings(pytester.path / "tests" / "recordings") == ["one", "two"]
 
 
-def test_where_ci_is_set_nothing_is_recorded(pytester, monkeypatch):
-    """In continuous integration a missing recording fails the test, and no call goes out."""
+def test_nothing_is_recorded_if_ci_is_set(pytester, monkeypatch):
+    """In continuous integration, a missing recording fails the test and no call is made."""
     make_suite(pytester)
     monkeypatch.setenv("CI", "true")
 
     result = pytester.runpytest_inprocess()
 
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["*CacheMissError: replay mode, and the cache has no answer*"])
+    result.stdout.fnmatch_lines(["*CacheMissError: cache miss in replay mode for *"])
     assert calls(pytester) == 0
     assert not (pytester.path / "tests").exists()
 
 
-@pytest.mark.parametrize("word", ["", "false", "0"])
-def test_ci_that_says_no_is_no_ci(pytester, monkeypatch, word):
-    """``CI=false`` records like a run at home."""
+@pytest.mark.parametrize("value", ["", "false", "0"])
+def test_a_false_value_of_ci_counts_as_unset(pytester, monkeypatch, value):
+    """A run with ``CI=false`` records like a local run."""
     make_suite(pytester)
-    monkeypatch.setenv("CI", word)
+    monkeypatch.setenv("CI", value)
 
     pytester.runpytest_inprocess().assert_outcomes(passed=2)
 
 
-def test_the_option_goes_before_ci(pytester, monkeypatch):
-    """``--spark-cache=read-write`` records where CI is set."""
+def test_the_option_overrides_ci(pytester, monkeypatch):
+    """``--spark-cache=read-write`` records even if ``CI`` is set."""
     make_suite(pytester)
     monkeypatch.setenv("CI", "true")
 
@@ -65,8 +65,8 @@ def test_the_option_goes_before_ci(pytester, monkeypatch):
     ("mode", "passed", "made"),
     [("read-write", 2, 2), ("read-only", 2, 4), ("refresh", 2, 4), ("replay", 2, 2), ("bypass", 2, 4)],
 )
-def test_the_option_takes_every_mode(pytester, mode, passed, made):
-    """Each mode of the library does in a suite what it does in a program."""
+def test_the_option_accepts_every_mode(pytester, mode, passed, made):
+    """Each mode works in a suite as it does in a program."""
     make_suite(pytester)
     pytester.runpytest_inprocess("--spark-cache=refresh")
     if mode == "read-only":
@@ -79,17 +79,17 @@ def test_the_option_takes_every_mode(pytester, mode, passed, made):
 
 
 def test_an_unknown_mode_is_refused(pytester):
-    """A mistyped mode ends the run with the modes there are."""
+    """An unknown mode ends the run with an error that lists the modes."""
     make_suite(pytester)
 
     result = pytester.runpytest_inprocess("--spark-cache=record")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*there is no mode 'record': it takes read-write, read-only, *"])
+    result.stderr.fnmatch_lines(["*unknown mode 'record': choose from read-write, read-only, *"])
 
 
-def test_the_marker_goes_before_the_option(pytester):
-    """A test that says how it runs runs so, whatever the command line says."""
+def test_the_marker_overrides_the_option(pytester):
+    """The mode of a marker overrides the mode on the command line."""
     make_suite(pytester, MARKED.format(mode="bypass"))
 
     pytester.runpytest_inprocess("--spark-cache=replay").assert_outcomes(passed=1)
@@ -97,8 +97,8 @@ def test_the_marker_goes_before_the_option(pytester):
     assert calls(pytester) == 1
 
 
-def test_the_variable_of_the_mode_goes_before_ci(pytester, monkeypatch):
-    """``SPARK_CACHE_MODE`` decides where neither marker nor option does."""
+def test_the_mode_variable_overrides_ci(pytester, monkeypatch):
+    """``SPARK_CACHE_MODE`` applies if neither a marker nor the option sets the mode."""
     make_suite(pytester)
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("SPARK_CACHE_MODE", "bypass")
@@ -108,8 +108,8 @@ def test_the_variable_of_the_mode_goes_before_ci(pytester, monkeypatch):
     assert not (pytester.path / "tests").exists()
 
 
-def test_the_mode_of_the_projects_profile_goes_before_ci(pytester, monkeypatch):
-    """What the project's own testing profile says holds."""
+def test_the_mode_of_the_projects_profile_overrides_ci(pytester, monkeypatch):
+    """The mode of the project's testing profile applies even if ``CI`` is set."""
     make_suite(pytester)
     pytester.mkdir("profiles").joinpath("testing.toml").write_text('[cache]\nmode = "bypass"\n')
     monkeypatch.setenv("CI", "true")
@@ -122,13 +122,16 @@ def test_the_mode_of_the_projects_profile_goes_before_ci(pytester, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ('mode="record"', "*the marker spark_cache has mode='record': it takes 'read-write', *"),
-        ('"replay"', "*the marker takes spark_cache(mode=…, dir=…, profile=…), not 'replay'*"),
-        ('folder="x"', "*the marker takes spark_cache(mode=…, dir=…, profile=…), not folder*"),
+        (
+            'mode="record"',
+            "*the spark_cache marker has an unknown mode 'record': choose from 'read-write', *",
+        ),
+        ('"replay"', "*the spark_cache marker takes mode=…, dir=… and profile=…, not 'replay'*"),
+        ('folder="x"', "*the spark_cache marker takes mode=…, dir=… and profile=…, not folder*"),
     ],
 )
-def test_a_marker_with_other_arguments_is_refused(pytester, arguments, message):
-    """A marker that is written wrongly fails its test with what it takes."""
+def test_a_marker_with_invalid_arguments_is_refused(pytester, arguments, message):
+    """An invalid marker fails its test with an error that names the valid arguments."""
     make_suite(pytester, MARKED.replace('mode="{mode}"', arguments))
 
     result = pytester.runpytest_inprocess()
@@ -137,8 +140,8 @@ def test_a_marker_with_other_arguments_is_refused(pytester, arguments, message):
     result.stdout.fnmatch_lines([message])
 
 
-def test_the_nearest_marker_decides_each_argument(pytester):
-    """Markers of module, class and test go together; the nearest that names an argument decides it."""
+def test_the_closest_marker_wins_for_each_argument(pytester):
+    """The arguments of module, class and test markers are merged; the closest marker wins for each argument."""
     make_suite(
         pytester,
         """
@@ -159,7 +162,7 @@ def test_the_nearest_marker_decides_each_argument(pytester):
 
 
 def test_the_marker_is_registered(pytester):
-    """``--strict-markers`` knows the marker, and ``--markers`` describes it."""
+    """``--strict-markers`` accepts the marker, and ``--markers`` describes it."""
     make_suite(pytester)
 
     pytester.runpytest_inprocess("--strict-markers").assert_outcomes(passed=2)

@@ -1,4 +1,4 @@
-"""The plugin in other processes: workers of pytest-xdist, and a suite that does not use it."""
+"""The plugin in pytest-xdist workers, and in a suite that does not use it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def suite(pytester):
 
 
 def test_workers_report_together(suite):
-    """Four workers record and replay like one process, and their figures are added up."""
+    """Four workers record and replay like a single process, and their counts are added up."""
     first = suite.runpytest_subprocess("-n", "4")
     second = suite.runpytest_subprocess("-n", "4")
 
@@ -47,19 +47,19 @@ def test_workers_report_together(suite):
     assert calls(suite) == 12
 
 
-def test_what_any_worker_read_is_in_use(suite):
-    """With workers, too, a recording is unused only if none of them read it."""
+def test_a_recording_used_by_any_worker_is_kept(suite):
+    """A recording is unused only if no worker used it."""
     suite.runpytest_subprocess("-n", "2")
     make_suite(suite, MANY.replace("range(12)", "range(11)"))
 
     result = suite.runpytest_subprocess("-n", "2", "--spark-cache-prune")
 
-    result.stdout.fnmatch_lines(["spark-cache: deleted 1 recording in tests/recordings that no test read"])
+    result.stdout.fnmatch_lines(["spark-cache: deleted 1 recording in tests/recordings that no test used"])
     assert len(recordings(suite.path / "tests" / "recordings")) == 11
 
 
-def test_workers_know_of_tests_that_did_not_run(suite):
-    """A run with workers that left tests out deletes nothing."""
+def test_workers_report_tests_that_did_not_run(suite):
+    """A run with workers deletes nothing if some tests did not run."""
     suite.runpytest_subprocess("-n", "2")
 
     result = suite.runpytest_subprocess("-n", "2", "--spark-cache-prune", "-k", "1 or 2")
@@ -69,7 +69,7 @@ def test_workers_know_of_tests_that_did_not_run(suite):
 
 
 def test_a_swallowed_miss_fails_in_a_worker(suite):
-    """A worker fails a test for a miss like a single process."""
+    """A swallowed miss fails the test in a worker as in a single process."""
     make_suite(suite, MANY.replace("import ask", "import ask_carelessly as ask").replace("assert ", ""))
 
     result = suite.runpytest_subprocess("-n", "2", "--spark-cache=replay")
@@ -77,8 +77,8 @@ def test_a_swallowed_miss_fails_in_a_worker(suite):
     result.assert_outcomes(failed=12)
 
 
-def test_a_suite_that_does_not_use_it_loads_nothing_of_it(pytester):
-    """Without fixture and marker, the plugin imports itself and nothing that takes time."""
+def test_a_suite_without_recordings_imports_only_the_plugin(pytester):
+    """If no test uses the fixture or the marker, the plugin imports no other module of the package and no dependency."""
     names = {
         "spark_cache", "pydantic", "pydantic_settings", "orjson", "rich", "structlog", "cryptography", "click",
         "openai", "genai_prices", "filelock", "dotenv", "sqlite3",

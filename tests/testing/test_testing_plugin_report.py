@@ -1,4 +1,4 @@
-"""The end of a run: what the recordings saved, and which of them nobody needs."""
+"""The report at the end of a run: savings and unused recordings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytest_plugins = ["pytester"]
 
 ONE = SUITE.partition("@pytest.mark.spark_cache\nasync def test_two")[0]
 FAILING = f"{ONE}\n@pytest.mark.spark_cache\nasync def test_three():\n    raise AssertionError\n"
-LEAVES_OUT = {
+INCOMPLETE_RUNS = {
     "keyword": (SUITE, ["-k", "one"]),
     "failure": (FAILING, []),
     "first failure": (FAILING, ["-x"]),
@@ -34,37 +34,37 @@ LEAVES_OUT = {
 
 @pytest.fixture
 def folder(pytester):
-    """The recordings of a suite of two tests."""
+    """Record a suite of two tests and return the folder of its recordings."""
     make_suite(pytester)
     pytester.runpytest_inprocess().assert_outcomes(passed=2)
     return pytester.path / "tests" / "recordings"
 
 
 def summary(result):
-    """The line of the summary."""
+    """Return the summary line."""
     (line,) = [line for line in result.outlines if re.match(r"spark-cache: [\d,]+ hit", line)]
     return line
 
 
-def test_a_first_run_says_what_it_recorded(pytester):
-    """A run that records says how much."""
+def test_the_first_run_reports_what_it_recorded(pytester):
+    """The summary of a recording run shows the number of recordings."""
     make_suite(pytester)
 
     assert summary(pytester.runpytest_inprocess()) == "spark-cache: 0 hits, 2 recorded, 2 misses"
 
 
-def test_a_second_run_says_what_it_saved(pytester, folder):
-    """A run that replays says how many calls it saved, their time and their price."""
+def test_the_second_run_reports_what_it_saved(pytester, folder):
+    """The summary of a replaying run shows the number of saved calls, their time and their price."""
     line = summary(pytester.runpytest_inprocess())
 
-    # By the list price of gpt-4o: 1,000 tokens of input at $2.50 a million, 3 of output at $10, twice.
+    # The list price of gpt-4o for two calls: 1,000 input tokens at $2.50 and 3 output tokens at $10 per million.
     assert re.fullmatch(
         r"spark-cache: 2 hits, 0 recorded, 0 misses; saved 2 calls, \d+\.\d s and \$0\.0051", line
     )
 
 
-def test_a_model_without_a_price_is_named_unknown(pytester):
-    """What the price table does not know costs an unknown price, not nothing."""
+def test_a_model_without_a_price_is_reported(pytester):
+    """The summary counts the calls whose price is unknown, rather than treating them as free."""
     make_suite(pytester, SUITE.replace('ask("two")', 'ask("two", Echo("a-model-of-mine"))'))
     program = pytester.path / "test_program.py"
     program.write_text(program.read_text().replace("import ask", "import Echo, ask"))
@@ -72,11 +72,11 @@ def test_a_model_without_a_price_is_named_unknown(pytester):
 
     line = summary(pytester.runpytest_inprocess())
 
-    assert line.endswith("s and $0.0025 (for 1 no price is known)")
+    assert line.endswith("s and $0.0025 (price unknown for 1 call)")
 
 
-def test_an_answer_that_is_not_recorded_is_named_with_its_reason(pytester):
-    """An answer that may not be stored is no silent gap."""
+def test_a_response_that_is_not_recorded_is_reported_with_its_reason(pytester):
+    """The summary counts responses that must not be stored, with the reason."""
     make_suite(pytester, ONE.replace("import ask", "import Echo, ask"))
     program = pytester.path / "program.py"
     program.write_text(program.read_text().replace('"end_turn"', '"max_tokens"'))
@@ -87,39 +87,39 @@ def test_an_answer_that_is_not_recorded_is_named_with_its_reason(pytester):
 
 
 @pytest.mark.parametrize("mode", ["read-write", "replay", "refresh"])
-def test_what_every_test_uses_is_not_unused(pytester, folder, mode):
-    """Recordings that were read, or written again, are in use."""
+def test_recordings_that_tests_use_are_not_listed(pytester, folder, mode):
+    """A recording that was read or rewritten is in use."""
     result = pytester.runpytest_inprocess("--spark-cache-unused", f"--spark-cache={mode}")
 
-    result.stdout.fnmatch_lines(["spark-cache: 0 recordings in tests/recordings were read by no test"])
+    result.stdout.fnmatch_lines(["spark-cache: 0 recordings in tests/recordings were not used by any test"])
 
 
 def test_unused_recordings_are_listed(pytester, folder):
-    """A recording whose test is gone is listed by its file, and stays."""
+    """A recording without a test is listed by its file name and kept."""
     make_suite(pytester, ONE)
 
     result = pytester.runpytest_inprocess("--spark-cache-unused")
 
     result.stdout.fnmatch_lines(
-        ["spark-cache: 1 recording in tests/recordings was read by no test", "  openai/gpt-4o/*.json"]
+        ["spark-cache: 1 recording in tests/recordings was not used by any test", "  openai/gpt-4o/*.json"]
     )
     assert recordings(folder) == ["one", "two"]
 
 
 def test_unused_recordings_are_deleted_on_request(pytester, folder):
-    """``--spark-cache-prune`` deletes what no test read, and nothing else."""
+    """``--spark-cache-prune`` deletes the recordings that no test used, and nothing else."""
     make_suite(pytester, ONE)
 
     result = pytester.runpytest_inprocess("--spark-cache-prune")
 
     result.stdout.fnmatch_lines(
-        ["spark-cache: deleted 1 recording in tests/recordings that no test read", "  openai/gpt-4o/*.json"]
+        ["spark-cache: deleted 1 recording in tests/recordings that no test used", "  openai/gpt-4o/*.json"]
     )
     assert recordings(folder) == ["one"]
 
 
-def test_a_suite_without_any_use_prunes_its_folder(pytester, folder):
-    """When the last test that used recordings is gone, all of them are unused."""
+def test_a_suite_that_uses_no_recordings_prunes_its_folder(pytester, folder):
+    """All recordings are unused if no remaining test uses recordings."""
     make_suite(pytester, "def test_nothing(): pass")
 
     pytester.runpytest_inprocess("--spark-cache-prune").assert_outcomes(passed=1)
@@ -127,9 +127,9 @@ def test_a_suite_without_any_use_prunes_its_folder(pytester, folder):
     assert recordings(folder) == []
 
 
-@pytest.mark.parametrize(("suite", "arguments"), LEAVES_OUT.values(), ids=LEAVES_OUT)
+@pytest.mark.parametrize(("suite", "arguments"), INCOMPLETE_RUNS.values(), ids=INCOMPLETE_RUNS)
 def test_an_incomplete_run_deletes_nothing(pytester, folder, suite, arguments):
-    """A run that left out a test, or failed, knows of no recording that nobody needs it."""
+    """A run that failed or excluded tests cannot tell which recordings are unused."""
     make_suite(pytester, suite)
 
     result = pytester.runpytest_inprocess("--spark-cache-prune", *arguments)
@@ -139,7 +139,7 @@ def test_an_incomplete_run_deletes_nothing(pytester, folder, suite, arguments):
 
 
 def test_a_run_of_the_configured_paths_is_complete(pytester, folder):
-    """Paths that take in the whole suite leave nothing out."""
+    """A run is complete if its paths cover the whole suite."""
     make_suite(pytester, ONE)
     pytester.makeini(INI + "testpaths = test_program.py\n")
 
@@ -148,17 +148,17 @@ def test_a_run_of_the_configured_paths_is_complete(pytester, folder):
     assert recordings(folder) == ["one"]
 
 
-def test_an_incomplete_run_lists_with_a_doubt(pytester, folder):
-    """The list of an incomplete run says that it is one."""
+def test_an_incomplete_run_lists_recordings_with_a_caveat(pytester, folder):
+    """The list of an incomplete run states why it may be wrong."""
     result = pytester.runpytest_inprocess("--spark-cache-unused", "-k", "one")
 
     result.stdout.fnmatch_lines(
-        ["spark-cache: 1 recording * was read by no test; some may be in use, since 1 *"]
+        ["spark-cache: 1 recording * was not used by any test; some may still be needed because 1 *"]
     )
 
 
-def test_a_file_that_is_no_recording_is_left_alone(pytester, folder):
-    """What somebody else keeps in the folder is neither listed nor deleted."""
+def test_other_files_are_left_alone(pytester, folder):
+    """A file that is not a recording is neither listed nor deleted."""
     kept = folder / "openai" / "gpt-4o" / "notes.json"
     kept.write_text("{}")
 
@@ -168,14 +168,14 @@ def test_a_file_that_is_no_recording_is_left_alone(pytester, folder):
 
 
 def test_each_folder_is_reported(pytester):
-    """Folders that markers name are reported beside the suite's own."""
+    """Folders named by markers are reported along with the suite's default folder."""
     make_suite(pytester, ONE.replace("mark.spark_cache", 'mark.spark_cache(dir="elsewhere")'))
 
     result = pytester.runpytest_inprocess("--spark-cache-unused")
 
     result.stdout.fnmatch_lines(
         [
-            "spark-cache: 0 recordings in elsewhere were read by no test",
-            "spark-cache: 0 recordings in tests/recordings were read by no test",
+            "spark-cache: 0 recordings in elsewhere were not used by any test",
+            "spark-cache: 0 recordings in tests/recordings were not used by any test",
         ]
     )

@@ -1,4 +1,4 @@
-"""Running the stand-in provider: its address, its log, its failures and its delays."""
+"""The stand-in provider: its address, request log, failures and delays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HELLO = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
 
 def send(provider, method="POST", path="/v1/chat/completions", body=HELLO, **headers):
-    """Send a request without the SDK; give the status, the content type and the parsed answer."""
+    """Send a request without the SDK; return the status, the content type and the parsed response."""
     address = urlsplit(provider.base_url)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -31,21 +31,21 @@ def send(provider, method="POST", path="/v1/chat/completions", body=HELLO, **hea
         connection.close()
 
 
-def test_the_address_is_on_this_machine(provider):
-    """The base URL is a loopback address that ends in the version of the interface."""
+def test_the_address_is_local(provider):
+    """The base URL is a loopback address that ends in ``/v1``."""
     address = urlsplit(provider.base_url)
 
     assert (address.scheme, address.hostname, address.path) == ("http", "127.0.0.1", "/v1")
 
 
 def test_the_address_is_unknown_before_the_start():
-    """Before the stand-in runs, asking for its address says what to do."""
-    with pytest.raises(RuntimeError, match="enter it with 'with'"):
+    """Before the start, ``base_url`` raises an error that says what to do."""
+    with pytest.raises(RuntimeError, match="use it in a 'with' statement"):
         _ = StandInProvider().base_url
 
 
-def test_a_port_can_be_asked_for():
-    """A stand-in listens where it is told to, also where another has just stopped."""
+def test_the_port_can_be_chosen():
+    """A stand-in listens on the given port, even if another stand-in has just stopped using it."""
     with StandInProvider() as first:
         port = urlsplit(first.base_url).port
     with StandInProvider(port=port) as second:
@@ -53,14 +53,14 @@ def test_a_port_can_be_asked_for():
         assert send(second)[0] == 200
 
 
-def test_a_running_stand_in_is_not_started_again(provider):
+def test_a_running_stand_in_cannot_be_started_again(provider):
     """Entering a stand-in twice is an error."""
     with pytest.raises(RuntimeError, match="already running"):
         provider.__enter__()
 
 
-def test_nothing_runs_after_the_end():
-    """On leaving, the port is closed and no thread is left, though a client still holds its connection."""
+def test_nothing_runs_after_exit():
+    """On exit, the port is closed and all threads end, even if a client still holds a connection."""
     before = threading.active_count()
     with StandInProvider() as provider:
         address = urlsplit(provider.base_url)
@@ -75,7 +75,7 @@ def test_nothing_runs_after_the_end():
 
 
 def test_every_request_is_logged(provider):
-    """The log holds path and body of what arrived, in its order, answered or refused."""
+    """The log holds the path and body of each request, in order, whether it succeeded or failed."""
     send(provider)
     send(provider, path="/v1/nonsense", body=b"no JSON")
 
@@ -86,7 +86,7 @@ def test_every_request_is_logged(provider):
 
 
 def test_concurrent_requests_are_all_counted(provider):
-    """A hundred requests at once are a hundred calls."""
+    """A hundred concurrent requests count as a hundred calls."""
     with ThreadPoolExecutor(16) as pool:
         statuses = list(pool.map(lambda _: send(provider)[0], range(100)))
 
@@ -95,7 +95,7 @@ def test_concurrent_requests_are_all_counted(provider):
 
 
 def test_a_failure_reaches_the_client(provider, client):
-    """A failure that a test asked for is the SDK's error of that status, with the body as given."""
+    """An injected failure raises the SDK's error for its status, with the given body."""
     provider.fail_next(429, {"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}})
 
     with pytest.raises(openai.RateLimitError, match=r"Slow down\.") as caught:
@@ -104,16 +104,16 @@ def test_a_failure_reaches_the_client(provider, client):
     assert caught.value.code == "rate_limit_exceeded"
 
 
-def test_failures_come_in_order_and_end(provider):
-    """Failures are used up one by one in the order they were asked for; then answers come again."""
+def test_failures_happen_in_order_and_end(provider):
+    """Failures happen one by one in the order of the calls; later requests succeed again."""
     provider.fail_next(500, times=2)
     provider.fail_next(400)
 
     assert [send(provider)[0] for _ in range(4)] == [500, 500, 400, 200]
 
 
-def test_a_failure_may_be_a_text(provider, client):
-    """A failure may carry a text that is no JSON, as a proxy's does."""
+def test_a_failure_may_have_a_plain_text_body(provider, client):
+    """The body of a failure may be plain text, as a proxy would send."""
     provider.fail_next(502, "Bad gateway")
 
     with pytest.raises(openai.InternalServerError) as caught:
@@ -123,7 +123,7 @@ def test_a_failure_may_be_a_text(provider, client):
 
 
 def test_the_sdk_retries_a_failure(provider):
-    """A client that retries gets its answer after a failure, and both calls count."""
+    """A client that retries gets a response after a failure, and both calls count."""
     provider.fail_next(503)
     with openai.OpenAI(base_url=provider.base_url, api_key="any", max_retries=1) as client:
         client.chat.completions.create(**HELLO)
@@ -132,14 +132,14 @@ def test_the_sdk_retries_a_failure(provider):
 
 
 @pytest.mark.parametrize(("status", "times"), [(200, 1), (500, 0)])
-def test_a_failure_must_be_one(status, times):
-    """A success is no failure, and neither is one that never happens."""
-    with pytest.raises(ValueError, match="from 400 up"):
+def test_an_invalid_failure_is_refused(status, times):
+    """A failure needs an error status and must happen at least once."""
+    with pytest.raises(ValueError, match="status must be at least 400 and times at least 1"):
         StandInProvider().fail_next(status, times=times)
 
 
-def test_an_answer_is_held_back():
-    """An answer comes no sooner than the latency asked for."""
+def test_a_response_is_delayed():
+    """A response is delayed by at least the configured latency."""
     with StandInProvider(latency_seconds=0.05) as provider:
         started = time.monotonic()
         send(provider)
@@ -147,8 +147,8 @@ def test_an_answer_is_held_back():
         assert time.monotonic() - started >= 0.05
 
 
-def test_the_end_does_not_wait_for_an_answer_held_back():
-    """Leaving the stand-in drops a request that is still held back."""
+def test_exit_does_not_wait_for_a_delayed_response():
+    """On exit, the stand-in drops a request whose response is still delayed."""
     with ThreadPoolExecutor(1) as pool, StandInProvider(latency_seconds=300) as provider:
         waiting = pool.submit(send, provider)
         while not provider.calls:
@@ -161,12 +161,12 @@ def test_the_end_does_not_wait_for_an_answer_held_back():
 
 @pytest.mark.parametrize(("length", "seconds"), [(0, 0.3), (100, 0.5), (450, 1.2), (100_000, 1.2)])
 def test_a_realistic_latency_grows_with_the_request(length, seconds):
-    """A longer request is held back longer, between 0.3 and 1.2 seconds."""
+    """The response to a longer request is delayed longer, between 0.3 and 1.2 seconds."""
     assert realistic_latency(length) == pytest.approx(seconds)
 
 
-def test_a_realistic_latency_is_waited():
-    """A realistic stand-in holds a short request back for a third of a second or more."""
+def test_a_realistic_latency_is_applied():
+    """With a realistic latency, the response to a short request takes at least 0.3 seconds."""
     with StandInProvider(latency_seconds="realistic") as provider:
         started = time.monotonic()
         send(provider, body={})
@@ -175,8 +175,8 @@ def test_a_realistic_latency_is_waited():
 
 
 @pytest.mark.parametrize("latency", [-1, float("nan"), float("inf"), "slow"])
-def test_a_latency_must_be_a_time(latency):
-    """A latency that no clock can wait is refused."""
+def test_an_invalid_latency_is_refused(latency):
+    """A negative, infinite or unknown latency is refused."""
     with pytest.raises(ValueError, match="realistic"):
         StandInProvider(latency_seconds=latency)
 
@@ -194,8 +194,8 @@ def test_a_latency_must_be_a_time(latency):
         ({"body": {"model": "gpt-4o"}}, 400, "missing_required_parameter"),
     ],
 )
-def test_a_refusal_is_an_error_in_the_service_s_form(provider, request_, status, code):
-    """A request that no route can answer is refused with JSON that says why."""
+def test_an_invalid_request_gets_an_error_response(provider, request_, status, code):
+    """An invalid request is refused with a JSON error in the format of the service."""
     got, content_type, answer = send(provider, **request_)
 
     assert (got, content_type) == (status, "application/json")
@@ -205,7 +205,7 @@ def test_a_refusal_is_an_error_in_the_service_s_form(provider, request_, status,
 
 
 def test_a_request_of_unknown_length_is_refused(provider):
-    """A body sent in chunks is refused before anybody waits for its end."""
+    """A chunked request body is refused at once, before it is read."""
     address = urlsplit(provider.base_url)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
     connection.putrequest("POST", "/v1/embeddings")
@@ -217,8 +217,8 @@ def test_a_request_of_unknown_length_is_refused(provider):
     assert status == http.HTTPStatus.LENGTH_REQUIRED
 
 
-def test_a_connection_outlives_a_refusal(provider):
-    """Several requests share a connection, whatever the answers."""
+def test_a_connection_survives_an_error_response(provider):
+    """Several requests share a connection, even after an error response."""
     address = urlsplit(provider.base_url)
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
     statuses = []
@@ -232,8 +232,8 @@ def test_a_connection_outlives_a_refusal(provider):
     assert statuses == [404, 200]
 
 
-def test_a_script_that_fails_is_told_to_the_client():
-    """What a scripted answer raises reaches the client once, as a server's error, without retries."""
+def test_an_exception_in_a_script_reaches_the_client():
+    """An exception in a script reaches the client as one server error, without retries."""
 
     def broken(_body):
         raise LookupError("no line for this")

@@ -1,4 +1,4 @@
-"""Values made from JSON schemas."""
+"""Values built from JSON schemas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Colour(Enum):
 
 
 class Wheel(BaseModel):
-    """Bounds on numbers and texts."""
+    """Bounds on numbers and strings."""
 
     size: int = Field(gt=10, le=20, multiple_of=3)
     label: str = Field(min_length=12, max_length=14)
@@ -38,7 +38,7 @@ class Car(BaseModel):
 
 
 class Tree(BaseModel):
-    """A model of itself."""
+    """A recursive model."""
 
     name: str
     children: list[Tree]
@@ -74,23 +74,23 @@ SCHEMAS = {
     },
     "escaped reference": {"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"type": "boolean"}}},
     "a model": Car.model_json_schema(),
-    "a model of itself": Tree.model_json_schema(),
+    "a recursive model": Tree.model_json_schema(),
 }
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 def test_an_example_fits_its_schema(schema):
-    """A value made from a schema is valid under it."""
+    """A value built from a schema is valid under the schema."""
     jsonschema.validate(example(schema), schema)
 
 
 def test_optional_properties_are_filled_in():
-    """Properties that may be left out are there too."""
+    """Optional properties are included."""
     assert example({"type": "object", "properties": {"a": {"type": "boolean"}}}) == {"a": True}
 
 
-def test_a_default_is_taken():
-    """A default is the value."""
+def test_a_default_is_used():
+    """The default of a schema is its value."""
     assert example({"type": "string", "default": "metric"}) == "metric"
 
 
@@ -107,6 +107,6 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize("schema", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_an_impossible_schema_is_an_error(schema):
-    """A schema that no finite value fits is refused."""
+    """A schema that no finite value fits raises an error."""
     with pytest.raises(UnmetSchemaError):
         example(schema)

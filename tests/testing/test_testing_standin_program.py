@@ -1,4 +1,4 @@
-"""``python -m spark_cache.testing.standin``."""
+"""The command ``python -m spark_cache.testing.standin``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 import openai
 
 
-def test_it_says_where_it_is_and_answers_until_it_is_stopped():
-    """The line that it prints is what a shell needs; Ctrl-C ends it without an error."""
+def test_it_prints_its_address_and_serves_until_interrupted():
+    """The command prints a line for the shell, and Ctrl-C stops it without an error."""
     command = [sys.executable, "-m", "spark_cache.testing.standin"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         word, address, key = running.stdout.readline().split()

@@ -1,4 +1,4 @@
-"""The stand-in's streamed chat completions, asked for with the real SDK."""
+"""Streamed chat completions of the stand-in, requested with the real SDK."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def joined(streamed, index=0):
     return "".join(delta.content or "" for delta in deltas)
 
 
-def test_the_pieces_add_up_to_the_whole_answer(client):
-    """A streamed text is the one that comes in one piece, cut into several."""
+def test_the_pieces_add_up_to_the_unstreamed_text(client):
+    """The pieces of a streamed text add up to the unstreamed text."""
     whole = client.chat.completions.create(**REQUEST).choices[0].message.content
     streamed = chunks(client)
 
@@ -34,27 +34,27 @@ def test_the_pieces_add_up_to_the_whole_answer(client):
 
 
 def test_a_stream_is_one_completion(client):
-    """Every chunk carries the identity of the answer in one piece."""
+    """Every chunk has the id and model of the unstreamed completion."""
     whole = client.chat.completions.create(**REQUEST)
 
     assert {(chunk.id, chunk.model) for chunk in chunks(client)} == {(whole.id, whole.model)}
 
 
-def test_a_stream_begins_with_the_role(client):
-    """The first chunk says who speaks."""
+def test_a_stream_starts_with_the_role(client):
+    """The first chunk holds the role."""
     assert chunks(client)[0].choices[0].delta.role == "assistant"
 
 
-def test_a_stream_ends_with_its_reason(client):
-    """The last chunk says why the answer ended, and no chunk before it does."""
+def test_a_stream_ends_with_the_finish_reason(client):
+    """Only the last chunk holds a finish reason."""
     reasons = [chunk.choices[0].finish_reason for chunk in chunks(client)]
 
     assert reasons[-1] == "stop"
     assert set(reasons[:-1]) == {None}
 
 
-def test_usage_is_told_where_asked_for(client):
-    """With ``include_usage`` one more chunk, without choices, tells the usage of the whole."""
+def test_usage_is_included_on_request(client):
+    """With ``include_usage``, an additional last chunk without choices holds the usage."""
     whole = client.chat.completions.create(**REQUEST)
     streamed = chunks(client, stream_options={"include_usage": True})
 
@@ -63,13 +63,13 @@ def test_usage_is_told_where_asked_for(client):
     assert [chunk.usage for chunk in streamed[:-1]] == [None] * (len(streamed) - 1)
 
 
-def test_usage_is_not_told_unasked(client):
-    """Without ``include_usage`` no chunk tells the usage."""
+def test_usage_is_not_included_by_default(client):
+    """Without ``include_usage``, no chunk holds the usage."""
     assert all(chunk.usage is None and chunk.choices for chunk in chunks(client))
 
 
 def test_each_choice_is_streamed(client):
-    """Several choices are streamed side by side, each whole."""
+    """Every choice is streamed completely."""
     whole = client.chat.completions.create(**REQUEST, n=2)
     streamed = chunks(client, n=2)
 
@@ -77,7 +77,7 @@ def test_each_choice_is_streamed(client):
 
 
 def test_a_refusal_is_streamed():
-    """A refusal comes in pieces of its own."""
+    """A refusal is streamed in pieces."""
     with (
         StandInProvider(answer=lambda _: {"refusal": "I would rather not."}) as provider,
         openai.OpenAI(base_url=provider.base_url, api_key="any") as client,
@@ -89,7 +89,7 @@ def test_a_refusal_is_streamed():
 
 @pytest.mark.parametrize("parameters", [{}, {"max_tokens": 3}])
 def test_a_tool_call_is_streamed(client, parameters):
-    """The name of a called tool comes first, then its arguments in pieces, also where a limit cuts them."""
+    """A streamed tool call starts with its name, followed by the pieces of its arguments, even if a limit cuts them."""
     whole = client.chat.completions.create(**REQUEST, tools=[CLOCK], **parameters)
     (called,) = whole.choices[0].message.tool_calls
     streamed = chunks(client, tools=[CLOCK], **parameters)

@@ -1,4 +1,4 @@
-"""Which tool the stand-in calls, and with what."""
+"""The tool that the stand-in calls, and its arguments."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def called(choice):
 
 
 def test_a_named_tool_is_called(client):
-    """A tool that the user names is called, and the answer has no text."""
+    """A tool that the user mentions is called, and the response has no text."""
     choice = answer(client, "Use get_weather for Paris.")
 
     assert called(choice) == ["get_weather"]
     assert (choice.message.content, choice.finish_reason) == (None, "tool_calls")
 
 
-def test_part_of_a_word_names_no_tool(client):
-    """A tool's name within a longer word does not call it."""
+def test_part_of_a_word_does_not_call_a_tool(client):
+    """A tool's name inside a longer word does not call the tool."""
     assert called(answer(client, "Is it o'clockwork?")) == []
 
 
-def test_no_tool_is_called_unasked(client):
-    """With tools at hand and none named, the answer is a text."""
+def test_no_tool_is_called_if_none_is_mentioned(client):
+    """If tools are available but the user mentions none, the response is text."""
     choice = answer(client, "Hi")
 
     assert called(choice) == []
@@ -58,7 +58,7 @@ def test_arguments_fit_the_schema(client):
     jsonschema.validate(json.loads(call.function.arguments), WEATHER["function"]["parameters"])
 
 
-def test_a_tool_without_a_schema_takes_nothing(client):
+def test_a_tool_without_a_schema_gets_no_arguments(client):
     """A tool without parameters is called with an empty object."""
     (call,) = answer(
         client, "ping", tools=[{"type": "function", "function": {"name": "ping"}}]
@@ -78,12 +78,12 @@ def test_a_tool_without_a_schema_takes_nothing(client):
     ],
 )
 def test_the_tool_choice_decides(client, choice, text, expected):
-    """``tool_choice`` demands a tool, forbids all, or leaves it to the question."""
+    """``tool_choice`` requires a tool, forbids all tools, or leaves the choice to the question."""
     assert called(answer(client, text, tool_choice=choice)) == expected
 
 
-def test_a_tool_that_has_answered_is_not_called_again(client):
-    """After a tool's answer comes a text that repeats it, so that loops end."""
+def test_a_tool_is_not_called_again_after_its_result(client):
+    """The response to a tool result is text that repeats the result, so that agent loops end."""
     question = {"role": "user", "content": "clock"}
     asked = answer(client, "clock").message.model_dump(exclude_none=True)
     said = {"role": "tool", "tool_call_id": asked["tool_calls"][0]["id"], "content": "12:00"}
@@ -94,7 +94,7 @@ def test_a_tool_that_has_answered_is_not_called_again(client):
 
 
 def test_a_token_limit_cuts_the_arguments(client):
-    """Arguments longer than the token limit end there, and the answer says so."""
+    """Arguments that exceed the token limit are cut, and the finish reason says so."""
     choice = answer(client, "get_weather", max_tokens=5)
     (call,) = choice.message.tool_calls
 
@@ -114,7 +114,7 @@ def test_a_token_limit_cuts_the_arguments(client):
     ],
 )
 def test_bad_tools_are_refused(client, parameters, param):
-    """Tools and choices that the service would refuse are refused, and the refusal names the parameter."""
+    """Invalid tools and tool choices are refused with an error that names the parameter."""
     with pytest.raises(openai.BadRequestError) as caught:
         answer(client, "Hi", **parameters)
 

@@ -1,4 +1,4 @@
-"""The help desk says what it should."""
+"""Tests for the help desk."""
 
 import asyncio
 

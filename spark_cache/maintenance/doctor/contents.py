@@ -1,4 +1,4 @@
-"""Checks of what is in the directory: the entries, and the hidden folder with what is derived from them."""
+"""Checks of the contents of the directory: the entries, and the hidden folder with the data derived from them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from spark_cache.config.secret import key_id
 from spark_cache.entries import CLOCK_SKEW, describe
 from spark_cache.errors import StoreError
+from spark_cache.maintenance.doctor.directory import has_rights
 from spark_cache.maintenance.doctor.finding import Finding, Level
-from spark_cache.maintenance.doctor.place import may
 from spark_cache.stores import HIDDEN, INDEX_FILE, JOURNAL_FILE, ORPHAN_AGE
 from spark_cache.types import EntryMeta
 
@@ -25,39 +25,49 @@ if TYPE_CHECKING:
 
 __all__ = ["clock_check", "encryption", "entries", "hidden_folder", "index", "ledger", "temporary_files"]
 
-_DATED = 10_000
-"""The most entries whose date is looked at."""
+_MAX_DATED = 10_000
+"""The maximum number of entries whose date is checked."""
 
-_PATIENCE = 1.0
-"""How long to wait for a ledger that is being written to, in seconds."""
+_LEDGER_TIMEOUT = 1.0
+"""How long to wait for a ledger that another program writes to, in seconds."""
 
-_PASSING = frozenset(
+_TRANSIENT_ERRORS = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 )
-"""What SQLite answers where a file is in use, or was left in the middle of a change that the next writer undoes."""
+"""SQLite errors for a file that is in use, or that contains an interrupted change which the next writer rolls back."""
 
 
 def hidden_folder(folder: str, *, writes: bool) -> Finding:
-    """Whether the folder of what is derived from the entries is a real one, and this user's own."""
+    """Check that the hidden folder is a real folder that belongs to this user.
+
+    Args:
+        folder: The hidden folder.
+        writes: Whether the configuration stores entries.
+    """
     try:
         status = os.lstat(folder)
     except FileNotFoundError:
-        return Finding("hidden folder", Level.OK, "not there; it is made when it is needed")
-    remedy = f"delete {folder}: nothing in it is needed"
+        return Finding("hidden folder", Level.OK, "missing; it is created when it is needed")
+    remedy = f"delete {folder}; nothing in it is needed"
     if not stat.S_ISDIR(status.st_mode):
-        what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "no folder"
-        return Finding("hidden folder", Level.PROBLEM, f"{HIDDEN} is {what}: nothing is written", remedy)
+        what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a folder"
+        return Finding("hidden folder", Level.PROBLEM, f"{HIDDEN} is {what}, so nothing is written", remedy)
     if status.st_uid != os.geteuid():
         level = Level.PROBLEM if writes else Level.NOTE
         return Finding("hidden folder", level, f"{HIDDEN} belongs to another user", remedy)
-    if not may(folder, os.R_OK | os.W_OK | os.X_OK):
+    if not has_rights(folder, os.R_OK | os.W_OK | os.X_OK):
         level = Level.PROBLEM if writes else Level.NOTE
-        return Finding("hidden folder", level, f"{HIDDEN} is closed to this user", f"chmod 700 {folder}")
-    return Finding("hidden folder", Level.OK, f"{HIDDEN}, this user's own")
+        return Finding("hidden folder", level, f"this user has no access to {HIDDEN}", f"chmod 700 {folder}")
+    return Finding("hidden folder", Level.OK, f"{HIDDEN}, owned by this user")
 
 
 def temporary_files(folder: str, now: float) -> Finding:
-    """How many temporary files were left behind by writers that are gone."""
+    """Count the temporary files that interrupted writers left behind.
+
+    Args:
+        folder: The folder of the temporary files.
+        now: The current time, in seconds since the epoch.
+    """
     if os.path.islink(folder):
         return Finding(
             "temporary files", Level.PROBLEM, "their folder is a symbolic link", f"delete {folder}"
@@ -70,9 +80,9 @@ def temporary_files(folder: str, now: float) -> Finding:
         return Finding("temporary files", Level.PROBLEM, f"{folder}: {error.strerror}", f"delete {folder}")
     old = sum(_older(f"{folder}/{name}", now - ORPHAN_AGE) for name in names)
     if old:
-        found = f"{old:,} older than an hour, left behind by programs that were stopped"
+        found = f"{old:,} older than an hour, left behind by interrupted programs"
         return Finding(
-            "temporary files", Level.NOTE, found, "the next program that stores an answer removes them"
+            "temporary files", Level.NOTE, found, "the next program that stores an entry removes them"
         )
     return Finding("temporary files", Level.OK, "none left behind")
 
@@ -81,110 +91,125 @@ def _older(path: str, limit: float) -> bool:
     try:
         return os.lstat(path).st_mtime < limit
     except OSError:
-        # Its writer has put it in its place by now.
+        # Its writer has renamed it meanwhile.
         return False
 
 
 def ledger(path: str) -> Finding:
-    """Whether the file of past figures is whole."""
-    remedy = f"delete {path}: past figures go with it, no entry does"
+    """Check that the ledger of past totals is intact.
+
+    Args:
+        path: The file of the ledger.
+    """
+    remedy = f"delete {path}; this loses the past totals but no entry"
     if not os.path.lexists(path):
-        return Finding("ledger", Level.OK, "not there; it is made when it is needed")
+        return Finding("ledger", Level.OK, "missing; it is created when it is needed")
     if not stat.S_ISREG(os.lstat(path).st_mode):
         return Finding("ledger", Level.PROBLEM, "it is not a regular file", remedy)
     try:
         with closing(
-            sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)
+            sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=_LEDGER_TIMEOUT)
         ) as database:
             (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in _PASSING:
-            return Finding("ledger", Level.NOTE, f"it could not be read: {error}", "look again later")
+        if error.sqlite_errorcode & 0xFF in _TRANSIENT_ERRORS:
+            return Finding(
+                "ledger", Level.NOTE, f"it could not be read: {error}", "run this command again later"
+            )
         verdict = str(error)
     except UnicodeDecodeError:
-        # What Python makes of SQLite's own message when it quotes the damage.
-        verdict = "it holds what is no text"
+        # SQLite's message quotes the damaged bytes, which Python cannot decode.
+        verdict = "it contains invalid text"
     if verdict != "ok":
         return Finding("ledger", Level.PROBLEM, f"damaged ({' '.join(verdict.split())})", remedy)
-    return Finding("ledger", Level.OK, "whole")
+    return Finding("ledger", Level.OK, "intact")
 
 
 def index(folder: str, store: FileStore) -> Finding:
-    """Whether the index, by which entries are counted and removed, is right.
+    """Check that the index, which is used to count and remove entries, agrees with the entries.
 
     Args:
         folder: The hidden folder.
-        store: The entries.
+        store: The store.
 
     Raises:
         StoreError: The store could not be read.
     """
     files = f"{folder}/{INDEX_FILE}", f"{folder}/{JOURNAL_FILE}"
     if not any(map(os.path.lexists, files)):
-        return Finding("index", Level.OK, "not there; it is made when it is needed")
+        return Finding("index", Level.OK, "missing; it is created when it is needed")
     compared = store.compare_books()
     if compared is None:
-        found = "it cannot be read: entries are counted and removed by looking through all of them"
+        found = "it cannot be read, so counting and removing entries scans all of them"
         return Finding(
-            "index", Level.NOTE, found, f"if that lasts, delete {' and '.join(files)}: nothing goes with them"
+            "index", Level.NOTE, found, f"if this persists, delete {' and '.join(files)}; nothing is lost"
         )
     models, wrong = compared
     counted = f"{models:,} {'model' if models == 1 else 'models'}"
     if wrong:
         found = (
-            f"of {counted}, {wrong:,} changed by something else than the cache:"
-            " they are looked through when they are next counted or written to"
+            f"of {counted}, {wrong:,} changed outside the cache;"
+            " their entries are scanned when they are next counted or written to"
         )
         return Finding("index", Level.NOTE, found)
     return Finding("index", Level.OK, f"agrees with the entries of {counted}")
 
 
 def entries(census: Census) -> Finding:
-    """Whether every file that should be an entry is one."""
+    """Check that every file in the place of an entry is one.
+
+    Args:
+        census: The entries under each encryption key.
+    """
     found = f"{census.entries.total():,} readable"
     if census.unreadable:
         found += f", {census.unreadable:,} cannot be read as entries"
-        return Finding("entries", Level.NOTE, found, "they answer no call; the next answer takes their place")
+        return Finding(
+            "entries",
+            Level.NOTE,
+            found,
+            "they are never used, and the next response to their requests replaces them",
+        )
     return Finding("entries", Level.OK, found)
 
 
 def clock_check(store: FileStore, now: float, *, replay: bool) -> Finding:
-    """Whether entries are dated ahead of the clock.
+    """Check that no entry is dated in the future. In a large store, only some entries are checked.
 
     Args:
-        store: The entries; some of them where there are many.
-        now: The time in seconds since the epoch.
-        replay: Whether entries are served whatever their date.
+        store: The store.
+        now: The current time, in seconds since the epoch.
+        replay: Whether entries are returned whatever their date.
 
     Raises:
         StoreError: The store could not be read.
     """
-    looked, ahead = 0, 0
-    for stored in islice(store.scan(), _DATED):
+    checked, ahead = 0, 0
+    for stored in islice(store.scan(), _MAX_DATED):
         try:
             data = store.read(stored.address, note_use=False)
         except StoreError:
             continue
         entry = describe(data, "") if isinstance(data, bytes) else None
         if isinstance(entry, EntryMeta):
-            looked += 1
+            checked += 1
             ahead += entry.timestamp - now > CLOCK_SKEW
     if ahead:
         return Finding(
             "clock",
             Level.NOTE if replay else Level.PROBLEM,
-            f"{ahead:,} of {looked:,} entries are dated more than 5 minutes ahead, and answer only in replay mode",
-            "set this machine's clock; if it is right, remove them with `spark-cache rm`",
+            f"{ahead:,} of {checked:,} entries are dated more than 5 minutes in the future and are used only in replay mode",
+            "correct the clock of this machine; if it is right, remove the entries with `spark-cache rm`",
         )
-    return Finding("clock", Level.OK, "no entry is dated ahead of it")
+    return Finding("clock", Level.OK, "no entry is dated in the future")
 
 
 def encryption(config: CacheConfig, census: Census) -> Finding:
-    """Whether the keys at hand open the entries.
+    """Check that the configured encryption keys can decrypt the entries.
 
     Args:
         config: The configuration.
-        census: The entries under each key.
+        census: The entries under each encryption key.
     """
     ids = [key_id(key) for key in config.fernet_keys()]
     found = f"{config.encryption}, key {', '.join(ids)}" if ids else f"{config.encryption}, no key"
@@ -194,11 +219,11 @@ def encryption(config: CacheConfig, census: Census) -> Finding:
         return Finding(
             "encryption",
             Level.PROBLEM,
-            f"{found}; {sum(lost.values()):,} entries are under keys that are not at hand: {named}",
-            "add the keys to SPARK_CACHE_ENCRYPTION_KEY or its file, or remove the entries with "
+            f"{found}; {sum(lost.values()):,} entries are under keys that are not configured: {named}",
+            "add the keys to SPARK_CACHE_ENCRYPTION_KEY or the key file, or remove the entries with "
             "`spark-cache keys retire ID --purge`",
         )
     if config.encryption == "all" and census.entries[None]:
-        plain = f"{found}; {census.entries[None]:,} entries are plain text, and answer no call"
-        return Finding("encryption", Level.NOTE, plain, "`spark-cache encrypt` encrypts them")
+        plain = f"{found}; {census.entries[None]:,} entries are plain text and are not used"
+        return Finding("encryption", Level.NOTE, plain, "encrypt them with `spark-cache encrypt`")
     return Finding("encryption", Level.OK, found)

@@ -1,4 +1,4 @@
-"""The checks, one after the other: the configuration, then the place, then what is in it."""
+"""Run the checks: the configuration first, then the directory, then its contents."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from spark_cache.maintenance.doctor.contents import (
     ledger,
     temporary_files,
 )
-from spark_cache.maintenance.doctor.finding import Finding, Level
-from spark_cache.maintenance.doctor.place import (
+from spark_cache.maintenance.doctor.directory import (
     access,
     directory,
     disk_space,
     file_system,
-    may,
+    has_rights,
     mode,
-    nearest,
+    nearest_existing,
 )
+from spark_cache.maintenance.doctor.finding import Finding, Level
 from spark_cache.maintenance.rotation import count
 from spark_cache.savings import LEDGER_FILE
 from spark_cache.stores import HIDDEN, SCRATCH, FileStore
@@ -47,20 +47,21 @@ _MEGABYTE = 2**20
 
 
 def configuration(
-    profile: Origin | None, overrides: Mapping[str, object], around: ConfigContext
+    profile: Origin | None, overrides: Mapping[str, object], context: ConfigContext
 ) -> tuple[CacheConfig | None, list[Finding]]:
     """Check the configuration.
 
     Args:
-        profile: The profile; None leaves it to the environment.
-        overrides: Values that win over every layer.
-        around: What the layers are read from.
+        profile: The profile, or None to use the one from the environment.
+        overrides: Values that take precedence over every layer.
+        context: The context that the layers are read from.
 
     Returns:
-        The configuration, None where it cannot be used; and a finding for each thing that is wrong, else a single one.
+        The configuration, or None if it is invalid, and the findings: one for each problem and warning, or a single
+        one that says that all is well.
     """
-    verdict = check(profile, around)
-    resolution = resolve(profile, overrides, around)
+    verdict = check(profile, context)
+    resolution = resolve(profile, overrides, context)
     problems = dict.fromkeys((*verdict.problems, *resolution.problems))
     findings = [Finding("configuration", Level.PROBLEM, str(problem)) for problem in problems]
     findings += [Finding("configuration", Level.NOTE, str(warning)) for warning in verdict.warnings]
@@ -80,50 +81,50 @@ def examine(
     mounts: str | None,
     step: Callable[[], None],
 ) -> Iterator[Finding]:
-    """Check the directory that a configuration names, and what is in it.
+    """Check the configured cache directory and its contents.
 
     Args:
         config: The configuration.
-        clock: The time in seconds since the epoch.
-        sink: Where events go.
-        mounts: What is mounted, in the form of ``/proc/mounts``; None where that is not known.
-        step: Called after each entry that was read.
+        clock: Return the current time, in seconds since the epoch.
+        sink: The receiver of events.
+        mounts: The mounted file systems in the format of ``/proc/mounts``, or None if they are not known.
+        step: Called after each entry that is read.
     """
     if config.store == "memory":
-        yield Finding("directory", Level.OK, "entries are kept in memory: there is no directory")
+        yield Finding("directory", Level.OK, "entries are stored in memory, so there is no directory")
         return
     root, writes = str(config.cache_dir), _writes(config)
     store = open_directory(root, config, clock=clock, sink=sink).store
     if not isinstance(store, FileStore):
-        raise TypeError("a directory is a store of files")
-    place = directory(root, store, writes=writes)
-    yield place
-    if place.level is Level.PROBLEM:
+        raise TypeError("a cache directory must have a file store")
+    finding = directory(root, store, writes=writes)
+    yield finding
+    if finding.level is Level.PROBLEM:
         return
-    there = os.path.isdir(root)
-    if there:
+    exists = os.path.isdir(root)
+    if exists:
         yield mode(root)
         yield access(root, writes=writes)
-        if not may(root, os.R_OK | os.X_OK):
+        if not has_rights(root, os.R_OK | os.X_OK):
             return
     yield file_system(root, mounts)
     try:
         if writes:
             yield _disk_space(root, store, config)
-        if there:
+        if exists:
             yield from _hidden_files(root, store, clock(), writes=writes)
         census = count(store, step=step)
-        if there:
+        if exists:
             yield entries(census)
             yield clock_check(store, clock(), replay=config.mode is Mode.REPLAY)
         yield encryption(config, census)
     except StoreError as error:
-        remedy = f"give this user the right to read everything below {root}, or remove what is in the way"
+        remedy = f"allow this user to read everything below {root}, or remove what is in the way"
         yield Finding("entries", Level.PROBLEM, str(error), remedy)
 
 
 def _disk_space(root: str, store: FileStore, config: CacheConfig) -> Finding:
-    status = os.statvfs(nearest(root))
+    status = os.statvfs(nearest_existing(root))
     cap, left = config.max_cache_size_mb, None
     if cap is not None:
         occupied = sum(totals.occupied_bytes for totals in store.totals(write=False))
@@ -144,7 +145,7 @@ def _hidden_files(root: str, store: FileStore, now: float, *, writes: bool) -> I
 
 
 def _writes(config: CacheConfig) -> bool:
-    """Whether some call may store its answer."""
+    """Return whether the configuration lets any call store its response."""
     ruled = [(name, value) for rule in config.rules for name, value in rule.settings]
     modes = [config.mode, *(value for name, value in ruled if name == "mode")]
     return (config.enabled or ("enabled", True) in ruled) and any(Mode(found).writes for found in modes)

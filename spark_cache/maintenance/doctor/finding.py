@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from enum import StrEnum
 
 __all__ = ["OTHER_DIRECTORY", "Finding", "Level"]
 
-OTHER_DIRECTORY = "name another directory with SPARK_CACHE_DIR"
-"""What helps against a place that cannot be made to do."""
+OTHER_DIRECTORY = "set SPARK_CACHE_DIR to another directory"
+"""The remedy for a directory that cannot be made usable."""
 
 
 class Level(StrEnum):
-    """How a check came out."""
+    """The severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
-    """It works; it may surprise."""
+    """The cache works, but may behave unexpectedly."""
     PROBLEM = "problem"
-    """Something has to be done."""
+    """The cache needs attention."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        check: What was looked at.
-        level: How it came out.
-        found: What there is; never a secret's value.
-        remedy: What to do; None where there is nothing to do, or where ``found`` says it.
+        check: The name of the check.
+        level: The severity.
+        found: What the check found. It never contains the value of a secret.
+        remedy: What to do, or None if there is nothing to do or ``found`` says it.
     """
 
     check: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.providers.arguments import arguments_in, arguments_text
-from spark_cache.providers.copies import copied
+from spark_cache.providers.json_values import copied
 from spark_cache.providers.stream import StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.providers.arguments import arguments_in, arguments_text
-from spark_cache.providers.copies import copied
+from spark_cache.providers.json_values import copied
 from spark_cache.providers.stream import StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a test's recordings are: the mode, the folder, the profile, and who decides each."""
+"""The mode, folder and profile of a test's recordings, and the precedence of their sources."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ T = TypeVar("T")
 
 _FOLDER = Path("tests", "recordings")
 _PROFILE = "testing"
-_NO = frozenset({"", "0", "false", "no", "off"})
-_GIVE_WAY = frozenset({"shipped profile", "default"})
-"""Layers that say what suits most programs; what suits a suite goes before them."""
+_FALSE_VALUES = frozenset({"", "0", "false", "no", "off"})
+_LOW_PRECEDENCE = frozenset({"shipped profile", "default"})
+"""Configuration layers that suit most programs; the plugin's own defaults override them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The recordings of one test.
+    """The recording settings of one test.
 
     Attributes:
-        mode: What its calls may do.
-        folder: Where the recordings are, absolute.
-        variables: What the environment says while the test runs, so that whatever loads a configuration comes to the same.
+        mode: The cache mode of the test's calls.
+        folder: The absolute path of the folder that holds the recordings.
+        variables: Environment variables to set while the test runs, so that every configuration loaded meanwhile agrees.
     """
 
     mode: Mode
@@ -45,65 +45,66 @@ class Choice:
 
 
 def choose(markers: Iterable[pytest.Mark], option: str | None, root: Path) -> Choice:
-    """Decide where a test's recordings are and what its calls may do with them.
+    """Choose the folder of a test's recordings and the mode of its calls.
 
     Args:
-        markers: Its markers, the closest first.
-        option: The mode that the command line gives.
+        markers: The test's markers, closest first.
+        option: The mode given on the command line, or None.
         root: The root directory of the suite.
 
     Raises:
-        ConfigError: The configuration cannot be used.
-        UsageError: A marker has other arguments than it takes.
+        ConfigError: The configuration is invalid.
+        UsageError: A marker has invalid arguments.
     """
-    marked = _marked(markers)
-    config = load_config(marked.get("profile") or _PROFILE, cwd=root)
-    mode = marked.get("mode") or option or _said(config, "mode", config.mode)
-    folder = marked.get("dir") or _said(config, "cache_dir", config.cache_dir) or _FOLDER
+    arguments = _marker_arguments(markers)
+    config = load_config(arguments.get("profile") or _PROFILE, cwd=root)
+    mode = arguments.get("mode") or option or _configured(config, "mode", config.mode)
+    folder = arguments.get("dir") or _configured(config, "cache_dir", config.cache_dir) or _FOLDER
     if mode is None:
-        mode = Mode.READ_WRITE if os.environ.get("CI", "").lower() in _NO else Mode.REPLAY
-    place = Path(os.path.abspath(root / folder))
+        mode = Mode.READ_WRITE if os.environ.get("CI", "").lower() in _FALSE_VALUES else Mode.REPLAY
+    path = Path(os.path.abspath(root / folder))
     variables = {
         "SPARK_PROFILE": str(config.profile),
         "SPARK_ENABLE_CACHE": "true",
-        "SPARK_CACHE_DIR": str(place),
+        "SPARK_CACHE_DIR": str(path),
         "SPARK_CACHE_MODE": str(mode),
     }
     profiles = _project_profiles(config)
     if profiles is not None:
-        # Tests change the working directory, from which they are looked for.
+        # Profiles are looked up from the working directory, which a test may change.
         variables["SPARK_PROFILES_DIR"] = str(profiles)
-    return Choice(Mode(mode), place, variables)
+    return Choice(Mode(mode), path, variables)
 
 
-def _marked(markers: Iterable[pytest.Mark]) -> dict[str, Any]:
-    """The arguments of all markers, those of the closest first."""
-    marked: dict[str, Any] = {}
+def _marker_arguments(markers: Iterable[pytest.Mark]) -> dict[str, Any]:
+    """Merge the arguments of all markers; the closest marker wins."""
+    merged: dict[str, Any] = {}
     for marker in markers:
         unknown = marker.kwargs.keys() - {"mode", "dir", "profile"}
         if marker.args or unknown:
             raise pytest.UsageError(
-                "the marker takes spark_cache(mode=…, dir=…, profile=…), "
+                "the spark_cache marker takes mode=…, dir=… and profile=…, "
                 f"not {', '.join([*map(repr, marker.args), *sorted(unknown)])}"
             )
-        marked = {**marker.kwargs, **marked}
-    mode = marked.get("mode")
+        merged = {**marker.kwargs, **merged}
+    mode = merged.get("mode")
     if mode is not None and mode not in list(Mode):
         raise pytest.UsageError(
-            f"the marker spark_cache has mode={mode!r}: it takes {', '.join(map(repr, map(str, Mode)))}"
+            f"the spark_cache marker has an unknown mode {mode!r}: "
+            f"choose from {', '.join(map(repr, map(str, Mode)))}"
         )
-    return marked
+    return merged
 
 
-def _said(config: CacheConfig, name: str, value: T) -> T | None:
-    """A value that the environment, ``.env`` or a profile of the project or the user gives; None for any other."""
-    return None if config.origins[name].kind in _GIVE_WAY else value
+def _configured(config: CacheConfig, name: str, value: T) -> T | None:
+    """Return a value set by the environment, ``.env``, or a project or user profile; None if no such source sets it."""
+    return None if config.origins[name].kind in _LOW_PRECEDENCE else value
 
 
 def _project_profiles(config: CacheConfig) -> Path | None:
-    """The folder of the project's profiles, where one of them has a part in the configuration."""
+    """Return the folder of the project's profiles if one of them contributes to the configuration."""
     origins: list[Origin] = [
-        place for origin in config.origins.values() for place in (origin, *origin.shadows)
+        source for origin in config.origins.values() for source in (origin, *origin.shadows)
     ]
     found = (origin.path for origin in origins if origin.kind == "project profile")
     return next((path.parent for path in found if path is not None), None)

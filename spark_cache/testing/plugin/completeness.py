@@ -1,4 +1,4 @@
-"""Whether a run was complete, so that a recording that no test read is of no use."""
+"""Check whether a run was complete, so that recordings that no test used can be deleted."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ _NARROWING = {
     "lf": "--lf",
     "collectonly": "--collect-only",
 }
-"""Options that keep tests from being collected or run, without a trace in what is collected; with what they are called."""
+"""Options that exclude tests without leaving a trace in the collected tests, and their command-line names."""
 
 
-def why_incomplete(config: pytest.Config, *, exitstatus: int, skipped: bool, left: int) -> str | None:
-    """Why recordings may be in use though no test read them; None when every test ran and passed.
+def why_incomplete(config: pytest.Config, *, exitstatus: int, skipped: bool, unfinished: int) -> str | None:
+    """Return why recordings that no test used may still be needed; None if every test ran and passed.
 
     Args:
-        config: The configuration of pytest.
-        exitstatus: What the run came to.
-        skipped: Whether a module was skipped whole.
-        left: How many of the collected tests that use recordings did not run, or did not pass.
+        config: The pytest configuration.
+        exitstatus: The exit status of the run.
+        skipped: Whether a whole module was skipped.
+        unfinished: How many of the collected tests that use recordings did not run or did not pass.
     """
-    if left:
-        return f"{left} of the tests that use recordings did not run or did not pass"
+    if unfinished:
+        return f"{unfinished} of the tests that use recordings did not run or did not pass"
     if exitstatus:
         return "the run failed"
     for option, name in _NARROWING.items():
         if getattr(config.option, option, None):
-            return f"{name} leaves tests out"
+            return f"{name} excludes tests"
     if skipped:
         return "a module was skipped"
-    if not _covers(config):
-        return "only a part of the suite was asked for; run pytest without paths"
+    if not _covers_suite(config):
+        return "only part of the suite was selected; run pytest without paths"
     return None
 
 
-def _covers(config: pytest.Config) -> bool:
-    """Whether what was asked for takes in the whole suite."""
+def _covers_suite(config: pytest.Config) -> bool:
+    """Return whether the paths on the command line cover the whole suite."""
     if "::" in " ".join(config.args):
         return False
     root = str(config.rootpath)
     suite = [os.path.join(root, path) for path in config.getini("testpaths")] or [root]
-    asked = [os.path.join(config.invocation_params.dir, path) for path in config.args]
-    return all(any(_is_in(place, folder) for folder in asked) for place in suite)
+    selected = [os.path.join(config.invocation_params.dir, path) for path in config.args]
+    return all(any(_is_within(path, folder) for folder in selected) for path in suite)
 
 
-def _is_in(place: str, folder: str) -> bool:
-    folder, place = os.path.realpath(folder), os.path.realpath(place)
-    return place == folder or place.startswith(folder.rstrip(os.sep) + os.sep)
+def _is_within(path: str, folder: str) -> bool:
+    folder, path = os.path.realpath(folder), os.path.realpath(path)
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

@@ -1,4 +1,4 @@
-"""Misses that the program under test swallowed: a test that passes with one has not tested what it says."""
+"""Misses that the program under test swallowed; a test that passes despite one has not tested what it claims to test."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ __all__ = ["Misses", "noted_misses"]
 
 
 class Misses:
-    """The :class:`spark_cache.CacheMissError` of one test, those that the test expects left out."""
+    """The :class:`spark_cache.CacheMissError` exceptions of one test, without those that the test expects."""
 
     def __init__(self) -> None:
-        self._made: list[CacheMissError] = []
+        self._errors: list[CacheMissError] = []
 
     def note(self, error: CacheMissError) -> None:
-        """Note that one was made."""
-        self._made.append(error)
+        """Record an exception when it is created."""
+        self._errors.append(error)
 
     def expect(self, error: BaseException) -> None:
-        """Note that the test expected an error, by ``pytest.raises``."""
-        self._made = [made for made in self._made if made is not error]
+        """Forget an exception that the test expected with ``pytest.raises``."""
+        self._errors = [noted for noted in self._errors if noted is not error]
 
     def take(self, failure: BaseException | None = None) -> list[CacheMissError]:
-        """Those that were raised and came to nothing since this was asked before; none is told of twice.
+        """Return the exceptions that were raised and swallowed since the last call, and forget them.
 
         Args:
-            failure: What the test failed with, which nobody swallowed.
+            failure: The exception that failed the test, which was not swallowed.
         """
-        made, self._made = self._made, []
-        return [error for error in made if error.__traceback__ is not None and error is not failure]
+        errors, self._errors = self._errors, []
+        return [error for error in errors if error.__traceback__ is not None and error is not failure]
 
 
 @contextmanager
 def noted_misses() -> Iterator[Misses]:
-    """Note every miss within a ``with`` block, whoever raises it."""
+    """Record every miss within a ``with`` block, wherever it is raised."""
     misses = Misses()
-    # Models raise it in several ways, and who catches it tells nobody: only its making is common to all.
-    begin = CacheMissError.__init__
-    # The class has another name in each release of pytest.
-    expectation: Any = type(pytest.raises(CacheMissError))
-    end = expectation.__exit__
+    # Models raise the error in several ways and the code that catches it reports nothing, so its constructor is patched.
+    original_init = CacheMissError.__init__
+    # The name of this class differs between releases of pytest.
+    raises_context: Any = type(pytest.raises(CacheMissError))
+    original_exit = raises_context.__exit__
 
-    def noting(error: CacheMissError, *arguments: Any, **named: Any) -> None:
-        begin(error, *arguments, **named)
+    def noting_init(error: CacheMissError, *arguments: Any, **named: Any) -> None:
+        original_init(error, *arguments, **named)
         misses.note(error)
 
-    def expecting(context: Any, kind: Any, error: BaseException | None, *rest: Any) -> bool:
-        met: bool = end(context, kind, error, *rest)
-        if met and error is not None:
+    def expecting_exit(context: Any, kind: Any, error: BaseException | None, *rest: Any) -> bool:
+        matched: bool = original_exit(context, kind, error, *rest)
+        if matched and error is not None:
             misses.expect(error)
-        return met
+        return matched
 
     with (
-        patch.object(CacheMissError, "__init__", noting),
-        patch.object(expectation, "__exit__", expecting),
+        patch.object(CacheMissError, "__init__", noting_init),
+        patch.object(raises_context, "__exit__", expecting_exit),
     ):
         yield misses

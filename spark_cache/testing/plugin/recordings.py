@@ -1,4 +1,4 @@
-"""The files of recordings: what those that answered spared, and which no test read."""
+"""The files of the recordings: what replaying them saved, and which of them no test used."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
     from spark_cache.testing.plugin.tally import Recording, Tally
 
-__all__ = ["savings_of", "unread"]
+__all__ = ["savings_of", "unused_recordings"]
 
 
 def savings_of(hits: Mapping[Recording, int]) -> Mapping[str, Any]:
-    """What recordings spared by answering, by what they say of the call that was recorded.
+    """Add up what the recordings saved, from the time and token usage of the recorded calls.
+
+    Args:
+        hits: The number of hits of each recording.
 
     Returns:
-        ``seconds_saved``; ``dollars_saved``, None where no price is known; and ``unpriced``, for how many hits none is.
+        ``seconds_saved``; ``dollars_saved``, None if no price is known; and ``unpriced``, the number of hits without a
+        known price.
     """
     lines: dict[Line, Sums] = {}
     today = datetime.now(UTC).date().isoformat()
@@ -39,8 +43,13 @@ def savings_of(hits: Mapping[Recording, int]) -> Mapping[str, Any]:
     return total
 
 
-def unread(folder: Path, tally: Tally) -> list[Path]:
-    """The recordings of a folder that were neither read nor written, sorted."""
+def unused_recordings(folder: Path, tally: Tally) -> list[Path]:
+    """Return the recordings of a folder that were neither read nor written, sorted by path.
+
+    Args:
+        folder: The folder of the recordings.
+        tally: The counts of the run.
+    """
     used = {
         (folder_name(recording.provider), folder_name(recording.model), recording.key)
         for recording in (*tally.hits, *tally.stored)
@@ -54,9 +63,9 @@ def unread(folder: Path, tally: Tally) -> list[Path]:
 
 
 def _document(recording: Recording) -> dict[str, Any]:
-    """What the file of a recording says; nothing where it is gone. Of an encrypted one that is not what it spared."""
-    place = Path(recording.folder, folder_name(recording.provider), folder_name(recording.model))
-    for path in place.glob(f"{recording.key}*.json"):
+    """Return the content of a recording's file, or an empty dict if it is gone; an encrypted one shows no usage or time."""
+    folder = Path(recording.folder, folder_name(recording.provider), folder_name(recording.model))
+    for path in folder.glob(f"{recording.key}*.json"):
         try:
             document = json.loads(path.read_bytes())
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the plugin says at the end of a run."""
+"""The lines that the plugin prints at the end of a run."""
 
 from __future__ import annotations
 
@@ -15,83 +15,87 @@ if TYPE_CHECKING:
 
     from spark_cache.testing.plugin.tally import Tally
 
-__all__ = ["pruned_lines", "summary_line", "unread_lines"]
+__all__ = ["pruned_lines", "summary_line", "unused_lines"]
 
-_PLACES = 4
+_DECIMALS = 4
 """The decimal places of a price in dollars."""
 
 
 def summary_line(tally: Tally, saved: Mapping[str, Any]) -> str:
-    """What the suite did with its recordings, and what they saved.
+    """Return the line that summarizes how the suite used its recordings and what they saved.
 
     Args:
-        tally: What was counted.
-        saved: What the hits spared, as :func:`spark_cache.savings.report.savings` adds it up.
+        tally: The counts of the run.
+        saved: What the hits saved, as :func:`spark_cache.savings.report.savings` adds it up.
     """
     hits = tally.hits.total()
     parts = [
-        _counted(hits, "hit", "hits"),
+        _count(hits, "hit", "hits"),
         f"{tally.stored.total():,} recorded",
-        _counted(tally.misses, "miss", "misses"),
+        _count(tally.misses, "miss", "misses"),
     ]
     if tally.unstored:
         reasons = ", ".join(sorted(tally.unstored))
         parts.append(f"{tally.unstored.total():,} not recorded ({reasons})")
-    said = f"spark-cache: {', '.join(parts)}"
+    line = f"spark-cache: {', '.join(parts)}"
     if not hits:
-        return said
-    calls = _counted(hits, "call", "calls")
-    return f"{said}; saved {calls}, {saved['seconds_saved']:,.1f} s and {_money(saved)}"
+        return line
+    calls = _count(hits, "call", "calls")
+    return f"{line}; saved {calls}, {saved['seconds_saved']:,.1f} s and {_money(saved)}"
 
 
-def unread_lines(folder: Path, names: Sequence[Path], root: Path, doubt: str | None) -> Iterator[str]:
-    """The recordings of a folder that no test read.
+def unused_lines(folder: Path, paths: Sequence[Path], root: Path, doubt: str | None) -> Iterator[str]:
+    """List the recordings of a folder that no test used.
 
     Args:
-        folder: The folder.
-        names: The files.
-        root: What paths are shown relative to.
-        doubt: Why they may be in use all the same.
+        folder: The folder of the recordings.
+        paths: The files that no test used.
+        root: The directory that the shown folder is relative to.
+        doubt: Why the recordings may still be needed, or None.
     """
-    some = _counted(len(names), "recording", "recordings")
-    yield f"spark-cache: {some} in {os.path.relpath(folder, root)} {_was(names)} read by no test" + (
-        "" if doubt is None or not names else f"; some may be in use, since {doubt}"
+    recordings = _count(len(paths), "recording", "recordings")
+    were = "was" if len(paths) == 1 else "were"
+    yield f"spark-cache: {recordings} in {os.path.relpath(folder, root)} {were} not used by any test" + (
+        "" if doubt is None or not paths else f"; some may still be needed because {doubt}"
     )
-    yield from (f"  {path.relative_to(folder)}" for path in names)
+    yield from (f"  {path.relative_to(folder)}" for path in paths)
 
 
-def pruned_lines(folder: Path, names: Sequence[Path], root: Path) -> Iterator[str]:
-    """Delete recordings, and say which."""
+def pruned_lines(folder: Path, paths: Sequence[Path], root: Path) -> Iterator[str]:
+    """Delete recordings, and list which were deleted and which could not be.
+
+    Args:
+        folder: The folder of the recordings.
+        paths: The files to delete.
+        root: The directory that the shown folder is relative to.
+    """
     cache = CacheManager(CacheConfig(cache_dir=folder))
-    gone, kept = [], []
-    for path in names:
+    deleted, failed = [], []
+    for path in paths:
         try:
             cache.remove_entry(path.stem)
         except StoreError as error:
-            kept.append(f"  {path.relative_to(folder)}: {error}")
+            failed.append(f"  {path.relative_to(folder)}: {error}")
         else:
-            gone.append(f"  {path.relative_to(folder)}")
-    some = _counted(len(gone), "recording", "recordings")
-    place = os.path.relpath(folder, root)
-    yield f"spark-cache: deleted {some} in {place} that no test read"
-    yield from gone
-    if kept:
-        yield f"spark-cache: {len(kept)} could not be deleted"
-        yield from kept
+            deleted.append(f"  {path.relative_to(folder)}")
+    recordings = _count(len(deleted), "recording", "recordings")
+    yield f"spark-cache: deleted {recordings} in {os.path.relpath(folder, root)} that no test used"
+    yield from deleted
+    if failed:
+        yield f"spark-cache: {len(failed)} could not be deleted"
+        yield from failed
 
 
 def _money(saved: Mapping[str, Any]) -> str:
     if saved["dollars_saved"] is None:
-        return "an unknown price"
-    unknown = f" (for {saved['unpriced']:,} no price is known)" if saved["unpriced"] else ""
+        return "an unknown amount"
+    unpriced = saved["unpriced"]
+    unknown = f" (price unknown for {_count(unpriced, 'call', 'calls')})" if unpriced else ""
     dollars = saved["dollars_saved"]
-    least = 10**-_PLACES
-    return f"{f'${dollars:,.{_PLACES}f}' if dollars >= least else f'less than ${least:.{_PLACES}f}'}{unknown}"
+    least = 10**-_DECIMALS
+    amount = f"${dollars:,.{_DECIMALS}f}" if dollars >= least else f"less than ${least:.{_DECIMALS}f}"
+    return f"{amount}{unknown}"
 
 
-def _counted(number: int, one: str, many: str) -> str:
+def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
-
-
-def _was(names: Sequence[Path]) -> str:
-    return "was" if len(names) == 1 else "were"

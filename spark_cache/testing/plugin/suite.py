@@ -1,4 +1,4 @@
-"""One run of a suite: the recordings in force during each test, and what came of all of them."""
+"""One run of a suite: the recordings that each test uses, and the report at the end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from spark_cache.manager import CacheManager
 from spark_cache.testing.plugin.choice import choose
 from spark_cache.testing.plugin.completeness import why_incomplete
 from spark_cache.testing.plugin.misses import Misses, noted_misses
-from spark_cache.testing.plugin.recordings import savings_of, unread
-from spark_cache.testing.plugin.report import pruned_lines, summary_line, unread_lines
-from spark_cache.testing.plugin.tally import Looking, Tally
+from spark_cache.testing.plugin.recordings import savings_of, unused_recordings
+from spark_cache.testing.plugin.report import pruned_lines, summary_line, unused_lines
+from spark_cache.testing.plugin.tally import Tally, TallySink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,10 +28,10 @@ _MISSES = pytest.StashKey[Misses]()
 
 
 class Suite:
-    """What the tests of one process of a run did with their recordings.
+    """The use of recordings by the tests of one process.
 
     Args:
-        config: The configuration of pytest.
+        config: The pytest configuration.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -44,19 +44,19 @@ class Suite:
 
     @contextmanager
     def running(self, node: pytest.Item) -> Iterator[CacheManager]:
-        """Let every configuration that is loaded, or was loaded before, lead to the recordings of a test.
+        """Make every configuration, loaded earlier or during the test, use the recordings of a test.
 
         Args:
             node: The test.
 
         Yields:
-            The manager of its recordings.
+            The cache manager of the test's recordings.
         """
         choice = choose(node.iter_markers("spark_cache"), self._option("mode"), self._config.rootpath)
         self._folders.add(str(choice.folder))
         with (
             pytest.MonkeyPatch.context() as patch,
-            listening(Looking(self._tally, str(choice.folder))),
+            listening(TallySink(self._tally, str(choice.folder))),
             noted_misses() as misses,
         ):
             for name, value in choice.variables.items():
@@ -70,27 +70,44 @@ class Suite:
                 patch.undo()
                 CacheManager.reset_instance()
                 CacheManager.reload_shared()
-                # What happened while the test was taken down, too.
-                self._fail_for(node)
+                # Misses during teardown count as well.
+                self._fail_on_swallowed_misses(node)
 
     def expect(self, tests: Iterable[str]) -> None:
-        """Note the tests that were collected and use recordings."""
+        """Note the collected tests that use recordings.
+
+        Args:
+            tests: The node ids of the tests.
+        """
         self._expected.update(tests)
 
     def passed(self, item: pytest.Item) -> None:
-        """Note that a test passed, or fail it for a miss that its program swallowed."""
-        self._fail_for(item)
+        """Note that a test passed, or fail it if the program swallowed a miss.
+
+        Args:
+            item: The test.
+        """
+        self._fail_on_swallowed_misses(item)
         self._passed.add(item.nodeid)
 
     def failed(self, item: pytest.Item, failure: BaseException) -> None:
-        """Say with a failure which misses the program swallowed before."""
+        """Add the misses that the program swallowed to the report of a failed test.
+
+        Args:
+            item: The test.
+            failure: The exception that failed the test.
+        """
         misses = item.stash.get(_MISSES, None)
         errors = [] if misses is None else misses.take(failure)
         if errors:
-            item.add_report_section("call", "spark-cache", "\n".join(_told(errors)))
+            item.add_report_section("call", "spark-cache", _swallowed(errors))
 
     def to_json(self, *, skipped: bool) -> dict[str, Any]:
-        """What the process that reports has to know, as JSON values."""
+        """Return the counts of this process as JSON values, for the process that prints the report.
+
+        Args:
+            skipped: Whether a whole module was skipped.
+        """
         return {
             "tally": self._tally.to_json(),
             "folders": sorted(self._folders),
@@ -100,7 +117,11 @@ class Suite:
         }
 
     def add_json(self, figures: Mapping[str, Any]) -> None:
-        """Add what another process counted."""
+        """Add the counts of another process.
+
+        Args:
+            figures: The result of :meth:`to_json` in that process.
+        """
         self._tally.add_json(figures["tally"])
         self._folders.update(figures["folders"])
         self._expected.update(figures["expected"])
@@ -108,13 +129,13 @@ class Suite:
         self._skipped = self._skipped or figures["skipped"]
 
     def report(self, *, exitstatus: int, skipped: bool, unused: bool, prune: bool) -> Iterator[str]:
-        """The lines for the end of a run; deletes the recordings that no test read, where it is asked to and may.
+        """Yield the lines for the end of a run, and delete unused recordings if requested and safe.
 
         Args:
-            exitstatus: What the run came to.
-            skipped: Whether a module was skipped whole.
-            unused: Whether recordings that no test read are listed.
-            prune: Whether they are deleted.
+            exitstatus: The exit status of the run.
+            skipped: Whether a whole module was skipped.
+            unused: Whether to list the recordings that no test used.
+            prune: Whether to delete them.
         """
         if self._folders:
             yield summary_line(self._tally, savings_of(self._tally.hits))
@@ -124,32 +145,31 @@ class Suite:
             self._config,
             exitstatus=exitstatus,
             skipped=skipped or self._skipped,
-            left=len(self._expected - self._passed),
+            unfinished=len(self._expected - self._passed),
         )
         for folder in self._known_folders():
-            names = unread(folder, self._tally)
+            paths = unused_recordings(folder, self._tally)
             if prune and reason is None:
-                yield from pruned_lines(folder, names, self._config.rootpath)
+                yield from pruned_lines(folder, paths, self._config.rootpath)
             else:
-                yield from unread_lines(folder, names, self._config.rootpath, reason)
+                yield from unused_lines(folder, paths, self._config.rootpath, reason)
         if prune and reason is not None:
             yield f"spark-cache: nothing was deleted: {reason}"
 
     def _known_folders(self) -> list[Path]:
-        """The folders that tests named, and the one of tests that name none."""
-        own = choose((), self._option("mode"), self._config.rootpath).folder
-        return sorted({type(own)(folder) for folder in self._folders} | {own})
+        """Return the folders that tests used and the suite's default folder."""
+        default = choose((), self._option("mode"), self._config.rootpath).folder
+        return sorted({type(default)(folder) for folder in self._folders} | {default})
 
     def _option(self, name: str) -> Any:
         return self._config.getoption(f"spark_cache_{name}")
 
-    def _fail_for(self, item: pytest.Item) -> None:
+    def _fail_on_swallowed_misses(self, item: pytest.Item) -> None:
         misses = item.stash.get(_MISSES, None)
         errors = [] if misses is None else misses.take()
         if errors:
-            pytest.fail("\n".join(_told(errors)), pytrace=False)
+            pytest.fail(_swallowed(errors), pytrace=False)
 
 
-def _told(errors: list[CacheMissError]) -> Iterator[str]:
-    yield "the program swallowed a CacheMissError:"
-    yield from map(str, errors)
+def _swallowed(errors: list[CacheMissError]) -> str:
+    return "\n".join(["the program swallowed a CacheMissError:", *map(str, errors)])

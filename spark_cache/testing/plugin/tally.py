@@ -1,4 +1,4 @@
-"""What a suite's tests did with their recordings: a sink that adds it up, process by process."""
+"""Counts of how a suite's tests used their recordings, and the event sink that collects them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from spark_cache.events import Event
 
-__all__ = ["Looking", "Recording", "Tally"]
+__all__ = ["Recording", "Tally", "TallySink"]
 
 
 class Recording(NamedTuple):
-    """A recording, as far as events tell: its folder, the names of provider and model, the beginning of its file's name."""
+    """A recording as events identify it: its folder, provider and model, and the start of its file name."""
 
     folder: str
     provider: str
@@ -26,13 +26,13 @@ class Recording(NamedTuple):
 
 
 class Tally:
-    """Adds up events; what several processes counted goes together. Safe for threads.
+    """A thread-safe count of events, to which the counts of other processes can be added.
 
     Attributes:
-        hits: How often each recording answered.
-        stored: How often each recording was written.
-        misses: How often the cache was asked and could not answer.
-        unstored: How often an answer was not recorded, by the reason.
+        hits: The number of hits of each recording.
+        stored: The number of times each recording was written.
+        misses: The number of lookups that found no entry.
+        unstored: The number of responses that were not recorded, by reason.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,12 @@ class Tally:
         self._lock = Lock()
 
     def count(self, folder: str, event: Event) -> None:
-        """Count an event of a test whose recordings are in ``folder``."""
+        """Count an event of a test.
+
+        Args:
+            folder: The folder of the test's recordings.
+            event: The event.
+        """
         recording = Recording(folder, event.provider or "", event.model or "", event.key or "")
         with self._lock:
             if isinstance(event, CacheHit):
@@ -56,7 +61,7 @@ class Tally:
                 self.unstored[event.reason] += 1
 
     def to_json(self) -> dict[str, Any]:
-        """The figures as JSON values, for another process."""
+        """Return the counts as JSON values, for another process."""
         return {
             "hits": [[*recording, times] for recording, times in self.hits.items()],
             "stored": [[*recording, times] for recording, times in self.stored.items()],
@@ -65,7 +70,11 @@ class Tally:
         }
 
     def add_json(self, figures: Mapping[str, Any]) -> None:
-        """Add what another process counted."""
+        """Add the counts of another process.
+
+        Args:
+            figures: The result of :meth:`to_json` in that process.
+        """
         for name, counter in (("hits", self.hits), ("stored", self.stored)):
             for *recording, times in figures[name]:
                 counter[Recording(*recording)] += times
@@ -73,12 +82,12 @@ class Tally:
         self.unstored.update(figures["unstored"])
 
 
-class Looking:
-    """The sink of one test.
+class TallySink:
+    """An event sink that counts the events of one test.
 
     Args:
-        tally: Where its events are counted.
-        folder: Where its recordings are.
+        tally: The tally that counts the events.
+        folder: The folder of the test's recordings.
     """
 
     def __init__(self, tally: Tally, folder: str) -> None:
@@ -86,9 +95,17 @@ class Looking:
         self._folder = folder
 
     def wants(self, level: int) -> bool:  # noqa: ARG002 - the signature of a sink
-        """Every event counts."""
+        """Return True for every level.
+
+        Args:
+            level: The level of an event.
+        """
         return True
 
     def emit(self, event: Event) -> None:
-        """Count an event."""
+        """Count an event.
+
+        Args:
+            event: The event.
+        """
         self._tally.count(self._folder, event)

@@ -1,17 +1,20 @@
-"""A local stand-in for a model provider: real HTTP on loopback, no model behind it.
+"""A local stand-in for a model provider: real HTTP on the loopback interface, without a model.
 
-From the outside in::
+The modules, from the outside in::
 
-    provider     StandInProvider: what a test holds, counts and makes fail
-    transport    HTTP on a loopback port, one thread a connection
-    routes       path -> protocol, and what is wrong with a request before anyone reads it
-    chat         OpenAI's chat completions; ``streaming`` cuts one into events, ``tools`` calls a tool
-    responses    OpenAI's Responses interface, by way of a chat completion
-    embeddings   OpenAI's embeddings
-    schema       a value that fits a JSON schema
-    protocol     errors and token counts, which all of them share
+    provider     StandInProvider: starts, stops, counts requests and injects failures
+    transport    HTTP on a loopback port, one thread per connection
+    routes       maps a path to its protocol and refuses requests that have no route or no API key
+    chat         OpenAI Chat Completions; ``streaming`` splits a completion into chunks, ``tools`` calls a tool
+    responses    OpenAI Responses, built from a chat completion
+    embeddings   OpenAI embeddings
+    anthropic    Anthropic Messages
+    bedrock      Amazon Bedrock Converse and embeddings
+    gemini       Gemini content generation and embeddings
+    schema       builds a value that fits a JSON schema
+    protocol     shared errors and token counts
 
-The answers are deterministic, say that they come from a stand-in, and differ wherever the requests differ.
+Responses are deterministic, are labeled as coming from a stand-in, and differ whenever the requests differ.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Anthropic's messages, answered without a model, in the manner of the chat completions beside it."""
+"""Anthropic Messages, answered without a model in the same way as chat completions."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def answer_message(body: dict[str, Any], answer: Answer | None = None) -> dict[s
     """Answer a request to ``/v1/messages``.
 
     Args:
-        body: The request.
-        answer: Scripts the answer: its text, or fields of the message such as ``content`` and ``stop_reason``.
+        body: The body of the request.
+        answer: Scripts the response: its text, or fields of the message such as ``content`` and ``stop_reason``.
 
     Returns:
-        The message, or its events where the request asks for a stream.
+        The message, or its events if the request asks for a stream.
 
     Raises:
         ProtocolError: The service would refuse the request.
@@ -42,7 +42,7 @@ def answer_message(body: dict[str, Any], answer: Answer | None = None) -> dict[s
         raise ProtocolError(400, "messages: at least one message is required")
     for index, message in enumerate(body["messages"]):
         if not isinstance(message, dict) or message.get("role") not in _ROLES:
-            raise ProtocolError(400, f"messages.{index}.role: one of {', '.join(sorted(_ROLES))} is needed.")
+            raise ProtocolError(400, f"messages.{index}.role: must be one of {', '.join(sorted(_ROLES))}.")
     model = expect(body, "model", str, required=True)
     limit = expect(body, "max_tokens", int, required=True)
     digest = request_digest(body)
@@ -59,13 +59,13 @@ def answer_message(body: dict[str, Any], answer: Answer | None = None) -> dict[s
     }
     message["content"] = [dict(block) for block in message["content"]]
     _finish(message, limit)
-    said = sum(map(_tokens, message["content"]))
+    output_tokens = sum(map(_tokens, message["content"]))
     message["usage"] = {
         "input_tokens": _TOKENS_PER_MESSAGE * len(body["messages"])
         + count_tokens(json.dumps(body["messages"])),
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 0,
-        "output_tokens": said,
+        "output_tokens": output_tokens,
         "service_tier": "standard",
     }
     if expect(body, "stream", bool):
@@ -74,7 +74,11 @@ def answer_message(body: dict[str, Any], answer: Answer | None = None) -> dict[s
 
 
 def refuse_message(error: ProtocolError) -> dict[str, Any]:
-    """The body of a refusal, in the service's form."""
+    """Return the body of an error response in the format of the service.
+
+    Args:
+        error: The error.
+    """
     kind = _ERRORS.get(error.status, "invalid_request_error")
     return {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": "req_stand_in"}
 
@@ -92,15 +96,15 @@ def _own_content(body: dict[str, Any], digest: str) -> list[dict[str, Any]]:
         except UnmetSchemaError as error:
             raise ProtocolError(400, f"output_config.format.schema: {error}.") from error
     shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
-    said = f"The tool said: {shown}" if result else f"You asked: {shown}"
-    answer = {"type": "text", "text": f"[stand-in] {said} (no model answered; request {digest[:8]})"}
+    echo = f"The tool said: {shown}" if result else f"You asked: {shown}"
+    answer = {"type": "text", "text": f"[stand-in] {echo} (no model answered; request {digest[:8]})"}
     if (expect(body, "thinking", dict) or {}).get("type") not in {"enabled", "adaptive"}:
         return [answer]
     thought = {"type": "thinking", "thinking": "[stand-in] No model thought.", "signature": digest[:16]}
     return [thought, answer]
 
 
-def _call(body: dict[str, Any], asked: str | None, digest: str) -> dict[str, Any] | None:
+def _call(body: dict[str, Any], user_text: str | None, digest: str) -> dict[str, Any] | None:
     tools = [
         {"function": {"name": tool["name"], "parameters": tool["input_schema"]}}
         for tool in expect(body, "tools", list) or []
@@ -109,7 +113,7 @@ def _call(body: dict[str, Any], asked: str | None, digest: str) -> dict[str, Any
     choice = expect(body, "tool_choice", dict) or {}
     named: Any = {"function": {"name": choice.get("name")}}
     wanted = named if choice.get("type") == "tool" else _CHOICES.get(choice.get("type", "auto"))
-    tool = chosen_tool({"tools": tools, "tool_choice": wanted}, asked)
+    tool = chosen_tool({"tools": tools, "tool_choice": wanted}, user_text)
     if tool is None:
         return None
     arguments = tool_call(tool, digest)["function"]["arguments"]
@@ -122,7 +126,7 @@ def _call(body: dict[str, Any], asked: str | None, digest: str) -> dict[str, Any
 
 
 def _text(content: Any) -> tuple[str, bool]:
-    """The text of a message, and whether it holds the result of a tool; a block that is no text is named by its type."""
+    """Return the text of a message and whether it holds a tool result; blocks without text are shown by their type."""
     if isinstance(content, str):
         return content, False
     results = [block for block in content if block.get("type") == "tool_result"]
@@ -132,7 +136,7 @@ def _text(content: Any) -> tuple[str, bool]:
 
 
 def _finish(message: dict[str, Any], limit: int) -> None:
-    """Cut the text at the token limit, and say why the model stopped unless a script does."""
+    """Cut the text at the token limit, and set the stop reason unless it is scripted."""
     block = message["content"][-1] if message["content"] else {}
     reason = "tool_use" if block.get("type") == "tool_use" else "end_turn"
     if block.get("type") == "text" and _tokens(block) > limit:

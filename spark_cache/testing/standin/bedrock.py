@@ -1,4 +1,4 @@
-"""Amazon Bedrock's ``converse``, answered without a model, in the manner of the chat completions; embeddings of Titan and Cohere."""
+"""Amazon Bedrock Converse, answered without a model in the same way as chat completions, and Titan and Cohere embeddings."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
 _SHOWN_CHARACTERS = 200
 _TEXT_HEADER = 7
-"""The number that the framing gives to headers that are text."""
+"""The type number of a string header in the event stream encoding."""
 
 
 def answer_converse(body: dict[str, Any], answer: Answer | None = None) -> dict[str, Any]:
     """Answer a request to ``/model/{model}/converse``.
 
     Args:
-        body: The request, with the model of its path.
-        answer: Scripts the answer: its text, or a message (``content``), which may hold ``stopReason``.
+        body: The body of the request, with the model from its path.
+        answer: Scripts the response: its text, or a message (``content``), which may hold ``stopReason``.
 
     Returns:
-        The answer.
+        The body of the response.
 
     Raises:
         ProtocolError: The service would refuse the request.
@@ -44,7 +44,7 @@ def answer_converse(body: dict[str, Any], answer: Answer | None = None) -> dict[
         raise ProtocolError(400, "The conversation must have at least one message.")
     for message in body["messages"]:
         if not isinstance(message, dict) or not isinstance(message.get("content"), list):
-            raise ProtocolError(400, "Each of 'messages' has a 'role' and a list as 'content'.")
+            raise ProtocolError(400, "Each item of 'messages' must have a 'role' and a list as 'content'.")
     digest = request_digest(body)
     scripted = None if answer is None else answer(body)
     own = {"content": [{"text": scripted}]} if isinstance(scripted, str) else scripted
@@ -52,25 +52,38 @@ def answer_converse(body: dict[str, Any], answer: Answer | None = None) -> dict[
     reason = message.pop("stopReason", None) or _cut(
         message, (body.get("inferenceConfig") or {}).get("maxTokens")
     )
-    asked = _TOKENS_PER_MESSAGE * len(body["messages"]) + count_tokens(json.dumps(body["messages"]))
-    said = sum(map(_tokens, message["content"]))
+    input_tokens = _TOKENS_PER_MESSAGE * len(body["messages"]) + count_tokens(json.dumps(body["messages"]))
+    output_tokens = sum(map(_tokens, message["content"]))
     return {
         "output": {"message": message},
         "stopReason": reason,
-        "usage": {"inputTokens": asked, "outputTokens": said, "totalTokens": asked + said},
+        "usage": {
+            "inputTokens": input_tokens,
+            "outputTokens": output_tokens,
+            "totalTokens": input_tokens + output_tokens,
+        },
         "metrics": {"latencyMs": 1},
     }
 
 
 def stream_converse(body: dict[str, Any], answer: Answer | None = None) -> Stream:
-    """Answer a request to ``/model/{model}/converse-stream``: the same answer, in events."""
+    """Answer a request to ``/model/{model}/converse-stream`` with the same response, split into events.
+
+    Args:
+        body: The body of the request, with the model from its path.
+        answer: Scripts the response, as for :func:`answer_converse`.
+    """
     whole = answer_converse(body, answer)
     frames = (event_frame(kind, payload) for kind, payload in _events(whole))
     return Stream("application/vnd.amazon.eventstream", frames)
 
 
 def invoke(body: dict[str, Any], _answer: Answer | None = None) -> dict[str, Any]:
-    """Answer a request to ``/model/{model}/invoke``: the embeddings of Titan, or of Cohere."""
+    """Answer a request to ``/model/{model}/invoke`` with Titan or Cohere embeddings.
+
+    Args:
+        body: The body of the request, with the model from its path.
+    """
     model = body["model"]
     if "texts" in body:
         found = embed({"model": model, "input": body["texts"]})
@@ -84,7 +97,11 @@ def invoke(body: dict[str, Any], _answer: Answer | None = None) -> dict[str, Any
 
 
 def refuse(error: ProtocolError) -> dict[str, Any]:
-    """The body of a refusal, in the service's form."""
+    """Return the body of an error response in the format of the service.
+
+    Args:
+        error: The error.
+    """
     return {"message": error.message}
 
 
@@ -101,11 +118,11 @@ def _own_content(body: dict[str, Any], digest: str) -> list[dict[str, Any]]:
         except UnmetSchemaError as error:
             raise ProtocolError(400, f"outputConfig.textFormat: {error}.") from error
     shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
-    said = f"The tool said: {shown}" if is_result else f"You asked: {shown}"
-    return [{"text": f"[stand-in] {said} (no model answered; request {digest[:8]})"}]
+    echo = f"The tool said: {shown}" if is_result else f"You asked: {shown}"
+    return [{"text": f"[stand-in] {echo} (no model answered; request {digest[:8]})"}]
 
 
-def _call(config: dict[str, Any], asked: str | None, digest: str) -> dict[str, Any] | None:
+def _call(config: dict[str, Any], user_text: str | None, digest: str) -> dict[str, Any] | None:
     tools = [
         {"function": {"name": spec["name"], "parameters": spec["inputSchema"]["json"]}}
         for spec in (tool.get("toolSpec") for tool in config.get("tools") or [])
@@ -114,7 +131,7 @@ def _call(config: dict[str, Any], asked: str | None, digest: str) -> dict[str, A
     choice = config.get("toolChoice") or {}
     named: Any = {"function": choice.get("tool")}
     wanted = named if "tool" in choice else "required" if "any" in choice else "auto"
-    tool = chosen_tool({"tools": tools, "tool_choice": wanted}, asked)
+    tool = chosen_tool({"tools": tools, "tool_choice": wanted}, user_text)
     if tool is None:
         return None
     arguments = json.loads(tool_call(tool, digest)["function"]["arguments"])
@@ -122,7 +139,7 @@ def _call(config: dict[str, Any], asked: str | None, digest: str) -> dict[str, A
 
 
 def _text(content: list[dict[str, Any]]) -> tuple[str, bool]:
-    """The text of a message, and whether it holds the result of a tool; a block that is no text is named by its kind."""
+    """Return the text of a message and whether it holds a tool result; blocks without text are shown by their type."""
     results = [block["toolResult"] for block in content if "toolResult" in block]
     if results:
         return _text(results[-1].get("content") or [])[0], True
@@ -130,7 +147,7 @@ def _text(content: list[dict[str, Any]]) -> tuple[str, bool]:
 
 
 def _cut(message: dict[str, Any], limit: int | None) -> str:
-    """Cut the text at the token limit; why the model stopped."""
+    """Cut the text at the token limit, and return the stop reason."""
     block = message["content"][-1]
     if "toolUse" in block:
         return "tool_use"
@@ -169,8 +186,8 @@ def _split(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]
         case {"toolUse": {"input": arguments, **call}}:
             pieces = _pieces(json.dumps(arguments))
             return {"toolUse": call}, [{"toolUse": {"input": piece}} for piece in pieces]
-        case {"reasoningContent": {"reasoningText": said}}:
-            return {}, [{"reasoningContent": {name: piece}} for name, piece in said.items()]
+        case {"reasoningContent": {"reasoningText": reasoning}}:
+            return {}, [{"reasoningContent": {name: piece}} for name, piece in reasoning.items()]
     return {}, [block]
 
 
@@ -180,12 +197,12 @@ def _pieces(text: str) -> list[str]:
 
 
 def event_frame(kind: str, payload: dict[str, Any], *, is_error: bool = False) -> bytes:
-    """One event in the binary framing of AWS: lengths, checksum, headers, payload, checksum.
+    """Encode one event in the AWS event stream encoding: lengths, checksum, headers, payload, checksum.
 
     Args:
-        kind: The type of the event, or of the exception that is sent instead of one.
-        payload: What it says.
-        is_error: Whether it is an exception.
+        kind: The type of the event, or of the exception sent in place of an event.
+        payload: The content of the event, as JSON values.
+        is_error: Whether the event is an exception.
     """
     message_type = "exception" if is_error else "event"
     named = {

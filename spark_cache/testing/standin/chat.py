@@ -1,7 +1,7 @@
-"""OpenAI's chat completions, answered without a model.
+"""OpenAI Chat Completions, answered without a model.
 
-The text of an answer repeats the question, says that no model was involved, and ends with the digest of the
-request, so that two requests never share an answer. A function given as ``answer`` scripts it instead.
+The text of a response repeats the question, states that no model was involved, and ends with a digest of the request, so that
+two different requests never have the same response. The ``answer`` function scripts the response instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spark_cache.testing.standin.tools import chosen_tool, tool_call
 __all__ = ["Answer", "complete_chat"]
 
 Answer = Callable[[dict[str, Any]], "str | dict[str, Any]"]
-"""Scripts a chat answer: from a request's body to a text, or a message that may hold ``finish_reason``."""
+"""Scripts a response: takes the body of a request and returns a string, or a message that may hold ``finish_reason``."""
 
 _ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
 _CREATED = 1_700_000_000
@@ -33,11 +33,11 @@ def complete_chat(
     """Answer a request to ``/v1/chat/completions``.
 
     Args:
-        body: The request.
-        answer: Scripts the message of each choice; None for the stand-in's own.
+        body: The body of the request.
+        answer: Scripts the message of each choice; None for the default message of the stand-in.
 
     Returns:
-        The completion, or its chunks where the request asks for a stream.
+        The completion, or its chunks if the request asks for a stream.
 
     Raises:
         ProtocolError: The service would refuse the request.
@@ -63,7 +63,7 @@ def complete_chat(
     if expect(body, "stream", bool):
         return chunks(completion, include_usage=bool((options or {}).get("include_usage")))
     if options is not None:
-        raise ProtocolError(400, "'stream_options' is of use only with 'stream'.", param="stream_options")
+        raise ProtocolError(400, "'stream_options' requires 'stream'.", param="stream_options")
     return completion
 
 
@@ -71,14 +71,14 @@ def _check_messages(body: dict[str, Any]) -> None:
     messages = expect(body, "messages", list, required=True)
     if not messages:
         raise ProtocolError(
-            400, "Invalid 'messages': at least one is needed.", param="messages", code="empty_array"
+            400, "Invalid 'messages': must not be empty.", param="messages", code="empty_array"
         )
     for index, message in enumerate(messages):
         if not isinstance(message, dict) or message.get("role") not in _ROLES:
             roles = ", ".join(sorted(_ROLES))
             raise ProtocolError(
                 400,
-                f"Invalid 'messages[{index}]': an object whose 'role' is one of {roles} is needed.",
+                f"Invalid 'messages[{index}]': must be an object whose 'role' is one of {roles}.",
                 param=f"messages[{index}].role",
                 code="invalid_value",
             )
@@ -89,7 +89,7 @@ def _choice_count(body: dict[str, Any]) -> int:
     if count is None:
         return 1
     if not 1 <= count <= _MOST_CHOICES:
-        raise ProtocolError(400, f"Invalid 'n': 1 to {_MOST_CHOICES} choices can be had.", param="n")
+        raise ProtocolError(400, f"Invalid 'n': must be between 1 and {_MOST_CHOICES}.", param="n")
     return count
 
 
@@ -98,11 +98,11 @@ def _token_limit(body: dict[str, Any]) -> int | None:
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if len(given) > 1:
         raise ProtocolError(
-            400, "Give either 'max_tokens' or 'max_completion_tokens', not both.", param="max_tokens"
+            400, "Set either 'max_tokens' or 'max_completion_tokens', not both.", param="max_tokens"
         )
     for name, limit in given.items():
         if limit < 1:
-            raise ProtocolError(400, f"Invalid '{name}': at least 1 is needed.", param=name)
+            raise ProtocolError(400, f"Invalid '{name}': must be at least 1.", param=name)
         return int(limit)
     return None
 
@@ -120,13 +120,13 @@ def _own_message(body: dict[str, Any], digest: str, index: int) -> dict[str, Any
 
 def _own_text(messages: list[dict[str, Any]], digest: str, index: int) -> str:
     last = messages[-1]
-    asked = [message for message in messages if message["role"] == "user"]
+    user_messages = [message for message in messages if message["role"] == "user"]
     if last["role"] in {"tool", "function"}:
-        said = f"The tool said: {_shortened(_text(last.get('content')))}"
+        echo = f"The tool said: {_shortened(_text(last.get('content')))}"
     else:
-        said = f"You asked: {_shortened(_text((asked or messages)[-1].get('content')))}"
+        echo = f"You asked: {_shortened(_text((user_messages or messages)[-1].get('content')))}"
     choice = f"choice {index + 1}, " if index else ""
-    return f"[stand-in] {said} (no model answered; {choice}request {digest[:8]})"
+    return f"[stand-in] {echo} (no model answered; {choice}request {digest[:8]})"
 
 
 def _structured(response_format: dict[str, Any] | None) -> Any:
@@ -158,7 +158,7 @@ def _choice(index: int, message: dict[str, Any], limit: int | None) -> dict[str,
 
 
 def _cut(message: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Keep the first ``limit`` tokens: of the text, then of each tool call's arguments."""
+    """Keep the first ``limit`` tokens, counting the text first and then the arguments of each tool call."""
     kept = dict(message)
     if message["content"] is not None:
         kept["content"] = message["content"][: 4 * limit]
@@ -178,7 +178,7 @@ def _cut(message: dict[str, Any], limit: int) -> dict[str, Any]:
 
 
 def _text(content: Any) -> str:
-    """The text of a message's content; a part that is no text is named by its type."""
+    """Return the text of a message's content; parts without text are shown by their type."""
     if isinstance(content, list):
         return " ".join(
             str(part.get("text", f"[{part.get('type')}]")) for part in content if isinstance(part, dict)
@@ -199,7 +199,7 @@ def _message_tokens(message: dict[str, Any]) -> int:
 
 
 def _prompt_tokens(body: dict[str, Any]) -> int:
-    """Four tokens for each message, its text and tool calls, and the definitions of the tools as JSON."""
+    """Count four tokens for each message, plus its text and tool calls, plus the tool definitions as JSON."""
     tools = count_tokens(json.dumps(body["tools"])) if body.get("tools") else 0
     return tools + sum(_TOKENS_PER_MESSAGE + _message_tokens(message) for message in body["messages"])
 

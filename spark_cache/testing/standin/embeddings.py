@@ -1,4 +1,4 @@
-"""OpenAI's embeddings, answered without a model: unit vectors made from the model's name and the text."""
+"""OpenAI embeddings, answered without a model: unit vectors derived from the model name and the input."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def embed(body: dict[str, Any]) -> dict[str, Any]:
     """Answer a request to ``/v1/embeddings``.
 
     Args:
-        body: The request. Its ``input`` is a text, tokens, or a list of either.
+        body: The body of the request. Its ``input`` is a string, a list of tokens, or a list of either.
 
     Returns:
-        One vector for each input, in their order, as numbers or as base64 of little-endian 32-bit floats.
+        One vector for each input, in order, as numbers or as base64 of little-endian 32-bit floats.
 
     Raises:
         ProtocolError: The service would refuse the request.
@@ -36,7 +36,7 @@ def embed(body: dict[str, Any]) -> dict[str, Any]:
     if dimensions is None:
         dimensions = _DIMENSIONS.get(model, _USUAL_DIMENSIONS)
     if dimensions < 1:
-        raise ProtocolError(400, "Invalid 'dimensions': at least 1 is needed.", param="dimensions")
+        raise ProtocolError(400, "Invalid 'dimensions': must be at least 1.", param="dimensions")
     encode = _encoder(expect(body, "encoding_format", str) or "float")
     data = [
         {"object": "embedding", "index": index, "embedding": encode(_vector(model, item, dimensions))}
@@ -55,12 +55,14 @@ def _inputs(given: str | list[Any]) -> list[str | list[int]]:
     is_one = isinstance(given, str) or (bool(given) and all(isinstance(token, int) for token in given))
     inputs = [given] if is_one else given
     if not 1 <= len(inputs) <= _MOST_INPUTS:
-        raise ProtocolError(400, f"Invalid 'input': 1 to {_MOST_INPUTS} are taken.", param="input")
+        raise ProtocolError(400, f"Invalid 'input': must hold 1 to {_MOST_INPUTS} items.", param="input")
     for item in inputs:
         is_tokens = isinstance(item, list) and all(isinstance(token, int) for token in item)
         if not item or not (isinstance(item, str) or is_tokens):
             raise ProtocolError(
-                400, "Invalid 'input': each is a text or a list of tokens, and not empty.", param="input"
+                400,
+                "Invalid 'input': each item must be a non-empty string or a non-empty list of tokens.",
+                param="input",
             )
     return list(inputs)
 
@@ -72,12 +74,12 @@ def _encoder(encoding_format: str) -> Any:
         case "base64":
             return lambda packed: base64.b64encode(packed).decode()
     raise ProtocolError(
-        400, "Invalid 'encoding_format': 'float' and 'base64' are known.", param="encoding_format"
+        400, "Invalid 'encoding_format': must be 'float' or 'base64'.", param="encoding_format"
     )
 
 
 def _vector(model: str, item: str | list[int], dimensions: int) -> bytes:
-    """Packed 32-bit floats of length 1; fewer dimensions are the first of more, scaled up again."""
+    """Return a unit vector as packed 32-bit floats; a shorter vector is a rescaled prefix of a longer one."""
     seed = json.dumps([model, item]).encode()
     drawn = struct.unpack(f"<{dimensions}i", hashlib.shake_256(seed).digest(4 * dimensions))
     length = math.sqrt(math.fsum(number * number for number in drawn))

@@ -1,4 +1,4 @@
-"""Gemini's generateContent and batchEmbedContents, answered without a model, in the manner of the chat completions beside it."""
+"""Gemini generateContent and batchEmbedContents, answered without a model in the same way as chat completions."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def generate_content(body: dict[str, Any], answer: Answer | None = None) -> dict
     """Answer a request to ``…/models/MODEL:generateContent``.
 
     Args:
-        body: The request, with its ``model`` from the path.
-        answer: Scripts the answer: its text, or fields of a candidate such as ``content`` and ``finishReason``.
+        body: The body of the request, with the ``model`` from its path.
+        answer: Scripts the response: its text, or fields of a candidate such as ``content`` and ``finishReason``.
 
     Returns:
-        The answer.
+        The body of the response.
 
     Raises:
         ProtocolError: The service would refuse the request.
     """
     contents = expect(body, "contents", list, required=True)
     if not contents:
-        raise ProtocolError(400, "contents: at least one is needed.")
+        raise ProtocolError(400, "contents: must not be empty.")
     for index, content in enumerate(contents):
         if not isinstance(content, dict) or content.get("role") not in _ROLES or not content.get("parts"):
             raise ProtocolError(
-                400, f"contents[{index}]: parts, and a role that is user or model, are needed."
+                400, f"contents[{index}]: must have 'parts', and a 'role' of 'user' or 'model' if any."
             )
     config = expect(body, "generationConfig", dict) or {}
     digest = request_digest(body)
@@ -60,12 +60,21 @@ def generate_content(body: dict[str, Any], answer: Answer | None = None) -> dict
 
 
 def stream_content(body: dict[str, Any], answer: Answer | None = None) -> Stream:
-    """Answer a request to ``…/models/MODEL:streamGenerateContent?alt=sse`` with the same answer, in pieces."""
+    """Answer a request to ``…/models/MODEL:streamGenerateContent?alt=sse`` with the same response, split into events.
+
+    Args:
+        body: The body of the request, with the ``model`` from its path.
+        answer: Scripts the response, as for :func:`generate_content`.
+    """
     return Stream("text/event-stream", _framed(_events(generate_content(body, answer))))
 
 
 def embed_contents(body: dict[str, Any], _answer: Answer | None = None) -> dict[str, Any]:
-    """Answer a request to ``…/models/MODEL:batchEmbedContents``."""
+    """Answer a request to ``…/models/MODEL:batchEmbedContents``.
+
+    Args:
+        body: The body of the request, with the ``model`` from its path.
+    """
     requests = expect(body, "requests", list, required=True)
     dimensions = (requests[0] if requests else {}).get("outputDimensionality")
     texts = [_text(request["content"]["parts"]) for request in requests]
@@ -74,7 +83,11 @@ def embed_contents(body: dict[str, Any], _answer: Answer | None = None) -> dict[
 
 
 def refuse_content(error: ProtocolError) -> dict[str, Any]:
-    """The body of a refusal, in the service's form."""
+    """Return the body of an error response in the format of the service.
+
+    Args:
+        error: The error.
+    """
     status = _STATUSES.get(error.status, "INVALID_ARGUMENT")
     return {"error": {"code": error.status, "message": error.message, "status": status}}
 
@@ -106,14 +119,14 @@ def _own_parts(body: dict[str, Any], config: dict[str, Any], digest: str, index:
         return [{"text": _structured(config)}]
     shown = json.dumps(results[-1].get("response")) if results else _text(last)
     shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
-    said = f"The tool said: {shown}" if results else f"You asked: {shown}"
+    echo = f"The tool said: {shown}" if results else f"You asked: {shown}"
     choice = f"choice {index + 1}, " if index else ""
-    answer: dict[str, Any] = {"text": f"[stand-in] {said} (no model answered; {choice}request {digest[:8]})"}
+    answer: dict[str, Any] = {"text": f"[stand-in] {echo} (no model answered; {choice}request {digest[:8]})"}
     thinks = (config.get("thinkingConfig") or {}).get("includeThoughts")
     return [_THOUGHT, answer] if thinks else [answer]
 
 
-def _call(body: dict[str, Any], asked: str | None, digest: str) -> dict[str, Any] | None:
+def _call(body: dict[str, Any], user_text: str | None, digest: str) -> dict[str, Any] | None:
     declared = [
         function
         for tool in expect(body, "tools", list) or []
@@ -128,7 +141,7 @@ def _call(body: dict[str, Any], asked: str | None, digest: str) -> dict[str, Any
     wanted: Any = {"ANY": "required", "NONE": "none"}.get(calling.get("mode", "AUTO"), "auto")
     if wanted == "required" and allowed:
         wanted = {"function": {"name": allowed[0]}}
-    tool = chosen_tool({"tools": tools, "tool_choice": wanted}, asked)
+    tool = chosen_tool({"tools": tools, "tool_choice": wanted}, user_text)
     if tool is None:
         return None
     arguments = tool_call(tool, digest)["function"]["arguments"]
@@ -143,27 +156,27 @@ def _structured(config: dict[str, Any]) -> str:
 
 
 def _text(parts: list[dict[str, Any]]) -> str:
-    """The text of a content; a part that is no text is named by its kind."""
+    """Return the text of a content's parts; parts without text are shown by their type."""
     return " ".join(part["text"] if "text" in part else f"[{next(iter(part), '')}]" for part in parts)
 
 
 def _usage(body: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any]:
-    asked = count_tokens(json.dumps(body["contents"]))
+    prompt = count_tokens(json.dumps(body["contents"]))
     parts = [part for candidate in candidates for part in candidate.get("content", {}).get("parts") or ()]
-    thought = sum(count_tokens(part["text"]) for part in parts if part.get("thought"))
-    said = sum(
+    thoughts = sum(count_tokens(part["text"]) for part in parts if part.get("thought"))
+    output = sum(
         count_tokens(part.get("text") or json.dumps(part)) for part in parts if not part.get("thought")
     )
     usage = {
-        "promptTokenCount": asked,
-        "candidatesTokenCount": said,
-        "totalTokenCount": asked + said + thought,
+        "promptTokenCount": prompt,
+        "candidatesTokenCount": output,
+        "totalTokenCount": prompt + output + thoughts,
     }
-    return {**usage, "thoughtsTokenCount": thought} if thought else usage
+    return {**usage, "thoughtsTokenCount": thoughts} if thoughts else usage
 
 
 def _events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The answer in pieces: the end of a candidate comes with its last one, and the usage with every event."""
+    """Split the response into events: the last event of a candidate holds its finish reason, every event holds the usage."""
     shared = {name: value for name, value in whole.items() if name != "candidates"}
     for candidate in whole["candidates"]:
         content = candidate.get("content") or {"parts": []}

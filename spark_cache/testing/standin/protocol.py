@@ -1,4 +1,4 @@
-"""What the stand-in's protocols share: refusals, token counts, the digest of a request."""
+"""Helpers that the stand-in's protocols share: errors, token counts and request digests."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 __all__ = ["ProtocolError", "count_tokens", "expect", "request_digest"]
 
-_HOW_TO_SEND_A_KEY = "Send one as 'Authorization: Bearer KEY'; the stand-in takes any."
+_HOW_TO_SEND_A_KEY = "Send one as 'Authorization: Bearer KEY'; the stand-in accepts any key."
 _CHARACTERS_PER_TOKEN = 4
 _NAMES = {str: "a string", int: "an integer", bool: "a boolean", list: "an array", dict: "an object"}
 
 
 class ProtocolError(Exception):
-    """A request that the service would refuse.
+    """An error response to a request that the service would refuse.
 
     Attributes:
-        status: The HTTP status of the refusal.
-        message: What is wrong, for a person.
-        param: The parameter that is wrong, where it is one.
-        code: The service's short name for the fault, where it has one.
+        status: The HTTP status.
+        message: A description of the error.
+        param: The name of the invalid parameter, or None.
+        code: The error code of the service, or None.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class ProtocolError(Exception):
 
     @classmethod
     def without_key(cls) -> ProtocolError:
-        """The refusal of a request that names nobody who would pay for it."""
+        """Return the error for a request without an API key."""
         return cls(401, f"The request carries no API key. {_HOW_TO_SEND_A_KEY}", code="invalid_api_key")
 
     def as_json(self) -> dict[str, Any]:
-        """The body of the refusal, in the service's form."""
+        """Return the body of the error response in OpenAI's format."""
         error = {
             "message": self.message,
             "type": "invalid_request_error",
@@ -49,19 +49,19 @@ class ProtocolError(Exception):
 
 
 def expect(body: dict[str, Any], name: str, *kinds: type, required: bool = False) -> Any:
-    """Take a parameter out of a request and check its type.
+    """Return a parameter of a request after checking its type.
 
     Args:
-        body: The request.
-        name: The parameter's name.
-        kinds: The types it may have.
-        required: Whether it must be there; an optional one may also be null.
+        body: The body of the request.
+        name: The name of the parameter.
+        kinds: The allowed types.
+        required: Whether the parameter is required; an optional parameter may also be null.
 
     Returns:
-        Its value; None where an optional one is absent.
+        The value, or None if an optional parameter is missing.
 
     Raises:
-        ProtocolError: It is absent though required, or has another type.
+        ProtocolError: A required parameter is missing, or the value has another type.
     """
     value = body.get(name)
     if value is None and not required:
@@ -80,11 +80,19 @@ def expect(body: dict[str, Any], name: str, *kinds: type, required: bool = False
 
 
 def count_tokens(text: str) -> int:
-    """Count tokens by the stand-in's rule: one for every four characters, the last four begun or whole."""
+    """Return the number of tokens of a text: one for every four characters, rounded up.
+
+    Args:
+        text: The text.
+    """
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
 def request_digest(body: dict[str, Any]) -> str:
-    """The digest of all that can change an answer, in hex: the same whether or not the answer is streamed."""
-    asked = {name: value for name, value in body.items() if name not in {"stream", "stream_options"}}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    """Return the SHA-256 digest, in hex, of a request without its streaming options, which do not change the response.
+
+    Args:
+        body: The body of the request.
+    """
+    digested = {name: value for name, value in body.items() if name not in {"stream", "stream_options"}}
+    return hashlib.sha256(json.dumps(digested, sort_keys=True).encode()).hexdigest()

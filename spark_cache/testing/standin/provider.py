@@ -1,4 +1,4 @@
-"""What a test holds: it starts and stops the stand-in, counts what arrives and makes requests fail."""
+"""The stand-in provider: starts and stops the server, records requests and injects failures."""
 
 from __future__ import annotations
 
@@ -22,34 +22,33 @@ _FIRST_ERROR_STATUS = 400
 
 
 class ReceivedRequest(NamedTuple):
-    """A request that arrived: its path, and its body as parsed JSON, or as text where it is none."""
+    """A received request: its path, and its body as parsed JSON, or as text if it is not JSON."""
 
     path: str
     body: Any
 
 
 class StandInProvider:
-    """A model provider on this machine: OpenAI's chat completions and embeddings over HTTP on loopback.
+    """A local stand-in for a model provider, served over HTTP on the loopback interface.
 
-    Its answers are deterministic, begin with ``[stand-in]`` and differ wherever the requests differ. It takes
-    any API key, but wants one. Use it as a context manager::
+    It implements the interfaces of OpenAI, Anthropic, Gemini and Bedrock. Responses are deterministic, start with ``[stand-in]``
+    and differ whenever the requests differ. An API key is required, and any key is accepted. Use it as a context manager::
 
         with StandInProvider() as provider:
             client = openai.OpenAI(base_url=provider.base_url, api_key="any")
 
-    Tokens are counted by a simple rule: one for every four characters of text, and four for each message of a
-    prompt.
+    Tokens are counted by a simple rule: one for every four characters of text, and four for each message of a prompt.
 
     Args:
-        port: The port to listen on; 0 takes a free one.
-        latency_seconds: How long each answer is held back; ``"realistic"`` is 0.3 s and 2 ms for each byte of
-            the request, 1.2 s at most.
-        answer: Scripts chat answers: a function of the request's body that returns the text, or a whole
-            message (``content``, ``tool_calls``, ``refusal``, ``finish_reason``). It is called once for each
-            choice, in many threads at once.
+        port: The port to listen on; 0 selects a free port.
+        latency_seconds: The delay before each response. ``"realistic"`` is 0.3 s plus 2 ms for each byte of the request, and at
+            most 1.2 s.
+        answer: A function that scripts the responses. It takes the body of the request and returns the text, or a whole message
+            (``content``, ``tool_calls``, ``refusal``, ``finish_reason``). It is called once for each choice, and from several
+            threads at the same time.
 
     Raises:
-        ValueError: The latency is neither ``"realistic"`` nor a number of seconds.
+        ValueError: ``latency_seconds`` is neither ``"realistic"`` nor a number of seconds.
     """
 
     def __init__(
@@ -61,7 +60,9 @@ class StandInProvider:
     ) -> None:
         is_time = isinstance(latency_seconds, int | float) and 0 <= latency_seconds < float("inf")
         if latency_seconds != "realistic" and not is_time:
-            raise ValueError(f"latency_seconds is 'realistic' or a number from 0 up, not {latency_seconds!r}")
+            raise ValueError(
+                f"latency_seconds must be 'realistic' or a number of at least 0, not {latency_seconds!r}"
+            )
         self._port = port
         self._latency_seconds = latency_seconds
         self._answer = answer
@@ -90,43 +91,43 @@ class StandInProvider:
 
     @property
     def base_url(self) -> str:
-        """The address to give to a client, ending in ``/v1``; still known after the stand-in has stopped.
+        """The base URL for clients, ending in ``/v1``; it stays available after the stand-in has stopped.
 
         Raises:
-            RuntimeError: The stand-in has never run.
+            RuntimeError: The stand-in has never been started.
         """
         if self._base_url is None:
-            raise RuntimeError("the stand-in provider has no address before it runs: enter it with 'with'")
+            raise RuntimeError(
+                "the stand-in provider has no address before it starts: use it in a 'with' statement"
+            )
         return self._base_url
 
     @property
     def requests(self) -> tuple[ReceivedRequest, ...]:
-        """Every request that arrived so far, in their order, whatever became of it."""
+        """All requests received so far, in order, whether they succeeded or failed."""
         with self._lock:
             return tuple(self._requests)
 
     @property
     def calls(self) -> int:
-        """How many requests arrived so far; a client's retries count."""
+        """The number of requests received so far, including retries."""
         with self._lock:
             return len(self._requests)
 
     def fail_next(self, status: int, body: dict[str, Any] | str | None = None, times: int = 1) -> None:
-        """Make the next requests fail; what is asked for several times happens in that order.
+        """Make the next requests fail; the failures of several calls happen in the order of the calls.
 
         Args:
-            status: The HTTP status, from 400 up.
-            body: What the failure says: JSON, or a text such as a proxy would send; None for an error in the
-                service's form.
-            times: How many requests fail so.
+            status: The HTTP status, at least 400.
+            body: The body of the error response: JSON, or a string such as a proxy would send; None for an error in OpenAI's
+                format.
+            times: The number of requests that fail.
 
         Raises:
-            ValueError: The status is no error, or ``times`` is not positive.
+            ValueError: ``status`` is not an error status, or ``times`` is less than 1.
         """
         if status < _FIRST_ERROR_STATUS or times < 1:
-            raise ValueError(
-                f"a failure has a status from 400 up and happens once or more: {status}, {times}"
-            )
+            raise ValueError(f"status must be at least 400 and times at least 1, not {status} and {times}")
         if body is None:
             message = f"The stand-in was told to answer {status}."
             body = {"error": {"message": message, "type": "stand_in", "param": None, "code": None}}
@@ -143,7 +144,7 @@ class StandInProvider:
             return failure
         try:
             return answer_request(request, self._answer)
-        except Exception as error:  # noqa: BLE001 - the client is told, and shows it
+        except Exception as error:  # noqa: BLE001 - the client receives the error and shows it
             fault = {"message": f"The stand-in failed: {type(error).__name__}: {error}", "type": "stand_in"}
             return Reply(500, {"error": fault}, {"x-should-retry": "false"})
 
@@ -154,7 +155,11 @@ class StandInProvider:
 
 
 def realistic_latency(length: int) -> float:
-    """The seconds that a request of so many bytes is held back: between 0.3 and 1.2."""
+    """Return the delay of a response in seconds, between 0.3 and 1.2.
+
+    Args:
+        length: The length of the request, in bytes.
+    """
     return min(0.3 + 0.002 * length, 1.2)
 
 

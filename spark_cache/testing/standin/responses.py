@@ -1,4 +1,4 @@
-"""OpenAI's Responses interface, answered without a model: what is answered is what a chat completion would be."""
+"""OpenAI Responses, answered without a model by converting the request to a chat completion."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def answer_response(body: dict[str, Any], answer: Answer | None = None) -> dict[
     """Answer a request to ``/v1/responses``.
 
     Args:
-        body: The request.
-        answer: Scripts the message, as for a chat completion; it gets this request's body.
+        body: The body of the request.
+        answer: Scripts the message, as for a chat completion; it receives the body of this request.
 
     Returns:
-        The response, or its events where the request asks for a stream.
+        The response, or its events if the request asks for a stream.
 
     Raises:
         ProtocolError: The service would refuse the request.
@@ -43,7 +43,7 @@ def answer_response(body: dict[str, Any], answer: Answer | None = None) -> dict[
     scripted: Answer | None = None if answer is None else lambda _: answer(body)
     completion = complete_chat(_as_chat(body), scripted)
     if not isinstance(completion, dict):
-        raise TypeError("a chat completion that was not to be streamed")
+        raise TypeError("the chat completion must not be a stream")
     response = _response(body, completion)
     if expect(body, "stream", bool):
         return Stream("text/event-stream; charset=utf-8", _framed(_events(response)))
@@ -54,7 +54,7 @@ def answer_response(body: dict[str, Any], answer: Answer | None = None) -> dict[
 
 
 def _as_chat(body: dict[str, Any]) -> dict[str, Any]:
-    """A request for the chat completion that says the same."""
+    """Return the equivalent chat completion request."""
     given = expect(body, "input", str, list, required=True)
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     messages = [_message(item, index) for index, item in enumerate(items)]
@@ -64,7 +64,7 @@ def _as_chat(body: dict[str, Any]) -> dict[str, Any]:
     chat: dict[str, Any] = {
         "model": expect(body, "model", str, required=True),
         "messages": messages,
-        # Two requests that differ in anything differ in their answers.
+        # Requests that differ in any parameter must have different responses.
         "metadata": {"responses": request_digest(body)},
     }
     limit = expect(body, "max_output_tokens", int)
@@ -88,7 +88,7 @@ def _message(item: Any, index: int) -> dict[str, Any]:
             return {"role": role, "content": content}
         case {"type": str()}:
             return {"role": "assistant", "content": ""}
-    raise ProtocolError(400, f"Invalid 'input[{index}]': a message or another item is needed.", param="input")
+    raise ProtocolError(400, f"Invalid 'input[{index}]': must be a message or another item.", param="input")
 
 
 def _tool_choice(choice: Any) -> Any:

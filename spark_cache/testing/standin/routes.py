@@ -1,7 +1,7 @@
-"""Which function answers which path, and the refusals that come before it is asked.
+"""The routes of the stand-in, and the checks made before a route is called.
 
-A route reads a request's body and gives an answer, or the chunks of one. A new protocol is one module and its
-rows here.
+A route takes the body of a request and returns a response or its chunks. To add a protocol, write a module and add its routes
+here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """A path, and who answers it. What stands for ``{name}`` in the path is handed over in the body, under that name."""
+    """A path and the function that answers it; the value of ``{name}`` in the path is passed in the body under that name."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class _Route:
     refusal: Callable[[ProtocolError], dict[str, Any]] = ProtocolError.as_json
 
     def match(self, path: str) -> dict[str, str] | None:
-        """What the names in the path stand for; None for another path."""
+        """Return the values of the names in the path, or None if the path does not match."""
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
         found = re.fullmatch(pattern, path)
         return None if found is None else {name: unquote(text) for name, text in found.groupdict().items()}
@@ -77,11 +77,11 @@ def answer_request(request: HttpRequest, answer: Answer | None) -> Reply:
     """Answer a request as the service would.
 
     Args:
-        request: The request as it arrived.
-        answer: Scripts chat answers; None for the stand-in's own.
+        request: The request.
+        answer: Scripts the responses; None for the default responses of the stand-in.
 
     Returns:
-        The answer, or the refusal that the service would give.
+        The response, or the error response that the service would return.
     """
     refusal: Callable[[ProtocolError], dict[str, Any]] = ProtocolError.as_json
     try:
@@ -95,13 +95,15 @@ def answer_request(request: HttpRequest, answer: Answer | None) -> Reply:
 
 
 def _find_route(request: HttpRequest) -> tuple[_Route, dict[str, str]]:
-    known = [(route, named) for route in _ROUTES if (named := route.match(request.path)) is not None]
-    if not known:
+    matches = [(route, named) for route in _ROUTES if (named := route.match(request.path)) is not None]
+    if not matches:
         raise ProtocolError(404, f"Invalid URL ({request.method} {request.path})", code="unknown_url")
-    for route, named in known:
+    for route, named in matches:
         if route.method == request.method:
             return route, named
-    raise ProtocolError(405, f"Not allowed: {request.method} on {request.path}.", code="method_not_supported")
+    raise ProtocolError(
+        405, f"Method not allowed: {request.method} {request.path}.", code="method_not_supported"
+    )
 
 
 def _credential(request: HttpRequest, header: str) -> str:
@@ -112,7 +114,7 @@ def _parse(raw: bytes) -> dict[str, Any]:
     try:
         body = json.loads(raw)
     except ValueError as error:
-        raise ProtocolError(400, "The body of the request is not JSON.", code="invalid_json") from error
+        raise ProtocolError(400, "The request body is not valid JSON.", code="invalid_json") from error
     if not isinstance(body, dict):
-        raise ProtocolError(400, "The body of the request is not a JSON object.", code="invalid_json")
+        raise ProtocolError(400, "The request body must be a JSON object.", code="invalid_json")
     return body

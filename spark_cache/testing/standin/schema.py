@@ -1,4 +1,4 @@
-"""A value that fits a JSON schema: the arguments of a tool call, the content of structured output."""
+"""Build values that fit a JSON schema, for tool arguments and structured output."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _FORMATS = {
 
 
 class UnmetSchemaError(ValueError):
-    """No finite value fits the schema, or it uses something the stand-in does not know."""
+    """No finite value fits the schema, or the schema uses an unsupported feature."""
 
 
 def example(schema: Any) -> Any:
-    """Make one value that fits a schema, always the same one.
+    """Return a value that fits a schema; the same schema always gives the same value.
 
-    Knows the vocabulary that tools and structured output use: types, ``enum``, ``const``, ``anyOf``,
-    ``oneOf``, ``allOf``, local ``$ref``, objects, arrays, bounds and the common formats. ``pattern`` and
-    ``uniqueItems`` are not looked at. A schema that refers to itself ends where it first may.
+    Supports the vocabulary of tools and structured output: types, ``enum``, ``const``, ``anyOf``, ``oneOf``, ``allOf``, local
+    ``$ref``, objects, arrays, bounds and the common formats. ``pattern`` and ``uniqueItems`` are ignored. A recursive schema
+    ends at the first level where it can.
 
     Args:
         schema: The schema, as parsed JSON.
@@ -60,11 +60,11 @@ class _Maker:
                 return self._all_of(schema, parts, open_refs)
             case {}:
                 return self._typed(schema, open_refs)
-        raise UnmetSchemaError("a schema is an object or true")
+        raise UnmetSchemaError("a schema must be an object or true")
 
     def _referred(self, ref: str, open_refs: tuple[str, ...]) -> Any:
         if ref in open_refs:
-            raise UnmetSchemaError(f"{ref} needs itself without end")
+            raise UnmetSchemaError(f"{ref} requires itself endlessly")
         return self.make(self._resolve(ref), (*open_refs, ref))
 
     def _resolve(self, ref: str) -> Any:
@@ -72,7 +72,7 @@ class _Maker:
         for step in ref.removeprefix("#").split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
             if not isinstance(target, dict) or name not in target:
-                raise UnmetSchemaError(f"{ref} refers to nothing in this schema")
+                raise UnmetSchemaError(f"{ref} does not exist in this schema")
             target = target[name]
         return target
 

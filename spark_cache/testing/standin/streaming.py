@@ -1,4 +1,4 @@
-"""A finished chat completion, cut into the chunks of a stream: one token of text or of arguments in each."""
+"""Split a chat completion into the chunks of a stream, with one token of text or arguments in each."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _CHARACTERS_PER_CHUNK = 4
 
 
 def chunks(completion: dict[str, Any], *, include_usage: bool) -> Iterator[dict[str, Any]]:
-    """Cut a completion into chunks that add up to it.
+    """Split a completion into chunks that add up to it.
 
     Args:
-        completion: The completion, as it would be answered in one piece.
-        include_usage: Whether a last chunk without choices tells the usage.
+        completion: The complete, unstreamed completion.
+        include_usage: Whether to add a last chunk that holds the usage and no choices.
 
     Yields:
-        The chunks in the order in which they are sent.
+        The chunks, in the order in which they are sent.
     """
     shared = {name: completion[name] for name in ("id", "created", "model", "system_fingerprint")}
     frame: dict[str, Any] = {**shared, "object": "chat.completion.chunk"}

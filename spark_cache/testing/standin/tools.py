@@ -1,4 +1,4 @@
-"""Which tool a chat completion calls, and with what."""
+"""Choose the tool that a chat completion calls, and its arguments."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["chosen_tool", "tool_call"]
 
 
 def chosen_tool(body: dict[str, Any], last_user_text: str | None) -> dict[str, Any] | None:
-    """Find the tool to call: one that ``tool_choice`` demands, or the first that the user names.
+    """Return the tool to call: the one that ``tool_choice`` demands, or the first that the user mentions.
 
     Args:
-        body: The request.
-        last_user_text: What the user said last, if nobody spoke since; None once a tool has answered.
+        body: The body of the request.
+        last_user_text: The text of the last message if it is a user message; None after a tool result.
 
     Returns:
-        The ``function`` part of the tool's definition; None where the answer is a text.
+        The ``function`` part of the tool's definition; None if the response is text.
 
     Raises:
-        ProtocolError: The tools or the choice are not of the service's form.
+        ProtocolError: The tools or the tool choice have an invalid format.
     """
     functions = [_function(tool) for tool in expect(body, "tools", list) or []]
     choice = expect(body, "tool_choice", str, dict)
     if not functions:
         if choice in (None, "none", "auto"):
             return None
-        raise ProtocolError(400, "'tool_choice' is of use only beside 'tools'.", param="tool_choice")
+        raise ProtocolError(400, "'tool_choice' requires 'tools'.", param="tool_choice")
     if choice == "none":
         return None
     named = [tool for tool in functions if _is_named(tool["name"], last_user_text or "")]
@@ -42,17 +42,17 @@ def chosen_tool(body: dict[str, Any], last_user_text: str | None) -> dict[str, A
 
 
 def tool_call(tool: dict[str, Any], digest: str) -> dict[str, Any]:
-    """Call a tool with arguments that fit its schema.
+    """Return a call of a tool with arguments that fit its schema.
 
     Args:
-        tool: The ``function`` part of its definition.
-        digest: The digest of the request, which names the call.
+        tool: The ``function`` part of the tool's definition.
+        digest: The digest of the request, from which the id of the call is made.
 
     Returns:
-        One element of a message's ``tool_calls``.
+        One item of a message's ``tool_calls``.
 
     Raises:
-        ProtocolError: No arguments can fit the schema.
+        ProtocolError: No arguments fit the schema.
     """
     try:
         arguments = example(tool.get("parameters") or {"type": "object"})
@@ -71,7 +71,7 @@ def _function(tool: Any) -> dict[str, Any]:
     function = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise ProtocolError(
-            400, "Each of 'tools' is an object with a 'function' that has a 'name'.", param="tools"
+            400, "Each item of 'tools' must be an object with a 'function' that has a 'name'.", param="tools"
         )
     return function
 
@@ -85,4 +85,4 @@ def _demanded(choice: str | dict[str, Any], functions: list[dict[str, Any]]) -> 
     for function in functions:
         if function["name"] == wanted:
             return function
-    raise ProtocolError(400, "'tool_choice' names none of the 'tools'.", param="tool_choice")
+    raise ProtocolError(400, "'tool_choice' must name one of the 'tools'.", param="tool_choice")

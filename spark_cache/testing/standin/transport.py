@@ -1,4 +1,4 @@
-"""HTTP on a loopback port: one thread a connection, and a close that waits for none of them."""
+"""An HTTP server on a loopback port with one thread per connection; closing it drops open connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it arrived; the names of its headers are in lower case."""
+    """A received request; header names are in lower case."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream that its protocol frames itself: each piece is sent as it is."""
+    """A stream in the framing of its protocol; each piece is sent unchanged."""
 
     content_type: str
     pieces: Iterator[bytes]
@@ -43,7 +43,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered: JSON, a text as it is, a stream of JSON events, or one in another framing."""
+    """A response: JSON, plain text, a stream of JSON events, or a stream in another framing."""
 
     status: int
     content: dict[str, Any] | str | Iterator[dict[str, Any]] | Stream
@@ -51,11 +51,11 @@ class Reply:
 
 
 Respond = Callable[[HttpRequest], "Reply | None"]
-"""Answers a request; None drops the connection. Called in many threads at once."""
+"""A function that answers a request, or returns None to drop the connection; it is called from several threads at once."""
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """Serves one function on a loopback port until closed."""
+    """A server that answers requests with one function, on a loopback port, until it is closed."""
 
     request_queue_size = 256
     daemon_threads = False
@@ -70,17 +70,17 @@ class LoopbackServer(ThreadingHTTPServer):
         self._loop.start()
 
     def server_bind(self) -> None:
-        """Bind without asking a name server what this machine is called."""
+        """Bind the socket without a DNS lookup of the host name."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = _HOST, self.server_address[1]
 
     @property
     def base_url(self) -> str:
-        """The server's address, without a path."""
+        """The URL of the server, without a path."""
         return f"http://{_HOST}:{self.server_port}"
 
     def close(self) -> None:
-        """Stop listening, drop every connection, and return when no thread is left."""
+        """Stop listening, drop all connections, and wait for all threads to end."""
         self.shutdown()
         self._loop.join()
         for connection in list(self._connections):
@@ -88,17 +88,31 @@ class LoopbackServer(ThreadingHTTPServer):
         self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, so that closing can drop it."""
+        """Register the connection, so that :meth:`close` can drop it.
+
+        Args:
+            request: The socket of the connection.
+            client_address: The address of the client.
+        """
         self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection."""
+        """Unregister the connection and shut it down.
+
+        Args:
+            request: The socket of the connection.
+        """
         self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report what went wrong in a thread, except that a client hung up, which is its right."""
+        """Report an exception in a connection's thread, except when the client closed the connection.
+
+        Args:
+            request: The socket of the connection.
+            client_address: The address of the client.
+        """
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -107,14 +121,14 @@ def _drop(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return  # the client was quicker
+        return  # the client has already closed it
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "spark-cache-stand-in"
     sys_version = ""
-    disable_nagle_algorithm = True  # small writes would else wait for the client's delayed acknowledgement
+    disable_nagle_algorithm = True  # otherwise small writes wait for the client's delayed acknowledgement
     wbufsize = -1
     server: LoopbackServer
 
@@ -135,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send_whole(reply, reply.content)
 
-    do_GET = do_POST = do_DELETE = _exchange  # noqa: N815 - names that http.server looks for
+    do_GET = do_POST = do_DELETE = _exchange  # noqa: N815 - http.server requires these names
 
     def _send_whole(self, reply: Reply, content: dict[str, Any] | str) -> None:
         if isinstance(content, str):
@@ -163,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        """Requests are logged by the provider, as values."""
+        """Do nothing: the provider records requests itself."""
 
 
 def _framed(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:

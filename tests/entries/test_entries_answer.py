@@ -1,4 +1,4 @@
-"""The short way of reading an entry agrees with the long one, or gives up."""
+"""Reading the parts that a hit needs agrees with decoding the whole entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_cache.entries import answer, encode, quick_answer
+from spark_cache.entries import CacheEntry, decode, encode, read_answer
+from spark_cache.types import MissReason
 
 _KEY = "3f2a" * 16
 _NAMES = (
@@ -29,7 +30,7 @@ _VALUES = st.one_of(
 
 @pytest.fixture(scope="module")
 def document(entry_of) -> dict[str, Any]:
-    """An entry of the usual kind, as it stands on disk."""
+    """Return an ordinary entry as parsed from disk."""
     response = {
         "content": "Paris.",
         "stop_reason": "end_turn",
@@ -42,14 +43,20 @@ def document(entry_of) -> dict[str, Any]:
     return read
 
 
-def _long(data: bytes, namespace: str | None) -> Any:
-    return answer(data, _KEY, ring=None, namespace=namespace, encrypted_only=False)
+def _answer(data: bytes, namespace: str | None) -> Any:
+    return read_answer(data, _KEY, namespace)
 
 
-def test_a_usual_entry_is_answered_by_the_short_way(document):
-    """An entry as models store it is read without the long way."""
+def _decoded(data: bytes, namespace: str | None) -> Any:
+    entry = decode(data, _KEY, namespace=namespace)
+    return (entry.response, entry.timestamp, entry.ttl) if isinstance(entry, CacheEntry) else entry
+
+
+def test_an_ordinary_entry_is_read(document):
+    """The parts of an entry as models store it are its response, timestamp and TTL."""
     data = orjson.dumps(document)
-    assert quick_answer(data, _KEY, "team") == _long(data, "team")
+    assert _answer(data, "team") == _decoded(data, "team")
+    assert _answer(data, "team")[0]["content"] == "Paris."
 
 
 @settings(deadline=None, max_examples=500)
@@ -58,20 +65,19 @@ def test_a_usual_entry_is_answered_by_the_short_way(document):
     removed=st.sets(st.sampled_from(_NAMES), max_size=2),
     namespace=st.sampled_from([None, "team", "other"]),
 )
-def test_a_changed_entry_is_read_alike_or_left(document, changes, removed, namespace):
-    """Whatever is edited in an entry, the short way never answers where the long one does not, or otherwise."""
+def test_both_agree_on_an_edited_entry(document, changes, removed, namespace):
+    """After any edit, both return the same parts or the same reason."""
     edited = {name: value for name, value in {**document, **changes}.items() if name not in removed}
     data = json.dumps(edited).encode()
-    quick = quick_answer(data, _KEY, namespace)
-    assert quick is None or _exactly(quick) == _exactly(_long(data, namespace))
+    assert _exactly(_answer(data, namespace)) == _exactly(_decoded(data, namespace))
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"5", b'"text"', b"\xff", b"{}"])
-def test_no_entry_at_all_is_left(data):
-    """Bytes that are no entry are left to the long way."""
-    assert quick_answer(data, _KEY, None) is None
+def test_a_file_that_is_not_an_entry_is_corrupt(data):
+    """Both reject bytes that are not an entry."""
+    assert _answer(data, None) is _decoded(data, None) is MissReason.CORRUPT
 
 
-def _exactly(answered: Any) -> str:
-    """With the types, whatever the order: to Python, 1 equals 1.0 and True."""
-    return json.dumps(answered, sort_keys=True)
+def _exactly(parts: Any) -> str:
+    """Convert a result for comparison with types and without order, because 1 equals 1.0 and True in Python."""
+    return json.dumps(parts, sort_keys=True)

@@ -1,4 +1,4 @@
-"""The short way of a hit and the long one give the same answers, for whatever stands in an entry's place."""
+"""A lookup by key and a lookup by string give the same result, whatever the file of the entry holds."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _DEEDS = {
 
 @pytest.fixture
 def key(manager):
-    """The key of a stored answer, a minute and a bit ago."""
+    """Return the key of a stored response."""
     made = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     assert manager.set(made, "openai", "gpt-4o", {}, ANSWER)
     return made
@@ -77,13 +77,9 @@ def path(cache_dir, key):
     return cache_dir / "openai" / "gpt-4o" / f"{key}.json"
 
 
-def _asked(cache_dir, clock, key, *, short, **values):
-    """What a manager answers with and counts, by the short way or without it."""
+def _looked_up(cache_dir, clock, key, **values):
+    """Return what a manager returns and counts for a key."""
     manager = manager_of(cache_dir, clock=clock, **values)
-    entries = manager._entries
-    assert entries._quick is not None
-    if not short:
-        entries._quick = None
     before = manager.get_stats()
     answered = manager.get(key)
     after = manager.get_stats()
@@ -99,11 +95,11 @@ def _asked(cache_dir, clock, key, *, short, **values):
 )
 @pytest.mark.parametrize("deed", _DEEDS)
 def test_both_ways_agree(cache_dir, clock, key, path, deed, values):
-    """Answer, count and reason are the same by both ways, whatever was done to the entry."""
+    """The result, the count and the reason do not depend on whether the key knows its model."""
     _DEEDS[deed](path)
     clock.now += 1
-    short = _asked(cache_dir, clock, key, short=True, **values)
-    assert short == _asked(cache_dir, clock, key, short=False, **values)
+    by_key = _looked_up(cache_dir, clock, key, **values)
+    assert by_key == _looked_up(cache_dir, clock, str(key), **values)
 
 
 _SEALED_DEEDS = {
@@ -129,24 +125,27 @@ _SEALED_DEEDS = {
 
 @pytest.mark.parametrize("deed", _SEALED_DEEDS)
 def test_both_ways_agree_on_encrypted_entries(cache_dir, clock, deed):
-    """Answer, count and reason are the same by both ways, whatever was done to an encrypted entry."""
+    """The same holds for an encrypted entry."""
     values = {"encryption": "all", "encryption_keys": Fernet.generate_key().decode()}
     manager = manager_of(cache_dir, clock=clock, **values)
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
     (path,) = cache_dir.glob("openai/gpt-4o/*.json")
     _SEALED_DEEDS[deed](path)
-    short = _asked(cache_dir, clock, key, short=True, **values)
-    assert short == _asked(cache_dir, clock, key, short=False, **values)
-    assert (short[0] == ANSWER) is (deed == "whole")
+    by_key = _looked_up(cache_dir, clock, key, **values)
+    if deed == "plain text":
+        # A string does not name a model, so the file itself has to, and this one does not.
+        assert by_key == (None, 0, {"wrong_key": 1})
+    else:
+        assert by_key == _looked_up(cache_dir, clock, str(key), **values)
+    assert (by_key[0] == ANSWER) is (deed == "whole")
 
 
-def test_a_plain_entry_beside_keys_takes_the_short_way(cache_dir, clock, monkeypatch):
-    """Where only sensitive requests are encrypted, the hit of another one never comes to the long way."""
+def test_a_plain_entry_is_found_beside_encryption_keys(cache_dir, clock):
+    """Where only sensitive requests are encrypted, other entries stay plain and are found."""
     manager = manager_of(cache_dir, clock=clock, encryption_keys=Fernet.generate_key().decode())
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
-    monkeypatch.setattr(manager._entries, "find", None)
     assert manager.get(key) == ANSWER
 
 
@@ -163,14 +162,25 @@ def test_an_encrypted_hit_is_logged_by_the_name_of_its_file(cache_dir, clock, ca
     assert [record.key for record in caplog.records] == [path.stem[:12]]
 
 
-def test_a_usual_hit_takes_the_short_way(manager, key, monkeypatch):
-    """An ordinary hit never comes to the long way."""
-    monkeypatch.setattr(manager._entries, "find", None)
+def test_a_lookup_opens_one_file_once(manager, key, path, monkeypatch):
+    """A hit and a miss each open the path of their entry once."""
+    opened = []
+    whole = os.open
+
+    def counting(name, *arguments, **options):
+        opened.append(str(name))
+        return whole(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", counting)
     assert manager.get(key) == ANSWER
+    assert opened == [str(path)]
+    path.unlink()
+    assert manager.get(key) is None
+    assert opened == [str(path)] * 2
 
 
-def test_a_hit_by_the_short_way_is_logged(manager, key, caplog):
-    """The log tells of a hit by the short way what it tells of every hit."""
+def test_a_hit_is_logged(manager, key, caplog):
+    """A hit is logged with its provider, its model and the start of its entry's name."""
     with caplog.at_level(logging.INFO, logger="spark_cache"):
         manager.get(key)
     (record,) = caplog.records
@@ -183,7 +193,7 @@ def test_a_hit_by_the_short_way_is_logged(manager, key, caplog):
 
 
 def test_a_hit_ends_the_silence_about_a_fault(manager, key, path, monkeypatch, caplog):
-    """A fault is told once, until a hit shows that reading works again; the next one is told anew."""
+    """A fault is reported once, until a hit shows that reading works again. The next fault is reported again."""
     whole = os.open
 
     def failing(name, *arguments, **options):
@@ -201,37 +211,37 @@ def test_a_hit_ends_the_silence_about_a_fault(manager, key, path, monkeypatch, c
 
 @pytest.mark.parametrize("text", ["../../outside", "a/b", "nul\0", "", ".", "x" * 300])
 def test_a_made_up_key_leads_nowhere(manager, cache_dir, key, text):
-    """A key that somebody made up is looked for in the cache directory alone, and misses."""
+    """A made-up key is looked for in the cache directory only, and misses."""
     outside = cache_dir.parent / "outside.json"
     outside.write_bytes((cache_dir / "openai" / "gpt-4o" / f"{key}.json").read_bytes())
     assert manager.get(CacheKey(text, "openai", "gpt-4o", {})) is None
 
 
-def test_each_caller_gets_an_answer_of_its_own(manager, key):
-    """Who changes an answer changes nobody else's."""
+def test_each_caller_gets_its_own_response(manager, key):
+    """Changing a response does not change the next one."""
     manager.get(key)["usage"]["total_tokens"] = 0
     assert manager.get(key) == ANSWER
     assert manager.get_stats()["tokens_saved"] == 2 * ANSWER["usage"]["total_tokens"]
 
 
-def test_a_use_is_noted_by_the_short_way(manager, clock, key, path):
-    """A hit more than a minute after the last one moves the time of the file, so that it is evicted later."""
+def test_a_use_is_noted(manager, clock, key, path):
+    """A hit more than a minute after the last one updates the time of the file, so that it is evicted later."""
     clock.now += 120
     manager.get(key)
     assert path.stat().st_mtime == clock.now
 
 
-def test_what_was_keyed_before_a_reload_is_not_keyed_alike_after(manager):
-    """A reload with another namespace gives other keys, though those parts were remembered."""
+def test_a_reload_with_another_namespace_changes_keys(manager):
+    """Parts of keys that were remembered before a reload are not used after it."""
     before = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     manager.reload(manager.config.with_(namespace="other"))
     assert manager.generate_cache_key("openai", "gpt-4o", QUESTION) != before
 
 
 @pytest.mark.parametrize("names", [("openai", "gpt-\ud800"), ("open\ud800", "gpt-4o")])
-def test_a_request_that_cannot_be_keyed_is_left_to_the_long_way(manager, names):
-    """The short way of a model's hit raises nothing for a provider or a model that no key can hold."""
+def test_a_request_that_cannot_be_keyed_bypasses_the_cache(manager, names):
+    """A provider or model name that cannot be part of a key raises nothing, on the fast path either."""
     provider, model_id = names
     request = Request(provider=provider, model_id=model_id, messages=QUESTION)
-    assert manager.usual_hit(request, lambda *_: "an answer") is None
-    assert manager.plan(request).refusal is not None
+    assert manager.calls.try_fast_hit(request, lambda *_: "an answer") is None
+    assert manager.calls.plan(request).refusal is not None

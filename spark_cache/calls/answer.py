@@ -1,0 +1,55 @@
+"""What a call gets, and what its caller wants of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spark_cache.types import MissReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spark_cache.providers.response import ModelResponse
+
+__all__ = ["TEXT", "AnswerSpec", "Recorded", "StreamBrokenOffError"]
+
+
+class StreamBrokenOffError(Exception):
+    """A stream ended without an error before the response was complete. Models handle it themselves."""
+
+
+class Recorded(NamedTuple):
+    """A response, and the events it came in.
+
+    Attributes:
+        response: The response.
+        events: Pairs of the milliseconds since the call and a raw event; None if the response was not streamed.
+    """
+
+    response: ModelResponse
+    events: list[list[Any]] | None = None
+
+
+class AnswerSpec(NamedTuple):
+    """What a caller wants.
+
+    Attributes:
+        parse: Turns a recorded response into the caller's answer; returns None, or a reason, if it does not serve.
+        validate: Raises if a new response must not be stored.
+        on_event: Receives every raw event of a stream as it arrives; None asks for a response that is not streamed.
+    """
+
+    parse: Callable[[Recorded], Any]
+    validate: Callable[[ModelResponse], object] | None = None
+    on_event: Callable[[Any], None] | None = None
+
+
+def _text(recorded: Recorded) -> ModelResponse | MissReason:
+    # A stream serves a call that was not streamed only if the provider sent its usage.
+    if recorded.events is not None and recorded.response.usage is None:
+        return MissReason.UNSUITABLE
+    return recorded.response
+
+
+TEXT = AnswerSpec(parse=_text)
+"""A whole text response."""

@@ -1,0 +1,308 @@
+"""The way of every call: look up, call the provider, judge the response, store it."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from spark_cache.calls.answer import TEXT, Recorded, StreamBrokenOffError
+from spark_cache.calls.judge import why_not_stored
+from spark_cache.core.plan import Hit, Miss
+from spark_cache.errors import CacheMissError
+from spark_cache.keys import readable_request
+from spark_cache.providers.json_values import copied
+from spark_cache.providers.response import from_stored, to_stored
+from spark_cache.types import MissReason, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spark_cache.calls.answer import AnswerSpec
+    from spark_cache.core.plan import Plan
+    from spark_cache.manager import CacheManager
+    from spark_cache.manager.calls import Calls
+    from spark_cache.providers.base import Provider
+    from spark_cache.providers.response import ModelResponse
+    from spark_cache.types import CacheKey, Request
+
+__all__ = ["Caller", "flight_key"]
+
+
+class Caller:
+    """Calls a provider through the cache.
+
+    Args:
+        provider: The provider.
+        manager: The manager of the cache.
+        should_cache: The caller's hook that decides whether a new response is stored.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        manager: CacheManager,
+        should_cache: Callable[[Request, ModelResponse], bool] | None,
+    ) -> None:
+        self.provider = provider
+        self._manager = manager
+        self._should_cache = should_cache
+
+    async def answer(
+        self, request: Request, spec: AnswerSpec, *, mode: Mode | None, sensitive: bool | None
+    ) -> Any:
+        """Answer a request from the cache or the provider.
+
+        Args:
+            request: The request.
+            spec: What the caller wants.
+            mode: The mode that the call asks for.
+            sensitive: Whether the request is sensitive.
+        """
+        calls = self.begin()
+        plan = self.plan(calls, request, mode=mode, sensitive=sensitive)
+        found = self.look_up(calls, request, plan, spec)
+        if isinstance(found, Hit):
+            return found.answer
+        return spec.parse(await self.fetch(calls, request, plan, found, spec))
+
+    async def text(self, request: Request, *, mode: Mode | None, sensitive: bool | None) -> ModelResponse:
+        """Answer a request for text, on the fast path if possible.
+
+        Args:
+            request: The request.
+            mode: The mode that the call asks for.
+            sensitive: Whether the request is sensitive.
+        """
+        if mode is None and not sensitive and self.provider.state_path(request) is None:
+            calls = self._manager.calls
+            found = calls.try_fast_hit(request, self._text_of)
+            if isinstance(found, Hit):
+                hit: ModelResponse = found.answer
+                return hit
+            if found is not None:
+                plan, miss = found
+                self._require_hit_in_replay(calls, request, plan, miss)
+                return (await self.fetch(calls, request, plan, miss, TEXT)).response
+        text: ModelResponse = await self.answer(request, TEXT, mode=mode, sensitive=sensitive)
+        return text
+
+    def _text_of(self, stored: dict[str, Any], key: CacheKey, writes: bool) -> Any:
+        response = from_stored(stored, key, self._manager if writes else None)
+        if response is None or "events" not in stored:
+            return response
+        return TEXT.parse(Recorded(response, stored["events"]))
+
+    def begin(self) -> Calls:
+        """Return the cache of a new call, which the call keeps until it ends."""
+        return self._manager.calls
+
+    def plan(self, calls: Calls, request: Request, *, mode: Mode | None, sensitive: bool | None) -> Plan:
+        """Decide what a call may do with the cache.
+
+        Args:
+            calls: The cache of the call.
+            request: The request.
+            mode: The mode that the call asks for.
+            sensitive: Whether the request is sensitive.
+        """
+        plan = calls.plan(request, mode=mode, sensitive=sensitive)
+        if plan.key is None or (state := self.provider.state_path(request)) is None:
+            return plan
+        return plan._replace(key=None, refusal=Miss(MissReason.STATEFUL, state))
+
+    def look_up(self, calls: Calls, request: Request, plan: Plan, spec: AnswerSpec) -> Hit | Miss:
+        """Look up a planned call; the ``answer`` of a hit is what the caller wants.
+
+        Args:
+            calls: The cache of the call.
+            request: The request.
+            plan: What the call may do with the cache.
+            spec: What the caller wants.
+
+        Raises:
+            CacheMissError: The call misses in replay mode.
+        """
+        found = calls.look_up(plan, request.operation, parse=self._parser(plan, spec.parse))
+        if isinstance(found, Miss):
+            self._require_hit_in_replay(calls, request, plan, found)
+        return found
+
+    def _require_hit_in_replay(self, calls: Calls, request: Request, plan: Plan, missed: Miss) -> None:
+        if plan.mode is Mode.REPLAY:
+            why = calls.explain(request, mode=plan.mode, sensitive=plan.encrypted, missed=missed)
+            name = calls.entry_name(plan)
+            raise CacheMissError(
+                missed.reason.value, request.provider, request.model_id, name, missed.detail, why
+            )
+
+    async def fetch(
+        self, calls: Calls, request: Request, plan: Plan, missed: Miss, spec: AnswerSpec
+    ) -> Recorded:
+        """Get a response that the cache does not have, from the provider or from an equal running call.
+
+        Args:
+            calls: The cache of the call.
+            request: The request.
+            plan: What the call may do with the cache.
+            missed: Why the cache does not have it.
+            spec: What the caller wants.
+        """
+        if plan.key is None:
+            if missed.reason is not MissReason.DISABLED:
+                calls.note_bypass(plan, request, missed.reason.value)
+            return await self._ask(request, spec)
+        asked = False
+        # From here on other code runs, and may change the messages that were just keyed.
+        request = own_request(request)
+
+        async def ask() -> Recorded:
+            nonlocal asked
+            asked = True
+            return await self._ask_and_store(calls, request, plan, spec)
+
+        try:
+            recorded = await calls.single_flight.share(
+                flight_key(plan), ask, client=self, timeout_seconds=calls.lock_timeout_seconds
+            )
+        except StreamBrokenOffError:
+            if asked:
+                raise
+            return await ask()
+        # Everyone gets a copy, the caller that asked too: it may change its own before the others get theirs.
+        recorded = Recorded(_own_response(recorded.response), copied(recorded.events))
+        if asked:
+            return recorded
+        if isinstance(spec.parse(recorded), MissReason):
+            # Another kind of call was running, and its response does not serve this one.
+            return await ask()
+        calls.note_shared(plan, to_stored(recorded.response))
+        return recorded._replace(response=replace(recorded.response, shared=True))
+
+    async def _ask(self, request: Request, spec: AnswerSpec) -> Recorded:
+        """Call the provider and read its response."""
+        started = perf_counter()
+        if spec.on_event is None:
+            raw, events = await self.provider.call(request), None
+        else:
+            events = []
+            async with aclosing(self.provider.stream(request)) as arriving:
+                async for event in arriving:
+                    events.append([round((perf_counter() - started) * 1000, 3), event])
+                    spec.on_event(event)
+            raw = self.provider.gather([event for _, event in events])
+            if raw is None:
+                raise StreamBrokenOffError
+        response = replace(self.provider.read(raw), latency_seconds=perf_counter() - started)
+        if spec.validate is not None:
+            spec.validate(response)
+        return Recorded(response, events)
+
+    async def _ask_and_store(self, calls: Calls, request: Request, plan: Plan, spec: AnswerSpec) -> Recorded:
+        """Call the provider under a lease and store its response. ``Embedder`` does the same for a batch."""
+        async with calls.lease(plan):
+            # An equal call in another thread or process may have ended since the lookup.
+            found = calls.look_again(plan, parse=self.recorded_parser(plan, spec))
+            if isinstance(found, Hit):
+                hit: Recorded = found.answer
+                return hit
+            calls.single_flight.mark_started(flight_key(plan))
+            try:
+                recorded = await self._ask(request, spec)
+            except StreamBrokenOffError:
+                calls.note_bypass(plan, request, "incomplete")
+                raise
+            return self.store(calls, request, plan, recorded)
+
+    def store(self, calls: Calls, request: Request, plan: Plan, recorded: Recorded) -> Recorded:
+        """Store a new response, if it may be stored, and return it with its key.
+
+        Args:
+            calls: The cache of the call.
+            request: The request.
+            plan: What the call may do with the cache.
+            recorded: The response.
+        """
+        response = replace(recorded.response, cache_key=plan.key, origin=self._origin(plan))
+        embedded = request.operation == "embedding"
+        reasons = (response.stop_reason,) if embedded else self.provider.stop_reasons(response)
+        reason = why_not_stored(reasons, store_truncated=plan.policy.store_truncated) or self._objection(
+            calls, request, plan, response
+        )
+        if reason is None:
+            stored = to_stored(response)
+            if recorded.events is not None:
+                stored["events"] = recorded.events
+            calls.store(plan, readable_request(request), stored, request.operation)
+        else:
+            calls.note_bypass(plan, request, reason)
+        return Recorded(response, recorded.events)
+
+    def _objection(self, calls: Calls, request: Request, plan: Plan, response: ModelResponse) -> str | None:
+        """Return why the caller's hook does not want a response stored; None without an objection."""
+        if self._should_cache is None or plan.key is None or not plan.mode.writes:
+            return None
+        try:
+            return None if self._should_cache(request, response) else "should_cache"
+        except Exception as error:  # noqa: BLE001 - the response is there and paid for, whatever the hook raises
+            calls.warn_once("ask should_cache", f"it raised {type(error).__name__}")
+            return "should_cache"
+
+    def _parser(self, plan: Plan, parse: Callable[[Recorded], Any]) -> Callable[[dict[str, Any]], Any]:
+        """Return a function that turns a stored response into the caller's answer."""
+        key, origin = plan.key, self._origin(plan)
+
+        def parse_stored(stored: dict[str, Any]) -> Any:
+            response = None if key is None else from_stored(stored, key, origin)
+            return None if response is None else parse(Recorded(response, stored.get("events")))
+
+        return parse_stored
+
+    def recorded_parser(self, plan: Plan, spec: AnswerSpec) -> Callable[[dict[str, Any]], Any]:
+        """Return a function that turns a stored response into a recorded one, if that serves the caller.
+
+        Args:
+            plan: What the call may do with the cache.
+            spec: What the caller wants.
+        """
+
+        def serving(recorded: Recorded) -> Any:
+            parsed = spec.parse(recorded)
+            return parsed if parsed is None or isinstance(parsed, MissReason) else recorded
+
+        return self._parser(plan, serving)
+
+    def _origin(self, plan: Plan) -> CacheManager | None:
+        """Return the manager that may remove the entry of a response; None if the call may not write."""
+        return self._manager if plan.mode.writes else None
+
+
+def flight_key(plan: Plan) -> tuple[CacheKey | None, bool]:
+    """Return what makes two calls equal: a call that stores its response does not serve one that must not.
+
+    Args:
+        plan: What the call may do with the cache.
+    """
+    return plan.key, plan.mode.writes
+
+
+def own_request(request: Request) -> Request:
+    """Return a request that stays as it was keyed, even if the caller changes its messages.
+
+    Args:
+        request: The request.
+    """
+    return request._replace(
+        messages=copied(request.messages),
+        system_prompt=copied(request.system_prompt),
+        tool_specs=copied(request.tool_specs),
+        tool_choice=copied(request.tool_choice),
+        parameters=copied(request.parameters),
+    )
+
+
+def _own_response(response: ModelResponse) -> ModelResponse:
+    """Return a response that one caller may change without affecting the others."""
+    calls = tuple(replace(call, arguments=copied(call.arguments)) for call in response.tool_calls)
+    return replace(response, raw=copied(response.raw), tool_calls=calls)

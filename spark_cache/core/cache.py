@@ -1,0 +1,114 @@
+"""One configuration applied to one cache directory."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from spark_cache.core.directory import open_directory
+from spark_cache.core.entry_names import EntryNames
+from spark_cache.core.key_maker import KeyMaker
+from spark_cache.core.lookup import Lookup
+from spark_cache.core.telemetry import Recorder
+from spark_cache.core.write import Writer
+from spark_cache.types import MissReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from spark_cache.config import CacheConfig, Policy
+    from spark_cache.core.directory import Directory
+    from spark_cache.core.plan import Miss
+    from spark_cache.entries.keyring import KeyRing
+    from spark_cache.events import Sink
+    from spark_cache.keys import DigestMemo
+
+__all__ = ["Cache"]
+
+
+class Cache:
+    """The parts that a lookup and a write need, for one configuration. A reload makes another one.
+
+    The directory is opened on first use, so a cache that is off opens none.
+
+    Args:
+        config: The configuration.
+        clock: Returns the time in seconds since the epoch.
+        sink: Receives events.
+        memo: Digests of long values that were hashed before.
+    """
+
+    def __init__(
+        self, config: CacheConfig, *, clock: Callable[[], float], sink: Sink, memo: DigestMemo
+    ) -> None:
+        self.config = config
+        self.ring = _ring_of(config)
+        self.keys = KeyMaker(config, memo)
+        self._clock = clock
+        self._sink = sink
+
+    @property
+    def path(self) -> Path:
+        """The cache directory, absolute. It may not exist yet."""
+        if self.config.cache_dir is not None:
+            return self.config.cache_dir
+        from spark_cache.config.context import ConfigContext  # noqa: PLC0415 - a loaded configuration has its directory
+
+        return ConfigContext.of().default_cache_dir
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The state that everyone who uses the directory shares."""
+        return open_directory(str(self.path), self.config, clock=self._clock, sink=self._sink)
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        """Reads entries."""
+        return Lookup(
+            self.directory, self.config, ring=self.ring, names=EntryNames(self.ring), recorder=self.recorder
+        )
+
+    @cached_property
+    def writer(self) -> Writer:
+        """Writes entries."""
+        return Writer(self.lookup, self.config, ring=self.ring)
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """Counts and logs what calls come to."""
+        return Recorder(self.directory, profile=self.config.profile, sink=self._sink)
+
+    def can_encrypt(self, policy: Policy) -> bool:
+        """Whether encryption is on and has a key."""
+        return self.ring is not None and policy.encryption != "off"
+
+    def warn_once(self, operation: str, error: str, *, hint: str | None = None) -> None:
+        """Warn that an operation around the cache failed, once for each cause.
+
+        Args:
+            operation: The operation.
+            error: The cause.
+            hint: The way out.
+        """
+        self.directory.warn_once(operation, error, profile=self.config.profile, hint=hint)
+
+    def warn_of_refusal(self, refusal: Miss) -> None:
+        """Warn once that a request bypasses the cache, where its author would not expect it."""
+        if refusal.reason is MissReason.UNCACHEABLE:
+            self.warn_once("cache a request", refusal.detail or "")
+        elif refusal.reason is MissReason.SENSITIVE:
+            self.warn_once(
+                "cache a sensitive request",
+                "encryption is off or has no key",
+                hint="set SPARK_CACHE_ENCRYPTION_KEY or SPARK_CACHE_ENCRYPTION_KEY_FILE",
+            )
+
+
+def _ring_of(config: CacheConfig) -> KeyRing | None:
+    keys = config.fernet_keys()
+    if not keys:
+        return None
+    from spark_cache.entries.keyring import KeyRing  # noqa: PLC0415 - without keys, cryptography is not needed
+
+    return KeyRing(keys)
