@@ -52,7 +52,7 @@ html_show_sourcelink = False
 
 
 def setup(app: Sphinx) -> None:
-    """Keep the docstrings of attributes as they are: napoleon takes what stands before a colon for a type."""
+    """Keep the docstrings of attributes as they are: napoleon would read the text before a colon as a type."""
     written: dict[str, list[str]] = {}
 
     def remember(

@@ -112,6 +112,10 @@ class Request(NamedTuple):
     sample: int | None = None
     parameters: Mapping[str, Any] = MappingProxyType({})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only mapping cannot be pickled or copied.
+        return Request, (*self[:-1], dict(self.parameters))
+
     def __repr__(self) -> str:
         return f"Request({self.provider}/{self.model_id}, {self.operation})"
 

@@ -34,7 +34,7 @@ def client_args(provider):
 
 @pytest.fixture
 async def make_model(client_args, cache_dir):
-    """Makes models of the stand-in with the cache on, and closes them after the test."""
+    """Return a function that creates models of the stand-in with the cache on, and close them after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
         def make(model_id="gpt-4o", *, clock=None, sink=None, **options):
@@ -61,7 +61,7 @@ def clock():
 
 @pytest.fixture
 def warned(caplog):
-    """The messages of the cache's warnings so far."""
+    """Return a function that returns the messages of the cache's warnings so far."""
     caplog.set_level(logging.INFO, logger="spark_cache")
     return lambda: [
         record.getMessage()

@@ -1,4 +1,4 @@
-"""What the tests of Anthropic's and Bedrock's models share."""
+"""Helpers for the tests of AnthropicModel and BedrockModel."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ CLOSED_SCHEMA = {
 
 
 def request_of(provider: str, messages: Any, **parts: Any) -> Request:
-    """A request as a model makes it."""
+    """Return a request as a model builds it."""
     return Request(provider=provider, model_id="m", messages=messages, **parts)
 
 
 async def events_of(model: Model, *arguments: Any, **parameters: Any) -> list[StreamEvent]:
-    """All events of a stream."""
+    """Return all events of a stream."""
     return [event async for event in model.stream_text(*arguments, **parameters)]
 
 
 def server_sent(events: Iterable[dict[str, Any]]) -> Stream:
-    """Events in the framing of Anthropic's streams, an error among them as an error."""
+    """Return events in the framing of Anthropic's streams, with errors framed as errors."""
 
     def framed() -> Iterator[bytes]:
         for event in events:

@@ -35,7 +35,7 @@ WEATHER = {
 
 
 class Clock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when told."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
@@ -105,7 +105,7 @@ class Events:
 
 
 def answer_next(provider: StandInProvider, content: dict[str, Any] | str) -> None:
-    """Make the stand-in answer the next request with a given body."""
+    """Make the stand-in respond to the next request with a given body."""
     provider._failures.append(Reply(200, content))
 
 
@@ -120,7 +120,7 @@ def server_sent(events: Sequence[Any]) -> bytes:
 
 
 def send_next(provider: StandInProvider, *pieces: bytes | None) -> threading.Event:
-    """Make the stand-in answer the next request with these pieces of a stream; None closes the connection.
+    """Make the stand-in respond to the next request with pieces of a stream. None closes the connection.
 
     The pieces after the first are sent when the returned event is set.
     """
@@ -139,7 +139,7 @@ def send_next(provider: StandInProvider, *pieces: bytes | None) -> threading.Eve
 
 
 def completion(*choices: dict[str, Any]) -> dict[str, Any]:
-    """A chat completion, as small as services make them."""
+    """Return a chat completion as small as services send them."""
     return {"id": "c", "object": "chat.completion", "model": "m", "choices": list(choices)}
 
 
@@ -148,7 +148,7 @@ def ask(text: str) -> list[dict[str, Any]]:
 
 
 def entry_files(cache_dir: Path) -> list[Path]:
-    """The files of the entries in a cache directory."""
+    """Return the entry files of a cache directory."""
     return sorted(path for path in cache_dir.glob("*/*/*.json") if path.parts[-3] != ".spark-cache")
 
 

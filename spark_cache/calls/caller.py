@@ -11,7 +11,6 @@ from spark_cache.calls.answer import TEXT, Recorded, StreamBrokenOffError
 from spark_cache.calls.judge import why_not_stored
 from spark_cache.core.plan import Hit, Miss
 from spark_cache.errors import CacheMissError
-from spark_cache.keys import readable_request
 from spark_cache.providers.json_values import copied
 from spark_cache.providers.response import from_stored, to_stored
 from spark_cache.types import MissReason, Mode
@@ -60,7 +59,7 @@ class Caller:
             mode: The mode that the call asks for.
             sensitive: Whether the request is sensitive.
         """
-        calls = self.begin()
+        calls = self.calls
         plan = self.plan(calls, request, mode=mode, sensitive=sensitive)
         found = self.look_up(calls, request, plan, spec)
         if isinstance(found, Hit):
@@ -76,7 +75,7 @@ class Caller:
             sensitive: Whether the request is sensitive.
         """
         if mode is None and not sensitive and self.provider.state_path(request) is None:
-            calls = self._manager.calls
+            calls = self.calls
             found = calls.try_fast_hit(request, self._text_of)
             if isinstance(found, Hit):
                 hit: ModelResponse = found.answer
@@ -94,8 +93,9 @@ class Caller:
             return response
         return TEXT.parse(Recorded(response, stored["events"]))
 
-    def begin(self) -> Calls:
-        """Return the cache of a new call, which the call keeps until it ends."""
+    @property
+    def calls(self) -> Calls:
+        """The cache of a new call, which the call keeps until it ends, even if the manager is reloaded."""
         return self._manager.calls
 
     def plan(self, calls: Calls, request: Request, *, mode: Mode | None, sensitive: bool | None) -> Plan:
@@ -163,15 +163,16 @@ class Caller:
             return await self._ask_and_store(calls, request, plan, spec)
 
         try:
-            recorded = await calls.single_flight.share(
+            recorded, shared = await calls.single_flight.share(
                 flight_key(plan), ask, client=self, timeout_seconds=calls.lock_timeout_seconds
             )
         except StreamBrokenOffError:
             if asked:
                 raise
             return await ask()
-        # Everyone gets a copy, the caller that asked too: it may change its own before the others get theirs.
-        recorded = Recorded(_own_response(recorded.response), copied(recorded.events))
+        if shared:
+            # Everyone gets a copy, the caller that asked too: it may change its own before the others get theirs.
+            recorded = Recorded(_own_response(recorded.response), copied(recorded.events))
         if asked:
             return recorded
         if isinstance(spec.parse(recorded), MissReason):
@@ -234,7 +235,7 @@ class Caller:
             stored = to_stored(response)
             if recorded.events is not None:
                 stored["events"] = recorded.events
-            calls.store(plan, readable_request(request), stored, request.operation)
+            calls.store(plan, request, stored)
         else:
             calls.note_bypass(plan, request, reason)
         return Recorded(response, recorded.events)

@@ -43,7 +43,7 @@ class Embedder:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._provider = caller.provider
-        self._calls: Calls = caller.begin()
+        self._calls: Calls = caller.calls
 
     async def embed(
         self, requests: Sequence[Request], *, mode: Mode | None, sensitive: bool | None
@@ -98,7 +98,7 @@ class Embedder:
             asked = True
             return await batcher.join(one)
 
-        recorded = await calls.single_flight.share(
+        recorded, _ = await calls.single_flight.share(
             flight_key(one.plan), ask, client=self._caller, timeout_seconds=calls.lock_timeout_seconds
         )
         if not asked:

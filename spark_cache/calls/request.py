@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_cache.types import Mode, Request
 
@@ -20,19 +20,24 @@ _ORDINARY = frozenset({bool, dict, float, int, list, str, type(None)})
 """Types that are never an SDK's marker for an argument that is not given."""
 
 
+class Asker(Protocol):
+    """The model that a request is for. Its attributes may change between two requests."""
+
+    model_id: str
+    params: dict[str, Any]
+
+
 class RequestBuilder:
     """Builds the requests of one model.
 
     Args:
         provider: The provider.
-        model_id: The model.
-        params: Parameters of every request. Those of a call take precedence.
+        model: The model. Parameters of a call take precedence over its ``params``.
     """
 
-    def __init__(self, provider: Provider, model_id: str, params: Mapping[str, Any]) -> None:
+    def __init__(self, provider: Provider, model: Asker) -> None:
         self._provider = provider
-        self._model_id = model_id
-        self._params = params
+        self._model = model
 
     def build(
         self,
@@ -67,7 +72,7 @@ class RequestBuilder:
         operation = "text" if output_schema is None else "json"
         return Request(
             provider.name,
-            self._model_id,
+            self._model.model_id,
             messages,
             None if system_prompt is None else self._given(system_prompt),
             None if tool_specs is None else self._given(tool_specs),
@@ -86,7 +91,8 @@ class RequestBuilder:
             given: The parameters of the call.
             operation: ``text``, ``json`` or ``embedding``.
         """
-        together = {**self._params, **given} if self._params else given
+        params = self._model.params
+        together = {**params, **given} if params else given
         return self._provider.parameters(
             {
                 name: value
@@ -105,7 +111,7 @@ class RequestBuilder:
         """
         return Request(
             self._provider.name,
-            self._model_id,
+            self._model.model_id,
             text,
             operation="embedding",
             endpoint=self._provider.endpoint(),

@@ -47,7 +47,7 @@ class Streamer:
         arrived: asyncio.Queue[Any] = asyncio.Queue()
         spec = AnswerSpec(parse=self._replayed, on_event=lambda raw: arrived.put_nowait((raw,)))
         caller = self._caller
-        calls = caller.begin()
+        calls = caller.calls
         plan = caller.plan(calls, request, mode=mode, sensitive=sensitive)
         found = caller.look_up(calls, request, plan, spec)
         if isinstance(found, Hit):

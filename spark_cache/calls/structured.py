@@ -37,7 +37,7 @@ _SHOWN = 5
 """How many faults an error names."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class JsonResponse(ModelResponse, Generic[T]):
     """A structured response: a :class:`ModelResponse` with the parsed object.
 
@@ -48,8 +48,6 @@ class JsonResponse(ModelResponse, Generic[T]):
     output: T = None  # type: ignore[assignment]  # always set; a default is needed after fields with defaults
 
     __hash__ = None
-
-    __getstate__ = ModelResponse.__getstate__
 
 
 class Output(Generic[T]):

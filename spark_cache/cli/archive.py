@@ -208,7 +208,8 @@ def _print_differences(changed: ChangedEntry) -> None:
 def _print_json(diff: CacheDiff) -> None:
     from dataclasses import asdict  # noqa: PLC0415 - needed only for JSON output
 
-    print_json(asdict(diff))
+    # asdict would rebuild the counter from its items, and count those.
+    print_json({**asdict(diff), "unreadable": dict(diff.unreadable)})
 
 
 def _shown(item: EntryRef) -> str:

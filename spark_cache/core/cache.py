@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.core.directory import open_directory
 from spark_cache.core.entry_names import EntryNames
@@ -24,7 +23,23 @@ if TYPE_CHECKING:
     from spark_cache.events import Sink
     from spark_cache.keys import DigestMemo
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "Opened"]
+
+
+class Opened(NamedTuple):
+    """What works on an open directory.
+
+    Attributes:
+        directory: The state that everyone who uses the directory shares.
+        recorder: Counts and logs what calls come to.
+        lookup: Reads entries.
+        writer: Writes entries.
+    """
+
+    directory: Directory
+    recorder: Recorder
+    lookup: Lookup
+    writer: Writer
 
 
 class Cache:
@@ -47,6 +62,7 @@ class Cache:
         self.keys = KeyMaker(config, memo)
         self._clock = clock
         self._sink = sink
+        self._opened: Opened | None = None
 
     @property
     def path(self) -> Path:
@@ -57,27 +73,25 @@ class Cache:
 
         return ConfigContext.of().default_cache_dir
 
-    @cached_property
-    def directory(self) -> Directory:
-        """The state that everyone who uses the directory shares."""
-        return open_directory(str(self.path), self.config, clock=self._clock, sink=self._sink)
+    @property
+    def opened(self) -> Opened:
+        """The parts that work on the directory, which is opened on first use."""
+        # Not functools.cached_property: before Python 3.12 it holds a lock, which a forked child may inherit locked.
+        opened = self._opened
+        if opened is None:
+            directory = open_directory(str(self.path), self.config, clock=self._clock, sink=self._sink)
+            recorder = Recorder(directory, profile=self.config.profile, sink=self._sink)
+            names = EntryNames(self.ring)
+            lookup = Lookup(directory, self.config, ring=self.ring, names=names, recorder=recorder)
+            opened = self._opened = Opened(
+                directory, recorder, lookup, Writer(lookup, self.config, ring=self.ring)
+            )
+        return opened
 
-    @cached_property
-    def lookup(self) -> Lookup:
-        """Reads entries."""
-        return Lookup(
-            self.directory, self.config, ring=self.ring, names=EntryNames(self.ring), recorder=self.recorder
-        )
-
-    @cached_property
-    def writer(self) -> Writer:
-        """Writes entries."""
-        return Writer(self.lookup, self.config, ring=self.ring)
-
-    @cached_property
-    def recorder(self) -> Recorder:
-        """Counts and logs what calls come to."""
-        return Recorder(self.directory, profile=self.config.profile, sink=self._sink)
+    @property
+    def is_open(self) -> bool:
+        """Whether the directory has been opened."""
+        return self._opened is not None
 
     def can_encrypt(self, policy: Policy) -> bool:
         """Whether encryption is on and has a key."""
@@ -91,7 +105,7 @@ class Cache:
             error: The cause.
             hint: The way out.
         """
-        self.directory.warn_once(operation, error, profile=self.config.profile, hint=hint)
+        self.opened.directory.warn_once(operation, error, profile=self.config.profile, hint=hint)
 
     def warn_of_refusal(self, refusal: Miss) -> None:
         """Warn once that a request bypasses the cache, where its author would not expect it."""

@@ -88,8 +88,6 @@ class Directory:
 
     def forget(self) -> None:
         """Replace the locks in a forked child: another thread of the parent may have held them."""
-        global _open_lock  # noqa: PLW0603 - the lock of the registry below is one of them
-        _open_lock = Lock()
         self._faults_lock = Lock()
         self.store.forget()
         if self.key_locks is not None:
@@ -131,7 +129,7 @@ class Directory:
         """Note that an operation, or the entry of this name, works again, so that its next fault is reported."""
         if self._faults:
             with self._faults_lock:
-                self._faults = {told: until for told, until in self._faults.items() if until != what}
+                self._faults = {fault: until for fault, until in self._faults.items() if until != what}
 
     def _no_key_locks(self, error: OSError | StoreError) -> None:
         # Reported as a write fault: what prevents locks usually prevents writing entries too.
@@ -178,8 +176,8 @@ def _expiry_of(data: bytes) -> float:
 
 
 # Kept for the life of the process: counts, and the entries of a memory store, outlive the model that made them.
+# Changed without a lock, which a forked child could inherit locked.
 _open: dict[tuple[str, str, bool, int], Directory] = {}
-_open_lock = Lock()
 
 
 def open_directory(path: str, config: CacheConfig, *, clock: Callable[[], float], sink: Sink) -> Directory:
@@ -194,9 +192,10 @@ def open_directory(path: str, config: CacheConfig, *, clock: Callable[[], float]
     real = os.path.realpath(path)
     suspect = _is_reached_by_others(path)
     name = config.store, real, suspect, id(clock)
-    with _open_lock:
-        directory = _open.get(name)
-        if directory is None:
-            directory = _open[name] = Directory(real, config, suspect=suspect, clock=clock, sink=sink)
+    directory = _open.get(name)
+    if directory is None:
+        # Of two threads that come here, one gets the other's directory. Making one does no I/O.
+        made = Directory(real, config, suspect=suspect, clock=clock, sink=sink)
+        directory = _open.setdefault(name, made)
     directory.adopt(config)
     return directory

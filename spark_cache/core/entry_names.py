@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from spark_cache.stores import entry_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.stores import Address
 
@@ -31,19 +29,16 @@ class EntryNames:
         """Return the name under which an entry is written."""
         return self._ring.names(key)[0] if encrypted and self._ring is not None else entry_name(key)
 
-    def candidates(self, key: str) -> Iterator[str]:
-        """Yield every name to look for: under each encryption key, newest first, then the plain name.
+    def candidates(self, key: str) -> tuple[str, ...]:
+        """Return every name to look for: under each encryption key, newest first, then the plain name.
 
         With encryption keys, the first name comes again at the end. While the others were tried, a rotation may have moved
         the entry there.
         """
-        if self._ring is not None:
-            names = self._ring.names(key)
-            yield from names
-            yield entry_name(key)
-            yield names[0]
-        else:
-            yield entry_name(key)
+        if self._ring is None:
+            return (entry_name(key),)
+        names = self._ring.names(key)
+        return (*names, entry_name(key), names[0])
 
     def shown(self, at: Address, key: str, *, encrypted: bool) -> str:
         """Return the name that a log may show for an address: never a digest of a request that must be encrypted."""

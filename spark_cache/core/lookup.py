@@ -82,17 +82,18 @@ class Lookup:
         self, key: CacheKey, policy: Policy, mode: Mode, *, encrypted: bool, parse: Parser | None = None
     ) -> tuple[Hit | Miss, str]:
         """Do what :meth:`fetch` does without counting it; return the result and the name of the entry it is about."""
-        folders = folder_name(key.provider), folder_name(key.model_id)
+        provider_folder, model_folder = folder_name(key.provider), folder_name(key.model_id)
         plain_name = entry_name(key)
         if self._ring is None:
-            return self._try(Address(*folders, plain_name), key, policy, mode, parse, encrypted), plain_name
+            at = Address(provider_folder, model_folder, plain_name)
+            return self._try(at, key, policy, mode, parse, encrypted), plain_name
         result = Miss(MissReason.ABSENT)
         first = ""
         for name in self.names.candidates(key):
             if name == first and result.reason is not MissReason.ABSENT:
                 # The first name comes again in case the entry moved there. It cannot have: the name is taken.
                 break
-            at = Address(*folders, name)
+            at = Address(provider_folder, model_folder, name)
             first = first or name
             found = self._try(at, key, policy, mode, parse, encrypted or name != plain_name)
             if isinstance(found, Hit):

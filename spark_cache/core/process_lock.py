@@ -1,7 +1,8 @@
-"""One call per missing key across processes: who asks the provider holds a lease that names the key.
+"""One call per missing key across processes: a process that calls the provider holds a lease for the key.
 
-A lease is a lock on one byte of an empty file; which byte, the key's name says. The kernel keeps the locks: taking one costs a system
-call, two keys never wait for each other, and the leases of a process end with it however it ends. A forked child inherits none.
+A lease is a lock on one byte of an empty file. The name of the key's entry determines the byte. The kernel keeps the locks: taking one
+costs a system call, and keys do not wait for each other. The leases of a process end when the process ends, for whatever reason. A forked
+child inherits none.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _FIRST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.05
-"""How long a waiter sleeps before it asks again, in seconds; each time half as long again."""
+"""The pauses between two attempts of a waiter, in seconds. Each pause is half as long again as the one before."""
 
 
 class KeyLocks:
     """The leases of one cache directory. Safe for threads and processes, and in a forked child.
 
-    Within a process a lease is had by all who ask for it: :class:`spark_cache.core.single_flight.SingleFlight` keeps them apart there.
+    Within a process, a lease does not exclude other callers: :class:`spark_cache.core.single_flight.SingleFlight` does that.
 
     Args:
-        path: The file that carries the locks; made when the first lease is asked for.
-        prepare: Makes the folder of the file ready to be written to.
-        on_fault: Told why leases cannot be had.
+        path: The file that carries the locks. It is created when the first lease is taken.
+        prepare: Creates the folder of the file and makes it writable.
+        on_fault: Called with the reason when a lease cannot be taken or released.
     """
 
     def __init__(
@@ -48,19 +49,19 @@ class KeyLocks:
         self._on_fault = on_fault
         self._lock = Lock()
         self._fd = -1
-        self._held: dict[str, int] = {}
+        self._holders: dict[str, int] = {}
 
     @property
     def held_count(self) -> int:
         """The number of leases that this process holds."""
-        return len(self._held)
+        return len(self._holders)
 
     @asynccontextmanager
     async def held(self, name: str, *, timeout_seconds: float) -> AsyncIterator[None]:
-        """Hold the lease of a key, as far as it can be had.
+        """Hold the lease for a key while the body runs.
 
-        The body runs in any case: without the lease, when another process has not given it back in time, or when the directory
-        offers no locks.
+        The body runs in any case. It runs without the lease if another process does not release it in time, or if the
+        directory does not support locks.
 
         Args:
             name: The name of the key's entry.
@@ -83,43 +84,43 @@ class KeyLocks:
             except (OSError, StoreError) as error:
                 self._on_fault(error)
                 return False
-            left = deadline - monotonic()
-            if left <= 0:
+            remaining = deadline - monotonic()
+            if remaining <= 0:
                 return False
-            await asyncio.sleep(min(pause, left))
+            await asyncio.sleep(min(pause, remaining))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def _acquire(self, name: str) -> bool:
-        """Take the lease of a key; whether this process has it now."""
+        """Take the lease for a key and return whether this process now holds it."""
         with self._lock:
-            holders = self._held.get(name, 0)
+            holders = self._holders.get(name, 0)
             if not holders:
                 self._open()
                 try:
-                    fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
+                    fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _lock_offset(name))
                 except (BlockingIOError, PermissionError):
-                    # POSIX leaves it to the system which of the two says that another process has it.
+                    # Another process holds the lease. POSIX allows either error.
                     return False
-            self._held[name] = holders + 1
+            self._holders[name] = holders + 1
             return True
 
     def _release(self, name: str) -> None:
         with self._lock:
-            holders = self._held.pop(name, 0) - 1
+            holders = self._holders.pop(name, 0) - 1
             if holders > 0:
-                self._held[name] = holders
+                self._holders[name] = holders
             elif holders == 0 and self._fd >= 0:
                 try:
-                    fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _place(name))
+                    fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, _lock_offset(name))
                 except OSError as error:
                     self._on_fault(error)
 
     def _open(self) -> None:
-        """Have the file open: anew when it was deleted, since other processes will meet at a new one."""
+        """Open the file, and open it again if it was deleted: other processes will lock a new one."""
         if self._fd >= 0:
             if os.fstat(self._fd).st_nlink:
                 return
-            # Closing it ends what is held on it, which nobody else can see any more.
+            # Closing the file releases its locks. No other process can see them any more.
             os.close(self._fd)
             self._fd = -1
         try:
@@ -129,14 +130,14 @@ class KeyLocks:
             self._fd = os.open(self._path, _FLAGS, 0o600)
 
     def forget(self) -> None:
-        """Begin anew in a forked child: it inherits the file, and none of the locks."""
+        """Start again without leases in a forked child, which inherits the file but none of its locks."""
         self._lock = Lock()
-        self._held = {}
+        self._holders = {}
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
 
-def _place(name: str) -> int:
-    """The byte that stands for a key: two keys meet at one by a chance of 1 to 2^56, and then wait for each other."""
+def _lock_offset(name: str) -> int:
+    """Return the byte that represents a key. Two keys share a byte with a probability of 1 in 2^56, and then wait for each other."""
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "big")

@@ -1,4 +1,4 @@
-"""One call per missing key: equal requests that come together share one call to the provider."""
+"""One call per missing key: equal requests that arrive at the same time share one call to the provider."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ __all__ = ["SingleFlight"]
 T = TypeVar("T")
 
 
-class _Flight:
-    """A call under way. ``client`` made it, in ``loop``; ``waiting`` are those who want its answer, each with its loop."""
+class _RunningCall:
+    """A running call. ``client`` made it, in ``loop``. ``waiters`` holds a future and its loop for each caller that waits."""
 
-    __slots__ = ("answer", "client", "error", "finished", "loop", "started_at", "task", "waiting")
+    __slots__ = ("client", "error", "finished", "joined", "loop", "result", "started_at", "task", "waiters")
 
     def __init__(self, client: object, loop: asyncio.AbstractEventLoop) -> None:
         self.client = client
         self.loop = loop
+        self.joined = 0
         self.task: asyncio.Task[Any] | None = None
-        self.waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
+        self.waiters: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
         self.started_at: float | None = None
         self.finished = False
-        self.answer: Any = None
+        self.result: Any = None
         self.error: BaseException | None = None
 
 
 class SingleFlight:
-    """The calls under way, by key. Safe for tasks and threads; a forked child begins with none."""
+    """The running calls, by key. Safe for tasks and threads. A forked child starts with none."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._calls: dict[Hashable, _Flight] = {}
+        self._calls: dict[Hashable, _RunningCall] = {}
         at_fork(after_in_child=self.forget)
 
     @property
@@ -49,119 +50,126 @@ class SingleFlight:
 
     async def share(
         self, key: Hashable, call: Callable[[], Awaitable[T]], *, client: object, timeout_seconds: float
-    ) -> T:
-        """Make a call, or wait for the answer of an equal one that is under way.
+    ) -> tuple[T, bool]:
+        """Make a call, or wait for the result of an equal call that is running.
 
-        A waiter that is cancelled leaves the call to the others; the last one takes it along. An exception goes to every waiter
-        of the client that made the call; another client's waiters make their own attempt.
+        Cancelling a waiter does not cancel the call while others wait for it; cancelling the last waiter does. An exception is
+        raised for every waiter of the client that made the call. The waiters of other clients make their own attempt.
 
         Args:
-            key: What makes calls equal.
+            key: Calls with the same key are equal.
             call: The call.
-            client: Who asks.
-            timeout_seconds: How long to wait for somebody else's call, in seconds, before making one's own; twice as long for one that
-                does not say that it goes out.
+            client: The client that makes the call.
+            timeout_seconds: How long to wait for another caller's call, in seconds, before making a separate call. The limit is
+                twice as long for a call that is not marked as started.
 
         Returns:
-            The answer.
+            The result of the call, and whether other callers got it too.
         """
         loop = asyncio.get_running_loop()
         while True:
             finished: asyncio.Future[None] = loop.create_future()
             with self._lock:
-                flight = self._calls.get(key)
-                own = flight is None or flight.loop.is_closed()
-                if flight is None or own:
-                    flight = self._calls[key] = _Flight(client, loop)
-                flight.waiting[finished] = loop
+                running = self._calls.get(key)
+                own = running is None or running.loop.is_closed()
+                if running is None or own:
+                    running = self._calls[key] = _RunningCall(client, loop)
+                running.waiters[finished] = loop
+                running.joined += 1
             try:
                 if own:
-                    # Not under the lock: an eager task begins to run right here.
-                    flight.task = loop.create_task(_made(call))
-                    # Not in the task: one that is cancelled before its first step runs no code of its own.
-                    flight.task.add_done_callback(partial(self._arrive, key, flight))
+                    # Not under the lock: an eager task starts to run here.
+                    running.task = loop.create_task(_run(call))
+                    # A callback, because a task that is cancelled before its first step runs none of its code.
+                    running.task.add_done_callback(partial(self._finish, key, running))
                 if own:
-                    await asyncio.wait((finished,))
+                    await finished
                 else:
-                    await _wait(finished, flight, timeout_seconds)
+                    await _wait(finished, running, timeout_seconds)
             finally:
-                self._leave(flight, finished)
+                self._stop_waiting(running, finished)
             if not finished.done():
-                # The end of our patience, not an answer: whoever comes next need not wait as long.
-                self._land(key, flight)
-                return await call()
-            if flight.error is None:
-                answer: T = flight.answer
-                return answer
-            if own or (flight.client is client and isinstance(flight.error, Exception)):
-                raise flight.error
-            # Another client's failure, or a call that was cancelled: nobody's answer, so ask again.
+                # The wait timed out. Later callers must not wait for this call as well.
+                self._remove(key, running)
+                return await call(), False
+            if running.error is None:
+                return running.result, running.joined > 1
+            if own or (running.client is client and isinstance(running.error, Exception)):
+                raise running.error
+            # Another client's call failed, or the call was cancelled: try again.
 
     def mark_started(self, key: Hashable) -> None:
-        """Note that the call of a key is made now, after it waited for others than the provider."""
-        with self._lock:
-            flight = self._calls.get(key)
-            if flight is not None:
-                flight.started_at = monotonic()
+        """Note that the call for a key is sent now, after any wait for a lease.
 
-    def _arrive(self, key: Hashable, flight: _Flight, task: asyncio.Task[Any]) -> None:
-        flight.error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if flight.error is None:
-            flight.answer = task.result()
-        # Off the board before its answer is out: whoever comes now finds the answer in the cache.
-        self._land(key, flight)
+        Args:
+            key: The key of the call.
+        """
         with self._lock:
-            flight.finished = True
-            waiting = list(flight.waiting.items())
-        for finished, loop in waiting:
+            running = self._calls.get(key)
+            if running is not None:
+                running.started_at = monotonic()
+
+    def _finish(self, key: Hashable, running: _RunningCall, task: asyncio.Task[Any]) -> None:
+        running.error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if running.error is None:
+            running.result = task.result()
+        # Removed before its waiters wake up: a caller that arrives now finds the response in the cache.
+        self._remove(key, running)
+        with self._lock:
+            running.finished = True
+            waiters = list(running.waiters.items())
+        for finished, loop in waiters:
+            if loop is running.loop:
+                _wake(finished)
+                continue
             try:
-                loop.call_soon_threadsafe(_set, finished)
+                loop.call_soon_threadsafe(_wake, finished)
             except RuntimeError:
-                # That loop is closed: nobody waits there any more.
+                # The loop is closed, so its waiter no longer exists.
                 continue
 
-    def _land(self, key: Hashable, flight: _Flight) -> None:
+    def _remove(self, key: Hashable, running: _RunningCall) -> None:
         with self._lock:
-            if self._calls.get(key) is flight:
+            if self._calls.get(key) is running:
                 del self._calls[key]
 
-    def _leave(self, flight: _Flight, finished: asyncio.Future[None]) -> None:
-        """One waits no longer; the last one takes the call along."""
+    def _stop_waiting(self, running: _RunningCall, finished: asyncio.Future[None]) -> None:
+        """Remove a waiter, and cancel the call if no waiter is left."""
         with self._lock:
-            del flight.waiting[finished]
-            deserted = not flight.waiting and not flight.finished
-        if deserted and flight.task is not None:
+            del running.waiters[finished]
+            abandoned = not running.waiters and not running.finished
+        if abandoned and running.task is not None:
             try:
-                flight.loop.call_soon_threadsafe(flight.task.cancel)
+                running.loop.call_soon_threadsafe(running.task.cancel)
             except RuntimeError:
-                # Its loop is closed, and the call with it.
+                # The loop is closed, so the call has ended too.
                 return
 
     def forget(self) -> None:
-        """Begin anew in a forked child: the calls under way are the parent's, and its lock may have been held."""
+        """Start again in a forked child: the running calls belong to the parent, and its lock may have been held."""
         self._lock = Lock()
         self._calls = {}
 
 
-async def _made(call: Callable[[], Awaitable[T]]) -> T:
+async def _run(call: Callable[[], Awaitable[T]]) -> T:
     return await call()
 
 
-async def _wait(finished: asyncio.Future[None], flight: _Flight, timeout_seconds: float) -> None:
-    came = monotonic()
+async def _wait(finished: asyncio.Future[None], running: _RunningCall, timeout_seconds: float) -> None:
+    arrived_at = monotonic()
     while not finished.done():
-        # Who makes the call may wait as long for another process first, and does not give up before us.
-        until = (
-            came + 2 * timeout_seconds
-            if flight.started_at is None
-            else max(came, flight.started_at) + timeout_seconds
+        # The caller that makes the call may first wait just as long for another process. Do not give up before it does.
+        deadline = (
+            arrived_at + 2 * timeout_seconds
+            if running.started_at is None
+            else max(arrived_at, running.started_at) + timeout_seconds
         )
-        left = until - monotonic()
-        if left <= 0:
+        remaining = deadline - monotonic()
+        if remaining <= 0:
             return
-        await asyncio.wait((finished,), timeout=left)
+        await asyncio.wait((finished,), timeout=remaining)
 
 
-def _set(finished: asyncio.Future[None]) -> None:
+def _wake(finished: asyncio.Future[None]) -> None:
     if not finished.done():
         finished.set_result(None)

@@ -66,7 +66,7 @@ def decode(
     Returns:
         The entry, or the reason why it cannot be used.
     """
-    document = _plain_document(data, ring, encrypted_only=encrypted_only)
+    document = _plain_document(data, ring, encrypted_only)
     return document if isinstance(document, MissReason) else decode_document(document, key, namespace)
 
 
@@ -90,13 +90,11 @@ def read_answer(
     Returns:
         The three parts, or the reason why the entry cannot be used.
     """
-    document = _plain_document(data, ring, encrypted_only=encrypted_only)
+    document = _plain_document(data, ring, encrypted_only)
     return answer_in(document, key, namespace) if isinstance(document, dict) else document
 
 
-def _plain_document(
-    data: bytes, ring: KeyRing | None, *, encrypted_only: bool
-) -> dict[str, Any] | MissReason:
+def _plain_document(data: bytes, ring: KeyRing | None, encrypted_only: bool) -> dict[str, Any] | MissReason:
     """Parse a file and decrypt it if it is encrypted."""
     document = parse(data)
     if not isinstance(document, dict):

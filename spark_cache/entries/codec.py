@@ -39,8 +39,6 @@ _STR_OR_NONE = frozenset({str, type(None)})
 
 _NUMBERS = frozenset({float, int})
 
-_NO_RESPONSE: dict[str, Any] = {}
-
 _INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _SORTED = _INDENTED | orjson.OPT_SORT_KEYS
 
@@ -52,8 +50,6 @@ _OPTIONAL = ("provider_stop_reason", "tool_calls", "latency_seconds", "raw", "ev
 
 _RESPONSE_FIELDS = (*_REQUIRED, *_OPTIONAL)
 """The response fields at the top level. A response that has no others is not repeated under ``response``."""
-
-_RESPONSE_NAMES = frozenset(_RESPONSE_FIELDS)
 
 
 def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
@@ -261,26 +257,25 @@ def _response_of(document: dict[str, Any]) -> dict[str, Any]:
 
 def _rejection(document: dict[str, Any], key: str | None, namespace: str | None) -> MissReason | None:
     """Return why a plain entry does not match a key and a namespace, or None if it does."""
-    wrong_version = other_version(document)
-    if wrong_version is not None:
-        return wrong_version
-    get = document.get
+    version, stored_namespace = document.get("schema"), document.get("namespace")
+    if type(version) is int and version != SCHEMA_VERSION:
+        return MissReason.OTHER_VERSION
     try:
-        stored_key, stored_namespace = document["key"], get("namespace")
-        well_formed = (
-            _has_metadata(document)
+        stored_key = document["key"]
+        if not (
+            type(version) is int
+            and _has_metadata(document)
             and type(stored_key) is str
             and type(stored_namespace) in _STR_OR_NONE
-            and type(get("profile")) in _STR_OR_NONE
+            and type(document.get("profile")) in _STR_OR_NONE
             and type(document["digests"]) is dict
             and "content" in document
             and "stop_reason" in document
             and "usage" in document
-            and type(get("response", _NO_RESPONSE)) is dict
-        )
+            and ("response" not in document or type(document["response"]) is dict)
+        ):
+            return MissReason.CORRUPT
     except KeyError:
-        return MissReason.CORRUPT
-    if not well_formed:
         return MissReason.CORRUPT
     if key is not None and (stored_key != key or stored_namespace != namespace):
         return MissReason.WRONG_KEY

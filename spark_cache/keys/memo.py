@@ -49,7 +49,7 @@ class DigestMemo:
         digest = digest_of(value)
         # Count memory, not characters: a string beyond Latin-1 uses up to four bytes for each character.
         size = sys.getsizeof(value)
-        # Never wait: in a forked child, a thread that no longer exists may hold the lock for ever.
+        # Never wait: in a forked child, a thread that no longer exists may hold the lock forever.
         if size <= _BYTE_BOUND and self._lock.acquire(blocking=False):
             try:
                 self._remember(value, digest, size)

@@ -47,7 +47,7 @@ def cache_key(
         endpoint: The name to use instead of the request's endpoint. None uses the endpoint of the request.
         namespace: The namespace, which separates the entries of several users of a shared directory.
         cache_version: The cache version. An application changes it to abandon all earlier entries.
-        digest: A function that returns the SHA-256 of long values. A :class:`DigestMemo` caches them.
+        digest: A function that returns the SHA-256 of long values. A :class:`spark_cache.keys.DigestMemo` caches them.
 
     Returns:
         A key that is equal for requests that are equal in everything that can change the response.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,12 @@ from spark_cache.core.plan import Hit, Miss, Plan, mode_of, must_encrypt, refusa
 from spark_cache.entries import read_answer
 from spark_cache.errors import StoreError, UncacheableRequestError, UncacheableResponseError
 from spark_cache.events import CacheBypass
-from spark_cache.keys import stateful_parameter
-from spark_cache.stores import Address, entry_name, folder_name
+from spark_cache.keys import readable_request, stateful_parameter
+from spark_cache.stores import Address, folder_name
 from spark_cache.types import MissReason, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from spark_cache.core.cache import Cache
     from spark_cache.core.single_flight import SingleFlight
@@ -88,11 +88,12 @@ class Calls:
             or stateful_parameter(request.parameters) is not None
         ):
             return None
-        writes, lookup = mode.writes, cache.lookup
+        writes, lookup = mode.writes, cache.opened.lookup
         try:
             key = cache.keys.key(request, sensitive=False)
             started = perf_counter()
-            name = entry_name(key)
+            # A key that was just made is a name as it is.
+            name = str.__str__(key)
             at = Address(folder_name(key.provider), folder_name(key.model_id), name)
             data = lookup.directory.store.read(at, note_use=writes)
         except (UncacheableRequestError, StoreError):
@@ -119,7 +120,7 @@ class Calls:
         """Return the name of a call's entry, which is the part of the key that may be shown; None without a key."""
         if plan.key is None:
             return None
-        return self._cache.lookup.names.written(plan.key, encrypted=plan.encrypted)
+        return self._cache.opened.lookup.names.written(plan.key, encrypted=plan.encrypted)
 
     def look_up(
         self, plan: Plan, operation: str = "text", *, parse: Callable[[dict[str, Any]], Any] | None = None
@@ -133,7 +134,7 @@ class Calls:
         """
         if plan.key is None or not plan.mode.reads:
             return plan.refusal or Miss(MissReason.BYPASSED)
-        found = self._cache.lookup.fetch(
+        found = self._cache.opened.lookup.fetch(
             plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, operation=operation, parse=parse
         )
         if isinstance(found, Miss) and plan.mode.writes:
@@ -149,7 +150,7 @@ class Calls:
         """
         if plan.key is None or not plan.mode.reads:
             return Miss(MissReason.BYPASSED)
-        found, _ = self._cache.lookup.find(
+        found, _ = self._cache.opened.lookup.find(
             plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, parse=parse
         )
         if isinstance(found, Hit):
@@ -164,18 +165,15 @@ class Calls:
             response: The response, as it is stored.
         """
         if plan.key is not None:
-            self._cache.recorder.count_shared(plan.key, plan.mode, response)
+            self._cache.opened.recorder.count_shared(plan.key, plan.mode, response)
 
-    def store(
-        self, plan: Plan, request: Mapping[str, Any], response: dict[str, Any], operation: str = "text"
-    ) -> bool:
+    def store(self, plan: Plan, request: Request, response: dict[str, Any]) -> bool:
         """Store the response of a planned call, if it may be stored. An I/O error is a warning.
 
         Args:
             plan: The call.
-            request: The request in readable form.
+            request: The request.
             response: The response.
-            operation: The operation of the request, for the log.
 
         Returns:
             Whether the response is now in the cache.
@@ -183,16 +181,16 @@ class Calls:
         if plan.key is None or not plan.mode.writes:
             return False
         try:
-            return self._cache.writer.store(
+            return self._cache.opened.writer.store(
                 plan.key,
                 plan.key.provider,
                 plan.key.model_id,
-                request=request,
+                request=readable_request(request) if plan.policy.store_requests else None,
                 response=response,
                 ttl=plan.policy.ttl_seconds,
                 policy=plan.policy,
                 encrypted=plan.encrypted,
-                operation=operation,
+                operation=request.operation,
                 of_a_model=True,
             )
         except UncacheableResponseError as error:
@@ -208,7 +206,7 @@ class Calls:
             reason: Why.
         """
         name = self.entry_name(plan)
-        self._cache.recorder.emit(
+        self._cache.opened.recorder.emit(
             CacheBypass,
             provider=request.provider,
             model=request.model_id,
@@ -229,10 +227,9 @@ class Calls:
     @property
     def single_flight(self) -> SingleFlight:
         """The running provider calls, shared by everyone who uses the directory in this process."""
-        return self._cache.directory.single_flight
+        return self._cache.opened.directory.single_flight
 
-    @asynccontextmanager
-    async def lease(self, plan: Plan) -> AsyncIterator[None]:
+    def lease(self, plan: Plan) -> AbstractAsyncContextManager[None]:
         """Hold the lease for a planned call while the body runs. If no lease can be had, the body runs anyway.
 
         Only a call that reads before it writes takes a lease. Others cannot be answered by another process.
@@ -240,13 +237,11 @@ class Calls:
         Args:
             plan: The call.
         """
-        key_locks = self._cache.directory.key_locks
+        key_locks = self._cache.opened.directory.key_locks
         name = self.entry_name(plan)
         if key_locks is None or name is None or plan.mode is not Mode.READ_WRITE:
-            yield
-            return
-        async with key_locks.held(name, timeout_seconds=self.lock_timeout_seconds):
-            yield
+            return nullcontext()
+        return key_locks.held(name, timeout_seconds=self.lock_timeout_seconds)
 
     def explain(
         self, request: Request, *, mode: Mode | None, sensitive: bool | None, missed: Miss | None = None
@@ -262,12 +257,12 @@ class Calls:
         from spark_cache.explain import explain_call  # noqa: PLC0415 - imported for those who ask
 
         plan = self.plan(request, mode=mode, sensitive=sensitive)
-        return explain_call(self._cache.lookup, self._cache.ring, plan, request, missed)
+        return explain_call(self._cache.opened.lookup, self._cache.ring, plan, request, missed)
 
     def _note_miss(self, plan: Plan, key: CacheKey, miss: Miss) -> None:
         """Add a miss to the miss log; of a request that must be encrypted, only the name of its entry."""
-        self._cache.directory.miss_log.missed(
-            self._cache.lookup.names.written(key, encrypted=plan.encrypted),
+        self._cache.opened.directory.miss_log.missed(
+            self._cache.opened.lookup.names.written(key, encrypted=plan.encrypted),
             provider=key.provider,
             model=key.model_id,
             reason=miss.reason.value,

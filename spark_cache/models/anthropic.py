@@ -42,9 +42,9 @@ _RESERVED = frozenset({"model", "messages"})
 
 
 class AnthropicModel(Model):
-    """A model behind Anthropic's Messages API, or behind a service that speaks it.
+    """A model behind Anthropic's Messages API, or behind a compatible service.
 
-    A call without ``max_tokens`` asks for at most 4096. Parameters that the SDK does not know by name are sent all the same,
+    A call without ``max_tokens`` is sent with 4096. Parameters that the SDK does not know by name are sent all the same,
     and a call with ``betas`` uses the SDK's beta API. ``get_json`` sends the schema in ``output_config``, the provider's own
     structured output. The SDK does not pass on the keep-alive events of a stream (``ping``).
 
@@ -111,15 +111,15 @@ class AnthropicProvider(Provider):
     # -- responses ---------------------------------------------------------------------------------------------
 
     async def call(self, request: Request) -> Any:
-        messages, body = self._asked(request)
-        answer = await messages.with_raw_response.create(**body)
+        messages, body = self._resource_and_body(request)
+        response = await messages.with_raw_response.create(**body)
         try:
-            return json.loads(answer.http_response.content)
+            return json.loads(response.http_response.content)
         except ValueError:
-            from anthropic import APIResponseValidationError  # noqa: PLC0415 - for an answer that is no answer
+            from anthropic import APIResponseValidationError  # noqa: PLC0415 - only for an invalid response
 
             raise APIResponseValidationError(
-                response=answer.http_response, body=answer.http_response.text
+                response=response.http_response, body=response.http_response.text
             ) from None
 
     def read(self, raw: Any) -> ModelResponse:
@@ -132,7 +132,7 @@ class AnthropicProvider(Provider):
         return turn_of(response.raw)
 
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
-        messages, body = self._asked(request)
+        messages, body = self._resource_and_body(request)
         from anthropic import AsyncStream  # noqa: PLC0415 - a hit needs no SDK
 
         stream = await messages.create(**body, stream=True)
@@ -152,13 +152,13 @@ class AnthropicProvider(Provider):
     def events_of(self, raw: Any) -> Sequence[Any]:
         return events_of(raw)
 
-    def _asked(self, request: Request) -> tuple[Any, dict[str, Any]]:
-        """Return the SDK resource for a request, and its arguments."""
+    def _resource_and_body(self, request: Request) -> tuple[Any, dict[str, Any]]:
+        """Return the SDK resource for a request, and the arguments of its ``create``."""
         body = body_of(request)
         client = self._client.client()
         messages = client.beta.messages if "betas" in body else client.messages
-        known = signature(messages.create).parameters
-        unknown = {name: body.pop(name) for name in list(body) if name not in known}
+        accepted = signature(messages.create).parameters
+        unknown = {name: body.pop(name) for name in list(body) if name not in accepted}
         if unknown:
             body["extra_body"] = {**unknown, **(body.get("extra_body") or {})}
         return messages, body

@@ -14,6 +14,7 @@ from spark_cache.calls.structured import JsonResponse, Output
 from spark_cache.errors import InvalidAnswerError
 from spark_cache.manager import CacheManager
 from spark_cache.models.options import ModelOptions
+from spark_cache.providers.base import Provider
 from spark_cache.providers.conversation import turn_in_our_form
 from spark_cache.providers.json_values import copied
 from spark_cache.types import MissReason
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from spark_cache.config import CacheConfig
-    from spark_cache.providers.base import Provider
     from spark_cache.providers.response import ModelResponse
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import CacheKey
@@ -59,12 +59,14 @@ class Model:
     def __init__(self, model_id: str, provider: Provider, **options: Unpack[ModelOptions]) -> None:
         if not isinstance(model_id, str):
             raise TypeError(f"model_id must be a str such as 'gpt-4o', not {type(model_id).__name__}")
+        if not isinstance(provider, Provider):
+            raise TypeError(f"provider must be an instance of a Provider, not {provider!r}")
         self.provider = provider.name
         self.model_id = model_id
         self.params = dict(options.get("params") or {})
         self._manager = _manager_of(type(self).__name__, options)
         self._provider = provider
-        self._requests = RequestBuilder(provider, model_id, self.params)
+        self._requests = RequestBuilder(provider, self)
         self._caller = Caller(provider, self._manager, options.get("should_cache"))
         self._streamer = Streamer(self._caller)
 
@@ -360,6 +362,8 @@ def _manager_of(kind: str, options: ModelOptions) -> CacheManager:
     config, manager = options.get("cache_config"), options.get("cache_manager")
     if manager is None:
         return CacheManager.shared(_configured(config, given))
+    if not isinstance(manager, CacheManager):
+        raise TypeError(f"cache_manager must be a CacheManager, not {type(manager).__name__}")
     if given or config is not None:
         raise ValueError("give cache_manager alone: it has its own configuration")
     return manager

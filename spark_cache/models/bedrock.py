@@ -32,10 +32,10 @@ __all__ = ["BedrockModel", "BedrockProvider"]
 
 _RESERVED = frozenset({"modelId", "messages"})
 
-_MAKING = Lock()
-"""A boto3 session can make only one client at a time."""
+_CREATE_CLIENT = Lock()
+"""A boto3 session can create only one client at a time."""
 
-_COUNTED = "x-amzn-bedrock-input-token-count"
+_INPUT_COUNT_HEADER = "x-amzn-bedrock-input-token-count"
 """The header with the number of input tokens of an ``invoke_model`` call."""
 
 
@@ -105,15 +105,15 @@ class BedrockProvider(Provider):
         self._client_args = client_args
         self._most_threads = threads
         self._threads = Threads(threads)
-        self._made: Any = None
-        self._made_by = 0
-        self._found_address = False
+        self._cached_client: Any = None
+        self._client_process = 0
+        self._is_address_resolved = False
 
     async def aclose(self) -> None:
         self._threads.close()
-        made, self._made = self._made, None
-        if made is not None:
-            made.close()
+        client, self._cached_client = self._cached_client, None
+        if client is not None:
+            client.close()
 
     # -- requests ----------------------------------------------------------------------------------------------
 
@@ -121,13 +121,13 @@ class BedrockProvider(Provider):
         return endpoint_of(self._address())
 
     def _address(self) -> str | None:
-        """Return the address that calls go to. It is found once, so that keys and calls agree if the environment changes."""
-        if not self._found_address:
+        """Return the address that calls go to. It is resolved once, so that keys and calls agree if the environment changes."""
+        if not self._is_address_resolved:
             profile = None if self._session is None else self._session.profile_name
             given = self._client_args.get("endpoint_url") or configured_address(profile)
             if given is not None:
                 self._client_args["endpoint_url"] = given
-            self._found_address = True
+            self._is_address_resolved = True
         address: str | None = self._client_args.get("endpoint_url")
         return address
 
@@ -182,16 +182,16 @@ class BedrockProvider(Provider):
 
     def _invoke(self, model_id: str, body: str) -> tuple[Any, int | None]:
         response = self._client().invoke_model(modelId=model_id, body=body)
-        counted = response["ResponseMetadata"]["HTTPHeaders"].get(_COUNTED)
-        return json.loads(response["body"].read()), None if counted is None else int(counted)
+        tokens = response["ResponseMetadata"]["HTTPHeaders"].get(_INPUT_COUNT_HEADER)
+        return json.loads(response["body"].read()), None if tokens is None else int(tokens)
 
     def _client(self) -> Any:
-        """Return the client. It is made in the thread of the first call, because boto3 takes long to make one."""
-        with _MAKING:
+        """Return the client. It is created in the thread of the first call, because creating one takes long."""
+        with _CREATE_CLIENT:
             # A forked child must not use the connections of its parent.
-            if self._made is None or self._made_by != os.getpid():
-                self._made, self._made_by = self._make_client(), os.getpid()
-            return self._made
+            if self._cached_client is None or self._client_process != os.getpid():
+                self._cached_client, self._client_process = self._make_client(), os.getpid()
+            return self._cached_client
 
     def _make_client(self) -> Any:
         boto3 = import_sdk("boto3", "bedrock")
@@ -200,8 +200,8 @@ class BedrockProvider(Provider):
         session = boto3.Session() if self._session is None else self._session
         config = Config(max_pool_connections=self._most_threads)
         given = self._client_args.get("config")
-        together = config if given is None else config.merge(given)
-        client = session.client("bedrock-runtime", **{**self._client_args, "config": together})
+        merged = config if given is None else config.merge(given)
+        client = session.client("bedrock-runtime", **{**self._client_args, "config": merged})
         for operation in ("Converse", "ConverseStream"):
             client.meta.events.register(f"before-parse.bedrock-runtime.{operation}", keep_wire)
         return client

@@ -1,4 +1,4 @@
-"""The manager and its configuration, under the name that code written for Spark imports them by."""
+"""The manager and its configuration, at the import path that code written for Spark uses."""
 
 from spark_cache.config import CacheConfig
 from spark_cache.manager import CacheManager

@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 __all__ = ["GeminiModel", "GeminiProvider"]
 
 _OF_A_CALL = {"headers": "extra_headers", "extra_body": "extra_body", "timeout": "timeout"}
-"""What the ``http_options`` of a call may contain, and the parameters that it sets."""
+"""The options that ``http_options`` of a call may contain, and the parameters that they set."""
 
-_ELSEWHERE = {
+_NOT_PARAMETERS = {
     "model": "give it to GeminiModel",
     "contents": "give it as messages",
     "config": "give its fields by their names, such as temperature=0",
     "stream": "call stream_text",
 }
-"""Arguments of the SDK that are not parameters of a call, and the way out."""
+"""Arguments of the SDK that are not parameters of a call, and what to do instead."""
 
 
 class GeminiModel(Model):
@@ -109,22 +109,22 @@ class GeminiProvider(Provider):
 
     # -- requests ----------------------------------------------------------------------------------------------
 
-    def _reached(self) -> Service:
-        """Return the service that calls go to. It is found once, so that keys and calls agree if the environment changes."""
+    def _resolve_service(self) -> Service:
+        """Return the service that calls go to. It is resolved once, so that keys and calls agree if the environment changes."""
         if self._service is None:
             self._service = service_of(self._given_client, self._client_args, os.environ)
         return self._service
 
     def endpoint(self) -> str | None:
-        return self._reached().endpoint
+        return self._resolve_service().endpoint
 
     def state_path(self, request: Request) -> str | None:
         return kept_by_provider(request)
 
     def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - the same for all
-        for name, way_out in _ELSEWHERE.items():
+        for name, advice in _NOT_PARAMETERS.items():
             if name in given:
-                raise TypeError(f"{name!r} is not a parameter of a call: {way_out}")
+                raise TypeError(f"{name!r} is not a parameter of a call: {advice}")
         options = given.pop("http_options", None) or {}
         for name, value in _set_fields(options).items():
             if name not in _OF_A_CALL:
@@ -133,7 +133,7 @@ class GeminiProvider(Provider):
                 )
             given[_OF_A_CALL[name]] = value
         # What the client adds to every request can change the response, so it is keyed like the call's own parameters.
-        service = self._reached()
+        service = self._resolve_service()
         if service.headers:
             given["extra_headers"] = {**service.headers, **(given.get("extra_headers") or {})}
         if service.body:
@@ -146,8 +146,8 @@ class GeminiProvider(Provider):
     # -- responses ---------------------------------------------------------------------------------------------
 
     async def call(self, request: Request) -> Any:
-        answer = await self._transport().async_request("post", *self._asked(request, "generateContent"))
-        return _json(answer.body)
+        response = await self._transport().async_request("post", *self._arguments(request, "generateContent"))
+        return _json(response.body)
 
     def read(self, raw: Any) -> ModelResponse:
         return read_answer(raw)
@@ -159,9 +159,9 @@ class GeminiProvider(Provider):
         return turn_of(response.raw)
 
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
-        asked = self._asked(request, "streamGenerateContent?alt=sse")
-        async with aclosing(await self._transport().async_request_streamed("post", *asked)) as arriving:
-            async for event in arriving:
+        arguments = self._arguments(request, "streamGenerateContent?alt=sse")
+        async with aclosing(await self._transport().async_request_streamed("post", *arguments)) as events:
+            async for event in events:
                 yield _json(event.body)
 
     def gather(self, events: Sequence[Any]) -> Any | None:
@@ -177,18 +177,18 @@ class GeminiProvider(Provider):
         self, model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
         config = {name: value for name, value in parameters.items() if name not in _OF_A_CALL.values()}
-        answer = await self._client().aio.models.embed_content(
+        response = await self._client().aio.models.embed_content(
             model=model_id,
             # Some models treat plain strings as the parts of one text.
             contents=[{"parts": [{"text": text}]} for text in texts],
             config={**config, "http_options": _options_of(parameters)},  # type: ignore[arg-type]  # the SDK checks it
         )
-        embeddings = answer.embeddings or []
-        return [embedding.values or [] for embedding in embeddings], _consumed(answer, embeddings)
+        embeddings = response.embeddings or []
+        return [embedding.values or [] for embedding in embeddings], _embedding_usage(response, embeddings)
 
-    def _asked(self, request: Request, method: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
+    def _arguments(self, request: Request, method: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
         """Return the path, the body and the options of a request."""
-        model = model_path(request.model_id, vertex=self._reached().vertex)
+        model = model_path(request.model_id, vertex=self._resolve_service().vertex)
         return f"{model}:{method}", body_of(request), _options_of(request.parameters)
 
     def _transport(self) -> Any:
@@ -203,7 +203,7 @@ class GeminiProvider(Provider):
 
     def _make_client(self) -> Client:
         made: Client = import_sdk("google.genai", "gemini").Client(
-            **self._reached().pinned(self._client_args)
+            **self._resolve_service().pinned(self._client_args)
         )
         return made
 
@@ -213,18 +213,18 @@ def _set_fields(options: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _consumed(answer: Any, embeddings: Sequence[Any]) -> Usage | None:
-    """Return what embedding consumed. Vertex AI reports it for each text; the Gemini API for all together, or not at all."""
-    counted = [embedding.statistics.token_count for embedding in embeddings if embedding.statistics]
-    together = getattr(answer, "usage_metadata", None)
-    tokens = sum(count or 0 for count in counted) or (together and together.prompt_token_count)
+def _embedding_usage(response: Any, embeddings: Sequence[Any]) -> Usage | None:
+    """Return the usage of an embedding call. Vertex AI reports it for each text; the Gemini API for the whole call, or not at all."""
+    counts = [embedding.statistics.token_count for embedding in embeddings if embedding.statistics]
+    total = getattr(response, "usage_metadata", None)
+    tokens = sum(count or 0 for count in counts) or (total and total.prompt_token_count)
     return Usage(input_tokens=int(tokens), total_tokens=int(tokens)) if tokens else None
 
 
 def _options_of(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the SDK's options for one request: headers, timeout, and additions to the body."""
-    told = {option: parameters.get(name) for option, name in _OF_A_CALL.items()}
-    return {option: value for option, value in told.items() if value is not None} or None
+    given = {option: parameters.get(name) for option, name in _OF_A_CALL.items()}
+    return {option: value for option, value in given.items() if value is not None} or None
 
 
 def _json(text: str | None) -> Any:

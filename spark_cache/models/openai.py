@@ -87,7 +87,7 @@ _APIS = MappingProxyType(
 
 
 class OpenAIModel(Model):
-    """A model behind one of OpenAI's APIs, or behind a service that speaks them.
+    """A model behind one of OpenAI's APIs, or behind a compatible service.
 
     Args:
         model_id: The name of the model, such as ``gpt-4o``.
@@ -131,7 +131,7 @@ class OpenAIProvider(Provider):
 
     def __init__(self, client: SdkClient, api: str) -> None:
         self._client = client
-        self._name_of_api = api
+        self._api_name = api
         self._api = _APIS[api]
 
     async def aclose(self) -> None:
@@ -147,8 +147,8 @@ class OpenAIProvider(Provider):
         refuse_stream(given)
         self._client.add_to(given)
         # Embeddings have one API. A response of one text API cannot serve the other.
-        if self._name_of_api != "chat" and operation != "embedding":
-            given["api"] = self._name_of_api
+        if self._api_name != "chat" and operation != "embedding":
+            given["api"] = self._api_name
         return given
 
     def is_not_given(self, value: object) -> bool:
@@ -160,22 +160,22 @@ class OpenAIProvider(Provider):
     def embed_batch(self, model_id: str) -> int:  # noqa: ARG002 - the same for all models
         return 2048
 
-    # -- calls ------------------------------------------------------------------------------------------------------------------------
+    # -- calls -------------------------------------------------------------------------------------------------
 
     async def call(self, request: Request) -> Any:
-        answer = await self._resource().create(**self._api.body(request))
+        response = await self._resource().create(**self._api.body(request))
         try:
-            return orjson.loads(answer.content)
+            return orjson.loads(response.content)
         except ValueError:
-            return _unusual_json(answer)
+            return _unusual_json(response)
 
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
         resource = self._resource()
         from openai import AsyncStream  # noqa: PLC0415 - a hit needs no SDK
 
-        answer = await resource.create(**self._api.stream_body(request), stream=True)
-        # As plain JSON values; the SDK still finds the events, and raises the errors among them.
-        async with answer.parse(to=AsyncStream[object]) as events:
+        response = await resource.create(**self._api.stream_body(request), stream=True)
+        # The events stay plain JSON values. The SDK still separates them, and raises the errors among them.
+        async with response.parse(to=AsyncStream[object]) as events:
             async for event in events:
                 yield event
 
@@ -183,13 +183,13 @@ class OpenAIProvider(Provider):
         self, model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
         if "encoding_format" in parameters:
-            raise TypeError("leave out encoding_format: a vector is a list of numbers, however it is sent")
-        answer = await self._client.client().embeddings.create(
+            raise TypeError("leave out encoding_format: vectors are always returned as lists of numbers")
+        response = await self._client.client().embeddings.create(
             model=model_id, input=list(texts), **parameters
         )
-        vectors = [one.embedding for one in sorted(answer.data, key=lambda one: one.index)]
-        used = answer.usage
-        # Compatible services leave it out.
+        vectors = [one.embedding for one in sorted(response.data, key=lambda one: one.index)]
+        used = response.usage
+        # Compatible services may leave it out.
         usage = Usage(input_tokens=used.prompt_tokens, total_tokens=used.total_tokens) if used else None
         return vectors, usage
 
@@ -217,11 +217,11 @@ class OpenAIProvider(Provider):
         return self._api.events_of(raw)
 
 
-def _unusual_json(answer: LegacyAPIResponse[Any]) -> Any:
-    """JSON that only lenient readers take, the SDK among them: NaN, half a character at a cut."""
+def _unusual_json(response: LegacyAPIResponse[Any]) -> Any:
+    """Parse JSON that only lenient parsers accept, such as the SDK's: NaN, or half a character where a response was truncated."""
     try:
-        return json.loads(answer.content)
+        return json.loads(response.content)
     except ValueError:
-        from openai import APIResponseValidationError  # noqa: PLC0415 - for an answer that is no answer
+        from openai import APIResponseValidationError  # noqa: PLC0415 - only for an invalid response
 
-        raise APIResponseValidationError(response=answer.http_response, body=answer.text) from None
+        raise APIResponseValidationError(response=response.http_response, body=response.text) from None

@@ -1,6 +1,6 @@
-"""The clients of an SDK that speaks HTTP: made when a call goes out, one for each event loop, and what they add to a request.
+"""The clients of an SDK, created when a call is sent, one for each event loop, and what they add to every request.
 
-For SDKs whose client takes ``base_url``, ``default_headers``, ``default_query`` and ``http_client``.
+For SDKs whose client accepts ``base_url``, ``default_headers``, ``default_query`` and ``http_client``.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OWN_HEADERS = re.compile(r"accept|accept-encoding|connection|content-type|user-agent|x-stainless-.*")
-"""Headers that every such SDK and its HTTP client send by themselves."""
+"""Headers that every such SDK and its HTTP client always send."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sdk:
-    """What there is to know of an SDK.
+    """The properties of an SDK.
 
     Attributes:
         module: Its module, which is also the name of the extra that installs it.
         client: The class of its asynchronous client.
-        own_address: The address that it calls unless it is told another.
-        variables: The beginning of the names of its environment variables.
-        own_headers: Further headers that it sends by itself, in lower case.
+        own_address: The default address.
+        variables: The prefix of its environment variables.
+        own_headers: Further headers that it always sends, in lower case.
         choose_address: Arguments by which the client chooses the address itself.
     """
 
@@ -47,18 +47,19 @@ class Sdk:
 
 
 class SdkClient:
-    """A client of the caller's, or the ones that are made for the event loops that calls go out from.
+    """The caller's client, or one client for each event loop that sends calls.
 
-    What the environment says is found once, when it is first asked for: keys and calls agree whatever it says later.
+    The environment is read once, on first use, so that keys and calls agree if it changes.
 
     Args:
-        sdk: Whose client it is.
-        client: A client of the caller's, for one event loop, who closes it.
-        client_args: Arguments for the clients that are made here.
+        sdk: The SDK of the client.
+        client: A client of the caller, for one event loop. The caller closes it.
+        client_args: Arguments for the clients that are created.
 
     Raises:
-        TypeError: ``client`` is not an asynchronous one.
-        ValueError: Both ``client`` and ``client_args`` are given, or an argument by which the SDK chooses the address.
+        TypeError: ``client`` is not asynchronous.
+        ValueError: Both ``client`` and ``client_args`` are given, or ``client_args`` has an argument by which the SDK chooses the
+            address.
     """
 
     def __init__(self, sdk: Sdk, client: Any, client_args: Mapping[str, Any] | None) -> None:
@@ -71,10 +72,10 @@ class SdkClient:
         for name in sdk.choose_address:
             if self._arguments.get(name) is not None:
                 raise ValueError(
-                    f"client_args: with {name!r}, make an {sdk.client} yourself and give it as client"
+                    f"client_args cannot contain {name!r}: create an {sdk.client} with it and give that as client"
                 )
-        # An HTTP client of the caller's may change; everything else stays as it is found.
-        self._stays = client is None and self._arguments.get("http_client") is None
+        # An HTTP client of the caller may change. Everything else is resolved once.
+        self._is_fixed = client is None and self._arguments.get("http_client") is None
         self._endpoint: tuple[str | None] | None = None
         self._added: Sequence[tuple[str, Mapping[str, object]]] | None = None
         self._address: str | None = None
@@ -82,7 +83,7 @@ class SdkClient:
         self._clients = LoopClients(self._make)
 
     def client(self) -> Any:
-        """The client for the running event loop.
+        """Return the client for the running event loop.
 
         Raises:
             ModuleNotFoundError: The SDK is not installed.
@@ -92,27 +93,31 @@ class SdkClient:
     def _make(self) -> Any:
         sdk: Any = import_sdk(self._sdk.module, self._sdk.module)
         found = self._headers_of_environment()
-        # The SDK looks for itself: what came since then is withdrawn, and what went is put back.
-        since = {name: sdk.Omit() for name in self._read_environment() if name not in found}
-        headers = {**since, **found, **(self._arguments.get("default_headers") or {})}
+        # The SDK reads the environment itself. Headers that were added since the first read are omitted, and removed ones are restored.
+        added = {name: sdk.Omit() for name in self._read_environment() if name not in found}
+        headers = {**added, **found, **(self._arguments.get("default_headers") or {})}
         given = {**self._arguments, "base_url": self.address()}
         return getattr(sdk, self._sdk.client)(**(given | {"default_headers": headers} if headers else given))
 
     async def aclose(self) -> None:
-        """Close the connections that were opened for the running event loop; a client of the caller's stays open."""
+        """Close the connections that were opened for the running event loop. A client of the caller stays open."""
         client = self._clients.pop()
         if client is not None:
             await client.close()
 
     def is_not_given(self, value: object) -> bool:
-        """Whether a value is one of the SDK's marks for an argument that is not given."""
+        """Whether a value is one of the SDK's markers for an argument that is not given.
+
+        Args:
+            value: The value.
+        """
         kind = type(value)
         return kind.__name__ in ("NotGiven", "Omit") and kind.__module__.partition(".")[0] == self._sdk.module
 
-    # -- what a client adds to a request --------------------------------------------------------------------------------------------
+    # -- what a client adds to a request -----------------------------------------------------------------------
 
     def address(self) -> str:
-        """The base URL as the SDK resolves it."""
+        """Return the base URL, resolved like the SDK does."""
         if self._given is not None:
             return str(self._given.base_url)
         if self._address is None:
@@ -123,30 +128,34 @@ class SdkClient:
         return self._address
 
     def endpoint(self) -> str | None:
-        """The address as it enters a key, with what the caller's HTTP client appends to it; None is the provider's own."""
+        """Return the address that is part of a key, with the query of the caller's HTTP client. None is the provider's own."""
         found = self._endpoint
         if found is None:
-            found = (self._found_endpoint(),)
-            if self._stays:
+            found = (self._resolve_endpoint(),)
+            if self._is_fixed:
                 self._endpoint = found
         return found[0]
 
     def add_to(self, parameters: dict[str, Any]) -> None:
-        """Add to a call what its client adds to every request: it can change the answer, and is keyed like what the call adds."""
+        """Add what the client adds to every request. It can change the response, so it is keyed like the call's own parameters.
+
+        Args:
+            parameters: The parameters of a call, which are changed.
+        """
         found = self._added
         if found is None:
-            every = (("extra_headers", self._headers()), ("extra_query", self._query()))
-            found = [(name, own) for name, own in every if own]
-            if self._stays:
+            both = (("extra_headers", self._headers()), ("extra_query", self._query()))
+            found = [(name, own) for name, own in both if own]
+            if self._is_fixed:
                 self._added = found
         for name, own in found:
-            called = parameters.get(name) or {}
-            if isinstance(called, Mapping):
-                parameters[name] = {**own, **called}
-        if not self._stays:
+            given = parameters.get(name) or {}
+            if isinstance(given, Mapping):
+                parameters[name] = {**own, **given}
+        if not self._is_fixed:
             self._add_headers_of_http_client(parameters)
 
-    def _found_endpoint(self) -> str | None:
+    def _resolve_endpoint(self) -> str | None:
         address = self.address()
         params = getattr(self._http_client(), "params", None)
         if params is not None:
@@ -155,23 +164,23 @@ class SdkClient:
         return normalise_endpoint(address, self._sdk.own_address)
 
     def _add_headers_of_http_client(self, parameters: dict[str, Any]) -> None:
-        named = parameters.get("extra_headers") or {}
-        if not isinstance(named, Mapping):
+        given = parameters.get("extra_headers") or {}
+        if not isinstance(given, Mapping):
             return
-        # What the HTTP client sends, unless a header of that name replaces it.
-        taken = {str(name).lower() for name in named}
+        # A header of the call replaces the HTTP client's header with the same name.
+        replaced = {str(name).lower() for name in given}
         headers = getattr(self._http_client(), "headers", None) or {}
-        more = {name: headers[name] for name in headers if name not in taken and self._can_matter(name)}
+        more = {name: headers[name] for name in headers if name not in replaced and self._can_matter(name)}
         if more:
-            parameters["extra_headers"] = {**more, **named}
+            parameters["extra_headers"] = {**more, **given}
 
     def _http_client(self) -> Any:
-        """The HTTP client that calls go through, where the caller gave one."""
+        """Return the HTTP client of the caller; None if there is none."""
         # The SDKs have no public name for it.
         return getattr(self._given, "_client", None) or self._arguments.get("http_client")
 
     def _headers(self) -> dict[str, str]:
-        """The headers of every request that are neither the SDK's own nor credentials."""
+        """Return the headers of every request that are neither the SDK's own nor credentials."""
         if self._given is not None:
             headers: Any = self._given.default_headers
         else:
@@ -183,20 +192,20 @@ class SdkClient:
         }
 
     def _headers_of_environment(self) -> Mapping[str, str]:
-        """The headers that the SDK takes from the environment, as far as they can change an answer."""
+        """Return the headers that the SDK reads from the environment and that can change a response."""
         if self._environment_headers is None:
             self._environment_headers = self._read_environment()
         return self._environment_headers
 
     def _read_environment(self) -> dict[str, str]:
-        """What the environment says now: one header a line."""
+        """Read these headers from the environment, which has one header in each line."""
         lines = os.environ.get(f"{self._sdk.variables}_CUSTOM_HEADERS", "").split("\n")
         parts = (line.partition(":") for line in lines)
         headers = {name.strip(): value.strip() for name, colon, value in parts if colon}
         return {name: value for name, value in headers.items() if self._can_matter(name)}
 
     def _query(self) -> dict[str, object]:
-        """The query parameters of every request that are no credentials."""
+        """Return the query parameters of every request, without credentials."""
         if self._given is not None:
             query: Any = self._given.default_query
         else:
@@ -204,7 +213,7 @@ class SdkClient:
         return {name: value for name, value in query.items() if not is_credential(name)}
 
     def _can_matter(self, header: str) -> bool:
-        """Whether a header is neither the SDK's own nor a credential."""
+        """Whether a header can change the response: it is neither the SDK's own nor a credential."""
         name = header.lower()
         return (
             not _OWN_HEADERS.fullmatch(name) and name not in self._sdk.own_headers and not is_credential(name)

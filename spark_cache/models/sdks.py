@@ -1,4 +1,4 @@
-"""What all SDKs have in common: they are imported late, their clients belong to event loops, and some parameters are not theirs to take."""
+"""Helpers for all SDKs: late import, one client for each event loop, and checks of parameters."""
 
 from __future__ import annotations
 
@@ -21,29 +21,33 @@ def import_sdk(module: str, extra: str) -> ModuleType:
 
     Args:
         module: The module.
-        extra: The extra that installs it.
+        extra: The extra that installs the SDK.
 
     Raises:
-        ModuleNotFoundError: It is not installed; the message names the extra.
+        ModuleNotFoundError: The SDK is not installed. The message names the extra.
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{error}; a call that the cache does not answer needs it: pip install 'spark-cache[{extra}]'",
+            f"{error}; it is required for calls that miss the cache: pip install 'spark-cache[{extra}]'",
             name=error.name,
         ) from None
 
 
 def refuse_both(client: object, client_args: Mapping[str, Any] | None) -> None:
-    """Refuse a client together with arguments for another.
+    """Refuse a client together with arguments for clients.
+
+    Args:
+        client: The client of the caller.
+        client_args: Arguments for the clients that the model creates.
 
     Raises:
         ValueError: Both are given.
     """
     if client is not None and client_args:
         raise ValueError(
-            "give client or client_args, not both: client_args are for the client that is made here"
+            "give client or client_args, not both: client_args are for clients that the model creates"
         )
 
 
@@ -65,20 +69,23 @@ def refuse_reserved(parameters: Mapping[str, Any], names: frozenset[str]) -> Non
 
 
 def refuse_stream(parameters: dict[str, Any]) -> None:
-    """Refuse a call that asks for a stream by a parameter; to ask for none is left out.
+    """Refuse the parameter ``stream=True``. Any other value of ``stream`` is removed.
+
+    Args:
+        parameters: The parameters of a call.
 
     Raises:
-        TypeError: It does.
+        TypeError: ``stream`` is true.
     """
     if parameters.pop("stream", None):
-        raise TypeError("leave out stream=True: stream_text streams, and get_text answers in one piece")
+        raise TypeError("leave out stream=True: call stream_text for a stream, get_text for a whole response")
 
 
 class LoopClients(Generic[C]):
-    """The clients that are made here, one for each event loop: connections belong to the loop that opened them.
+    """The clients that a model creates, one for each event loop, because connections belong to the loop that opened them.
 
     Args:
-        make: Makes a client.
+        make: Creates a client.
     """
 
     def __init__(self, make: Callable[[], C]) -> None:
@@ -87,19 +94,19 @@ class LoopClients(Generic[C]):
         self._lock = Lock()
 
     def get(self) -> C:
-        """The client for the running event loop, made when it is first asked for."""
+        """Return the client for the running event loop. It is created on first use."""
         loop = asyncio.get_running_loop()
         with self._lock:
             client = self._clients.get(loop)
             if client is None:
-                # A loop that is closed never comes back; its client would keep it and the connections alive.
+                # A closed loop is never used again. Its client would keep it and the connections alive.
                 self._clients = {
-                    known: kept for known, kept in self._clients.items() if not known.is_closed()
+                    other: kept for other, kept in self._clients.items() if not other.is_closed()
                 }
                 client = self._clients[loop] = self._make()
         return client
 
     def pop(self) -> C | None:
-        """Give up the client of the running event loop, for whoever closes it; None where there is none."""
+        """Remove the client of the running event loop and return it, so that the caller can close it; None if there is none."""
         with self._lock:
             return self._clients.pop(asyncio.get_running_loop(), None)

@@ -1,1 +1,1 @@
-"""What each provider is asked and answers, as JSON values. No SDK, no clock, no socket."""
+"""The requests and responses of each provider, as JSON values. No SDK, no clock, no socket."""

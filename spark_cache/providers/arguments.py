@@ -1,4 +1,4 @@
-"""The arguments of a tool's call: text where some providers send values, and values where their streams send pieces of text."""
+"""The arguments of tool calls. Some providers send them as values, and their streams as pieces of JSON text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ __all__ = ["arguments_in", "arguments_text"]
 
 
 def arguments_text(arguments: Any) -> str:
-    """Arguments as text: that of an answer which was cut is not JSON, and is text already."""
+    """Return arguments as JSON text. A string is returned unchanged: it may be truncated JSON.
+
+    Args:
+        arguments: The arguments of a tool call.
+    """
     return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
 
 
 def arguments_in(text: str) -> Any:
-    """The arguments that the pieces of a stream add up to; text that is not JSON, as it is in an answer that was cut, stays text."""
+    """Parse the arguments of a streamed tool call. Text that is not JSON is returned unchanged: a truncated response has such text.
+
+    Args:
+        text: The joined pieces.
+    """
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The interface of a provider: how it is called, and how its responses are read."""
+"""The base class of providers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Provider(ABC):
         """Return the parameters of a request, with everything the client adds that can change the response.
 
         Args:
-            given: The parameters of the model and the call, in a dictionary of their own.
+            given: The parameters of the model and the call, in a new dictionary.
             operation: ``text``, ``json`` or ``embedding``.
 
         Raises:
@@ -55,9 +55,9 @@ class Provider(ABC):
         return False
 
     def state_path(self, request: Request) -> str | None:  # noqa: ARG002 - a default
-        """Return where a request refers to state that the provider keeps, such as ``messages[2].id``; None if nowhere.
+        """Return the path of a reference to state at the provider, such as ``messages[2].id``; None if there is none.
 
-        Parameters whose names say so are recognised without it.
+        Parameters that are known to refer to state by their names are recognised without it.
 
         Args:
             request: The request.
@@ -135,7 +135,7 @@ class Provider(ABC):
         raise self._unsupported("stream responses")
 
     def events_of(self, raw: Any) -> Sequence[Any]:  # noqa: ARG002 - a default
-        """Return events for a response that was not streamed. What :meth:`gather` makes of them reads equal to it.
+        """Return events for a response that was not streamed. :meth:`gather` must turn them into an equal response.
 
         Args:
             raw: The response.

@@ -1,4 +1,4 @@
-"""The turns of a conversation: an answer as one, and what providers have in common that know no instructions or results as turns."""
+"""The turns of a conversation, for providers that accept neither instructions nor tool results as messages with their own role."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ _INSTRUCTIONS = ("system", "developer")
 
 
 def turn_in_our_form(response: ModelResponse) -> list[Any]:
-    """The message that says what an answer said: its text and its calls of tools; none where it said nothing."""
-    said = [{"text": response.content}] if response.content else []
+    """Return a response as a message in the common form, with its text and its tool calls. An empty response gives no message.
+
+    Args:
+        response: The response.
+    """
+    text = [{"text": response.content}] if response.content else []
     calls = [
         {"toolUse": {"toolUseId": call.id, "name": call.name, "input": call.arguments}}
         for call in response.tool_calls
     ]
-    blocks = [*said, *calls]
+    blocks = [*text, *calls]
     return [{"role": "assistant", "content": blocks}] if blocks else []
 
 
 class FunctionCall(NamedTuple):
-    """A call of a tool in the form of OpenAI's messages, with its arguments as values."""
+    """A tool call of a message in OpenAI's form, with its arguments as values."""
 
     id: str
     name: str
@@ -35,7 +39,11 @@ class FunctionCall(NamedTuple):
 
 
 def split_instructions(messages: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:
-    """The contents of the instructions that a conversation begins with, and its other messages."""
+    """Split a conversation into the contents of its leading system messages and the other messages.
+
+    Args:
+        messages: The conversation.
+    """
     for at, message in enumerate(messages):
         if not isinstance(message, dict) or message.get("role") not in _INSTRUCTIONS:
             return [message["content"] for message in messages[:at]], messages[at:]
@@ -43,7 +51,11 @@ def split_instructions(messages: Sequence[Any]) -> tuple[list[Any], Sequence[Any
 
 
 def function_calls(message: Mapping[str, Any]) -> list[FunctionCall]:
-    """The calls of tools in a message of OpenAI's form."""
+    """Return the tool calls of a message in OpenAI's form.
+
+    Args:
+        message: The message.
+    """
     calls = []
     for call in message.get("tool_calls") or ():
         function = call["function"]
@@ -56,22 +68,22 @@ def function_calls(message: Mapping[str, Any]) -> list[FunctionCall]:
 def joined_turns(
     messages: Sequence[Any], turn: Callable[[Any], Any], result: Callable[[Mapping[str, Any]], Any]
 ) -> list[Any]:
-    """A conversation in the provider's form, in which the results of all tools that were called at once are one turn.
+    """Return a conversation in the provider's form. The results of parallel tool calls become one turn.
 
     Args:
         messages: The conversation.
-        turn: Makes a turn of a message.
-        result: Makes a block of a message that holds the result of a tool (one with ``tool_call_id``).
+        turn: Converts a message to a turn.
+        result: Converts a message with a tool result (one with ``tool_call_id``) to a block.
     """
     turns: list[Any] = []
-    of_tools = False
+    after_result = False
     for message in messages:
         is_result = isinstance(message, dict) and "tool_call_id" in message
         if not is_result:
             turns.append(turn(message))
-        elif of_tools:
+        elif after_result:
             turns[-1]["content"].append(result(message))
         else:
             turns.append({"role": "user", "content": [result(message)]})
-        of_tools = is_result
+        after_result = is_result
     return turns

@@ -8,7 +8,11 @@ __all__ = ["copied"]
 
 
 def copied(value: Any) -> Any:
-    """Return a value with new dictionaries, lists and tuples; strings and other objects in it are shared."""
+    """Return a value with new dictionaries, lists and tuples. Strings and other objects in it are shared.
+
+    Args:
+        value: The value.
+    """
     if isinstance(value, dict):
         return {name: copied(item) for name, item in value.items()}
     if isinstance(value, list):

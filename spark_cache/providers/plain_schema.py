@@ -1,4 +1,4 @@
-"""JSON schemas as the providers' structured answers take them: closed objects, and no bounds on values."""
+"""JSON schemas in the form that structured outputs accept: closed objects, and no bounds on values."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ _KEPT = frozenset(
         "type",
     }
 )
-"""Keywords that stay as they are. Bounds are not among them: the answer is held to them when it is read."""
+"""Keywords that are kept. Bounds are not among them: the response is validated against them when it is read."""
 
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _MAPS = ("$defs", "definitions", "properties")
 
 
 def plain_schema(schema: Any) -> Any:
-    """A JSON schema without the keywords that structured answers do not take.
+    """Return a JSON schema without the keywords that structured outputs do not accept.
 
-    Every object is closed to further properties, except one whose further properties have a schema: it is for the provider to
-    say whether it takes that. What is left out (``minimum``, ``maxLength``, ``pattern``, …) is said in the
-    description instead, so that the model knows of it.
+    Every object gets ``additionalProperties: false``, unless its additional properties have a schema: the provider decides
+    whether it accepts that. Keywords that are left out (``minimum``, ``maxLength``, ``pattern``, …) are added to the
+    description, so that the model sees them.
+
+    Args:
+        schema: The schema.
     """
     if not isinstance(schema, dict):
         return schema
@@ -48,8 +51,10 @@ def plain_schema(schema: Any) -> Any:
     is_object = schema.get("type") == "object" or "properties" in schema
     if is_object and not isinstance(schema.get("additionalProperties"), dict):
         plain["additionalProperties"] = False
-    said = {name: value for name, value in schema.items() if name not in {*_KEPT, *_LISTS, *_MAPS, "items"}}
-    if said:
-        bounds = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in said.items())
+    moved = {name: value for name, value in schema.items() if name not in {*_KEPT, *_LISTS, *_MAPS, "items"}}
+    if moved:
+        bounds = ", ".join(
+            f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in moved.items()
+        )
         plain["description"] = f"{schema['description']} ({bounds})" if "description" in schema else bounds
     return plain

@@ -1,9 +1,9 @@
-"""An answer, the same value whether it came from the provider or from the cache."""
+"""A model's response. It has the same value whether it came from the provider or from the cache."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -16,23 +16,30 @@ __all__ = ["ModelResponse", "ToolCall", "Usage"]
 
 
 class EntryOwner(Protocol):
-    """The cache that keeps an entry and can remove it."""
+    """The cache that stores an entry and can remove it."""
 
     def remove_entry(self, key: str) -> bool:
-        """Remove the entry of a key and return whether there was one."""
+        """Remove the entry of a key and return whether it existed.
+
+        Args:
+            key: The key.
+        """
         ...
 
 
-class Usage(NamedTuple):
-    """What a call consumed, in tokens.
+# Not frozen, like ModelResponse: every hit makes one, and a frozen dataclass takes six times as long to make.
+@dataclass(slots=True, unsafe_hash=True)
+class Usage:
+    """The tokens that a call consumed.
 
     Attributes:
-        input_tokens: Tokens of the request, cached ones included.
-        output_tokens: Tokens of the answer, reasoning included.
-        total_tokens: Both together, as the provider counts.
-        cached_tokens: Tokens of the request that the provider had in its own prompt cache; None where it does not say.
-        reasoning_tokens: Tokens of the answer that were thought and not said; None where it does not say.
-        cache_write_tokens: Tokens of the request that the provider put into its own prompt cache; None where it does not say.
+        input_tokens: Tokens of the request, including those that the provider read from its prompt cache.
+        output_tokens: Tokens of the response, including reasoning.
+        total_tokens: The provider's count of both together.
+        cached_tokens: Tokens of the request that the provider read from its own prompt cache. None if it does not report them.
+        reasoning_tokens: Tokens of the response that were spent on reasoning. None if the provider does not report them.
+        cache_write_tokens: Tokens of the request that the provider wrote to its own prompt cache. None if it does not report
+            them.
     """
 
     input_tokens: int = 0
@@ -45,12 +52,12 @@ class Usage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call of a tool that the model asks for. Its ``repr`` shows no arguments.
+    """A tool call that the model requests. Its ``repr`` shows no arguments.
 
     Attributes:
-        id: The provider's name for this call, which the tool's result has to carry.
-        name: The tool.
-        arguments: Its arguments; empty where ``arguments_text`` is not a JSON object.
+        id: The provider's ID of this call. The tool result must contain it.
+        name: The name of the tool.
+        arguments: The arguments. Empty if ``arguments_text`` is not a JSON object.
         arguments_text: The arguments as the model wrote them.
     """
 
@@ -61,7 +68,13 @@ class ToolCall:
 
     @classmethod
     def from_text(cls, id: str, name: str, arguments_text: str) -> ToolCall:  # noqa: A002 - the providers' word for it
-        """A tool call whose arguments are JSON text; models now and then write text that is not."""
+        """Create a tool call from the text of its arguments, which is not always valid JSON.
+
+        Args:
+            id: The provider's ID of this call.
+            name: The name of the tool.
+            arguments_text: The arguments as the model wrote them.
+        """
         try:
             arguments = orjson.loads(arguments_text)
         except ValueError:
@@ -69,23 +82,24 @@ class ToolCall:
         return cls(id, name, arguments if isinstance(arguments, dict) else {}, arguments_text)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class ModelResponse:
-    """One answer of a model. Equality ignores how it was obtained; ``str()`` is its text; its ``repr`` shows no content.
+    """A model's response. Equality ignores where it came from. ``str()`` returns its text. Its ``repr`` shows no content.
 
     Attributes:
-        content: The text of the answer; empty where there is none, as in an answer that only calls tools.
+        content: The text of the response. Empty if it has none, for example if it only calls tools.
         stop_reason: Why the model stopped: ``end_turn``, ``tool_use``, ``max_tokens``, ``stop_sequence``, ``refusal`` or
-            ``content_filter``; else the provider's own word.
-        usage: What the call consumed; None where the provider does not say.
-        tool_calls: The tools that the model wants called, in order.
+            ``content_filter``. For any other reason, the provider's own value.
+        usage: The tokens that the call consumed. None if the provider does not report them.
+        tool_calls: The tool calls that the model requests, in order.
         raw: The provider's own JSON, complete.
-        provider_stop_reason: The provider's own word for why the model stopped.
+        provider_stop_reason: The provider's own value for why the model stopped.
         latency_seconds: How long the original call took.
-        cached: Whether it came from the cache.
-        shared: Whether it is the answer of an equal call that was under way.
-        cache_key: Its key; None where the cache had no part in the call.
-        origin: The manager of the cache that keeps it; None where it was not to be written to, and after unpickling.
+        cached: Whether the response came from the cache.
+        shared: Whether the response belongs to an equal call that was already running.
+        cache_key: The key of the response. None if the call did not use the cache.
+        origin: The manager of the cache that stores the response. None if the call did not write to the cache, and after
+            unpickling.
     """
 
     content: str
@@ -106,13 +120,13 @@ class ModelResponse:
         return self.content
 
     def reject(self) -> bool:
-        """Remove it from the cache, because it turned out to be no good: the next equal call asks anew.
+        """Remove the response from the cache, so that the next equal call calls the provider again.
 
         Returns:
-            Whether an entry was removed; not where the call was one that writes nothing, and not after unpickling.
+            Whether an entry was removed. False if the call did not write to the cache, and after unpickling.
 
         Raises:
-            StoreError: The entry is there and could not be removed.
+            StoreError: The entry exists and could not be removed.
         """
         return (
             self.origin is not None
@@ -121,20 +135,30 @@ class ModelResponse:
         )
 
     def split(self, sep: str | None = None, maxsplit: int = -1) -> list[str]:
-        """The words of its text, for programs that take an answer for its text; as ``str.split`` gives them."""
+        """Split the text into words like ``str.split``, for programs that treat a response as a string.
+
+        Args:
+            sep: The separator. None is any whitespace.
+            maxsplit: The maximum number of splits. -1 is no limit.
+        """
         return self.content.split(sep, maxsplit)
 
     def __repr__(self) -> str:
         calls = f", tool_calls={len(self.tool_calls)}" if self.tool_calls else ""
         return f"ModelResponse({len(self.content)} characters, stop_reason={self.stop_reason!r}{calls}, cached={self.cached})"
 
-    def __getstate__(self) -> list[Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         # A manager belongs to its process.
-        return [None if one.name == "origin" else getattr(self, one.name) for one in fields(self)]
+        values = (None if one.name == "origin" else getattr(self, one.name) for one in fields(self))
+        return type(self), tuple(values)
 
 
 def to_stored(response: ModelResponse) -> dict[str, Any]:
-    """The dictionary that is stored for a response."""
+    """Return the dictionary that is stored for a response.
+
+    Args:
+        response: The response.
+    """
     stored: dict[str, Any] = {
         "content": response.content,
         "stop_reason": response.stop_reason,
@@ -154,7 +178,7 @@ def to_stored(response: ModelResponse) -> dict[str, Any]:
 def from_stored(
     stored: Mapping[str, Any], key: CacheKey, origin: EntryOwner | None = None
 ) -> ModelResponse | None:
-    """Return the response that :func:`to_stored` was given, as a hit; None if the dictionary cannot be read.
+    """Return the response that :func:`to_stored` was given, as a hit. None if the dictionary is not valid.
 
     Args:
         stored: The dictionary.
@@ -178,7 +202,7 @@ def from_stored(
             origin,
         )
     except (AttributeError, KeyError, TypeError):
-        # Another program stored the entry, or it was edited.
+        # Another program stored the entry, or the entry was edited.
         return None
 
 

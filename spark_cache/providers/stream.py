@@ -1,4 +1,4 @@
-"""Streamed answers: the events that a caller sees, and how those of a recording are given again."""
+"""The events of streamed responses, from the provider or replayed from an entry."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 __all__ = ["UNCOUNTED", "Counting", "StreamEvent", "ToolCallPiece"]
 
 UNCOUNTED = -1
-"""The ``index`` of a whole call that its provider does not count; it is counted before anybody sees it."""
+"""The ``index`` of a complete tool call that the provider does not number. :class:`Counting` replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPiece:
-    """A piece of a tool call; pieces of one ``index`` belong together. Its ``repr`` shows no arguments.
+    """A piece of a tool call. Pieces with the same ``index`` belong together. Its ``repr`` shows no arguments.
 
     Attributes:
-        index: Which of the answer's tool calls it belongs to, in the provider's own counting; in order, where it has none.
-        id: The provider's name for the call; empty in a piece that does not tell it.
-        name: The tool; empty in a piece that does not tell it.
-        arguments_text: What this piece adds to the text of the arguments.
+        index: The number of the tool call, as the provider counts. If the provider does not count, calls are numbered in order.
+        id: The provider's ID of the call. Empty if this piece does not contain it.
+        name: The name of the tool. Empty if this piece does not contain it.
+        arguments_text: The part of the arguments' text that this piece adds.
     """
 
     index: int
@@ -36,17 +36,17 @@ class ToolCallPiece:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StreamEvent:
-    """One event of a streamed answer. Equality ignores how it was obtained; its ``repr`` shows no content.
+    """An event of a streamed response. Equality ignores where it came from. Its ``repr`` shows no content.
 
-    The pieces of ``text`` add up to the ``content`` of the whole answer.
+    The ``text`` of all events adds up to the ``content`` of the whole response.
 
     Attributes:
-        type: ``text``, ``reasoning``, ``tool_call``, ``stop`` (the model stopped), ``other``; the last one is ``end``.
-        text: The piece of visible text that it adds.
-        raw: The provider's own event, complete; None at the ``end``, which is ours.
-        tool_calls: The pieces of tool calls that it adds.
-        response: The whole answer, at the ``end``.
-        reasoning: The piece of visible reasoning that it adds.
+        type: ``text``, ``reasoning``, ``tool_call``, ``stop`` (the model stopped) or ``other``. The last event is ``end``.
+        text: The piece of visible text that the event adds.
+        raw: The provider's own event, complete. None for ``end``, which the provider does not send.
+        tool_calls: The pieces of tool calls that the event adds.
+        response: The whole response, in the ``end`` event.
+        reasoning: The piece of visible reasoning that the event adds.
     """
 
     type: Literal["text", "reasoning", "tool_call", "stop", "other", "end"]
@@ -63,13 +63,17 @@ class StreamEvent:
 
 
 class Counting:
-    """Counts the tool calls of one stream, where its provider does not."""
+    """Numbers the tool calls of one stream if the provider does not."""
 
     def __init__(self) -> None:
         self._next = 0
 
     def __call__(self, event: StreamEvent) -> StreamEvent:
-        """The event, in which every piece has the number of its call; to be given all events in their order."""
+        """Return an event in which every piece has the number of its call. Must be called with every event, in order.
+
+        Args:
+            event: The event.
+        """
         pieces = event.tool_calls
         for at, piece in enumerate(pieces):
             if piece.index == UNCOUNTED:

@@ -1,4 +1,4 @@
-"""Vectors as they are stored, and what each text's share of a call's usage is."""
+"""The stored form of vectors, and each text's share of the usage of an embedding call."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["packed", "shared_out", "unpacked"]
 
 _SINGLE = 4
-"""The bytes of a 32-bit float, which is what most providers compute with."""
+"""The size of a 32-bit float in bytes. Most providers compute with such floats."""
 
 
 def packed(vector: Sequence[float]) -> dict[str, Any]:
-    """A vector as JSON values: 32-bit floats in base64, little end first, where nothing is lost by it."""
+    """Return a vector as JSON values: base64 of little-endian 32-bit floats if that is lossless, otherwise a list of numbers.
+
+    Args:
+        vector: The vector.
+    """
     numbers = list(vector)
     try:
         written = struct.pack(f"<{len(numbers)}f", *numbers)
@@ -31,13 +35,17 @@ def packed(vector: Sequence[float]) -> dict[str, Any]:
 
 
 def unpacked(raw: Any) -> list[float] | None:
-    """The vector that :func:`packed` was given; None where these JSON values are of another shape."""
+    """Return the vector that :func:`packed` was given. None if the values are not valid.
+
+    Args:
+        raw: The stored JSON values.
+    """
     try:
         if "float32" in raw:
             return _singles(b64decode(raw["float32"], validate=True))
         return [float(number) for number in raw["vector"]]
     except (KeyError, TypeError, ValueError, struct.error):
-        # Somebody else stored it, or edited it.
+        # Another program stored the entry, or the entry was edited.
         return None
 
 
@@ -46,7 +54,12 @@ def _singles(written: bytes) -> list[float]:
 
 
 def shared_out(usage: Usage | None, weights: Sequence[int]) -> list[Usage | None]:
-    """What each text of a call consumed, by its length: the provider tells the sum alone, and the shares add up to it."""
+    """Divide the usage of a call among its texts, in proportion to their lengths. The shares add up to the usage.
+
+    Args:
+        usage: The usage of the call. Providers report only the sum.
+        weights: The lengths of the texts.
+    """
     if usage is None or len(weights) == 1:
         return [usage] * len(weights)
     inputs, totals = _shares(usage.input_tokens, weights), _shares(usage.total_tokens, weights)
@@ -56,6 +69,6 @@ def shared_out(usage: Usage | None, weights: Sequence[int]) -> list[Usage | None
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:
-    counted = [weight or 1 for weight in weights]
-    bounds = [total * so_far // sum(counted) for so_far in accumulate(counted, initial=0)]
+    positive = [weight or 1 for weight in weights]
+    bounds = [total * so_far // sum(positive) for so_far in accumulate(positive, initial=0)]
     return [upper - lower for lower, upper in pairwise(bounds)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
+from math import inf
 from threading import Lock, Timer
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ class Ledger:
     def __init__(self, folder: str | None, *, clock: Callable[[], float]) -> None:
         self._file = None if folder is None else LedgerFile(folder)
         self._clock = clock
-        self._today = (-1, "")
+        self._today = (inf, "")
         self._lock = Lock()
         self._writing = Lock()
         self._queue: deque[_QueuedEvent] = deque()
@@ -119,7 +120,7 @@ class Ledger:
                 return self._process_lines()
             with self._lock:
                 self._drain_queue()
-                # Counts that could not be written are part of the total all the same.
+                # Counts that could not be written still belong to the total.
                 _add_all(lines, self._pending)
             return lines
 
@@ -190,10 +191,10 @@ class Ledger:
 
     def _day(self) -> str:
         now = self._clock()
-        number = int(now // 86400)
-        if self._today[0] != number:
-            self._today = (number, strftime("%Y-%m-%d", gmtime(now)))
-        return self._today[1]
+        began, day = self._today
+        if not began <= now < began + 86400:
+            began, day = self._today = now // 86400 * 86400, strftime("%Y-%m-%d", gmtime(now))
+        return day
 
 
 def _consumed(usage: _Usage) -> tuple[int, Sums]:

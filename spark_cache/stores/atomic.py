@@ -80,17 +80,17 @@ def read_file(path: str) -> tuple[bytes, float, int] | MissReason:
         size = status.st_size
         if size > MAX_BYTES:
             return MissReason.TOO_LARGE
-        return _read_all(fd, size), status.st_mtime, status.st_uid
+        data = os.read(fd, min(size, _PIECE))
+        if len(data) != size:
+            data = _read_rest(fd, data, size)
+        return data, status.st_mtime, status.st_uid
     except OSError as error:
         raise failure("read", error) from None
     finally:
         os.close(fd)
 
 
-def _read_all(fd: int, size: int) -> bytes:
-    first = os.read(fd, min(size, _PIECE))
-    if len(first) == size:
-        return first
+def _read_rest(fd: int, first: bytes, size: int) -> bytes:
     pieces = [first]
     left = size - len(first)
     while left:

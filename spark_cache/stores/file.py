@@ -117,7 +117,7 @@ class FileStore:
         """
         if self._suspect:
             raise StoreError("read", _SUSPECT)
-        path = self.path(at)
+        path = f"{self.root}/{'/'.join(at)}{ENDING}"
         found = read_file(path)
         if not isinstance(found, tuple):
             return found

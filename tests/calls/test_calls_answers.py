@@ -1,4 +1,4 @@
-"""What get_text answers, and that a hit answers the same."""
+"""Responses of get_text, and that a hit returns an equal response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spark_cache.testing import StandInProvider
 
 
 async def test_second_call_is_a_hit(make_model, provider):
-    """The second of two equal calls reaches no provider and gives an equal answer."""
+    """The second of two equal calls does not reach the provider and returns an equal response."""
     model = make_model()
     first, second = await model.get_text(QUESTION), await model.get_text(QUESTION)
     assert provider.calls == 1
@@ -25,8 +25,8 @@ async def test_second_call_is_a_hit(make_model, provider):
     assert first.content.startswith("[stand-in] You asked: What is Python?")
 
 
-async def test_answer_is_complete(make_model):
-    """An answer tells its text, why the model stopped, what it used and the provider's own JSON."""
+async def test_response_is_complete(make_model):
+    """A response has its text, its stop reason, its usage and the provider's own JSON."""
     response = await make_model().get_text(QUESTION)
     assert response.content == response.raw["choices"][0]["message"]["content"] == str(response)
     assert (response.stop_reason, response.provider_stop_reason) == ("end_turn", "stop")
@@ -42,7 +42,7 @@ async def test_answer_is_complete(make_model):
     [field.name for field in dataclasses.fields(ModelResponse) if field.name not in ("cached", "shared")],
 )
 async def test_hit_has_every_field(make_model, field):
-    """Every field of an answer comes back from the cache as it was."""
+    """A hit returns every field of the response unchanged."""
     model = make_model()
     arguments = {"tool_specs": [WEATHER], "tool_choice": "get_weather"}
     first = await model.get_text(ask("Use get_weather"), **arguments)
@@ -52,7 +52,7 @@ async def test_hit_has_every_field(make_model, field):
 
 
 async def test_tool_calls(make_model):
-    """A tool call has its id, its name, and its arguments both parsed and as written."""
+    """A tool call has its ID, its name, and its arguments both parsed and as written."""
     response = await make_model().get_text(ask("Use get_weather"), tool_specs=[WEATHER])
     (call,) = response.tool_calls
     written = response.raw["choices"][0]["message"]["tool_calls"][0]
@@ -64,8 +64,8 @@ async def test_tool_calls(make_model):
 
 
 @pytest.mark.parametrize("written", ["{not json", "[1, 2]", ""])
-async def test_arguments_that_are_no_object(cache_dir, written):
-    """Arguments that are no JSON object are kept as text, also by a hit."""
+async def test_arguments_that_are_not_an_object(cache_dir, written):
+    """Arguments that are not a JSON object are kept as text, also in a hit."""
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": written}}
     with StandInProvider(answer=lambda _: {"tool_calls": [call]}) as provider:
         client_args = {"base_url": provider.base_url, "api_key": "test"}
@@ -80,15 +80,15 @@ async def test_arguments_that_are_no_object(cache_dir, written):
 
 
 async def test_custom_tool_call(make_model, provider):
-    """The call of a custom tool has its input as text."""
+    """A call of a custom tool has its input as text."""
     call = {"id": "c1", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
     answer_next(provider, completion({"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}))
     response = await make_model().get_text(QUESTION)
     assert [(call.name, call.arguments_text) for call in response.tool_calls] == [("sql", "select 1")]
 
 
-async def test_answer_in_parts(make_model, provider):
-    """Of an answer that a compatible service gives in parts, the text parts are the content."""
+async def test_response_in_parts(make_model, provider):
+    """If a compatible service sends the response in parts, the text parts are the content."""
     parts = [{"type": "thinking", "thinking": [{"text": "hm"}]}, {"type": "text", "text": "Hello"}]
     answer_next(provider, completion({"message": {"content": parts}, "finish_reason": "stop"}))
     model = make_model()
@@ -96,8 +96,8 @@ async def test_answer_in_parts(make_model, provider):
     assert (first.content, hit.content, hit.cached) == ("Hello", "Hello", True)
 
 
-async def test_answer_that_leaves_things_out(make_model, provider):
-    """What a compatible service leaves out of its answer stays empty, and the answer is cached all the same."""
+async def test_response_with_missing_fields(make_model, provider):
+    """Fields that a compatible service leaves out are empty, and the response is still cached."""
     call = {"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
     answer_next(provider, completion({"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}))
     model = make_model()
@@ -108,7 +108,7 @@ async def test_answer_that_leaves_things_out(make_model, provider):
     assert hit == first
 
 
-async def test_entry_shows_the_answer(make_model, cache_dir):
+async def test_entry_shows_the_response(make_model, cache_dir):
     """The entry is JSON with the seven fields first, in the folder of its provider and model, named by its key."""
     response = await make_model(cache_ttl_seconds=600).get_text(QUESTION)
     (path,) = entry_files(cache_dir)
@@ -128,8 +128,8 @@ async def test_entry_shows_the_answer(make_model, cache_dir):
     assert entry["raw"] == response.raw
 
 
-async def test_two_models_share_answers(make_model, provider):
-    """Models of an equal configuration share one manager, and what one asked the other need not ask."""
+async def test_two_models_share_responses(make_model, provider):
+    """Models with an equal configuration share one manager, and one reads the responses that the other stored."""
     one, other = make_model(), make_model()
     assert one.cache is other.cache
     await one.get_text(QUESTION)
@@ -151,23 +151,23 @@ async def test_two_models_share_answers(make_model, provider):
     ],
     ids=lambda changed: next(iter(changed)),
 )
-async def test_another_request_is_another_answer(make_model, provider, changed):
-    """A request that differs in anything that can change the answer is asked anew."""
+async def test_different_request_is_a_miss(make_model, provider, changed):
+    """A request that differs in anything that can change the response is a miss."""
     model = make_model()
     await model.get_text(QUESTION)
     assert not (await model.get_text(**{"messages": QUESTION, **changed})).cached
     assert provider.calls == 2
 
 
-async def test_another_model_is_another_answer(make_model, provider):
-    """Two models never share an answer."""
+async def test_different_model_is_a_miss(make_model, provider):
+    """Two models never share a response."""
     await make_model("gpt-4o").get_text(QUESTION)
     assert not (await make_model("GPT-4o").get_text(QUESTION)).cached
     assert provider.calls == 2
 
 
-async def test_entry_set_by_hand_is_answered(make_model, provider):
-    """What set() stores under a model's key is what the model answers."""
+async def test_entry_stored_with_set_is_a_hit(make_model, provider):
+    """A response stored with set() under a model's key is a hit for the model."""
     model = make_model()
     response = {"content": "Paris", "stop_reason": "end_turn", "usage": None}
     model.cache.set(model.cache_key(QUESTION), "openai", "gpt-4o", {}, response)
@@ -175,8 +175,8 @@ async def test_entry_set_by_hand_is_answered(make_model, provider):
     assert provider.calls == 0
 
 
-async def test_memory_store_answers_without_files(make_model, provider, cache_dir, monkeypatch):
-    """In memory, answers live on when the model that asked is gone, and no file is written."""
+async def test_memory_store_writes_no_files(make_model, provider, cache_dir, monkeypatch):
+    """Responses in memory outlive the model that stored them, and no file is written."""
     monkeypatch.setenv("SPARK_CACHE_STORE", "memory")
     model = make_model()
     await model.get_text(QUESTION)
@@ -188,7 +188,7 @@ async def test_memory_store_answers_without_files(make_model, provider, cache_di
 
 
 async def test_client_of_the_caller(make_model, provider):
-    """A client of the caller is used, and left open."""
+    """A client of the caller is used and left open."""
     async with openai.AsyncOpenAI(base_url=provider.base_url, api_key="test") as client:
         async with make_model(client=client) as model:
             await model.get_text(QUESTION)
@@ -197,14 +197,14 @@ async def test_client_of_the_caller(make_model, provider):
 
 
 def test_client_and_client_args():
-    """A client and arguments for one cannot both be given."""
+    """A client and client_args cannot be combined."""
     client = openai.AsyncOpenAI(api_key="test")
     with pytest.raises(ValueError, match="not both"):
         OpenAIModel("gpt-4o", client=client, client_args={"api_key": "test"})
 
 
 def test_synchronous_client():
-    """A client that cannot be awaited is refused before it is called."""
+    """A synchronous client is refused before it is called."""
     with (
         openai.OpenAI(api_key="test") as client,
         pytest.raises(TypeError, match="client must be asynchronous, an AsyncOpenAI, not OpenAI"),
@@ -213,21 +213,21 @@ def test_synchronous_client():
 
 
 def test_client_args_that_choose_the_address():
-    """An argument that hides the address from the key is refused, with the way out."""
-    with pytest.raises(ValueError, match="give it as client"):
+    """An argument that hides the address from the key is refused, and the error names the alternative."""
+    with pytest.raises(ValueError, match="create an AsyncOpenAI with it and give that as client"):
         OpenAIModel("gpt-4o", client_args={"data_residency": "eu"})
 
 
 @pytest.mark.parametrize("messages", ["Hello", {"role": "user", "content": "Hello"}, b"Hello"])
-async def test_messages_that_are_no_list(make_model, provider, messages):
-    """One text or one message instead of a list is refused before anything is asked."""
+async def test_messages_that_are_not_a_list(make_model, provider, messages):
+    """A string or a single message instead of a list is refused before the provider is called."""
     with pytest.raises(TypeError, match="messages must be a list of messages"):
         await make_model().get_text(messages)
     assert provider.calls == 0
 
 
 @pytest.mark.parametrize("given", [{"model": "gpt-4o-mini"}, {"stream": True}])
-async def test_parameters_that_are_none(make_model, provider, given):
+async def test_reserved_parameters(make_model, provider, given):
     """A parameter that get_text would have to ignore is refused."""
     with pytest.raises(TypeError, match=f"{next(iter(given))}"):
         await make_model().get_text(QUESTION, **given)
@@ -235,8 +235,8 @@ async def test_parameters_that_are_none(make_model, provider, given):
 
 
 def test_repr_shows_no_content():
-    """The repr of an answer and of a tool call shows neither text nor arguments."""
-    from spark_cache.models import ToolCall  # noqa: PLC0415 - named where it is looked at
+    """The repr of a response or a tool call shows neither text nor arguments."""
+    from spark_cache.models import ToolCall  # noqa: PLC0415 - only this test needs it
 
     call = ToolCall.from_text("c1", "f", '{"city": "Paris"}')
     response = ModelResponse("The secret is Paris", "end_turn", tool_calls=(call,), raw={"x": "Paris"})
@@ -257,20 +257,20 @@ def test_repr_shows_no_content():
     ],
     ids=["model", "configuration"],
 )
-def test_arguments_of_another_kind(given, message):
-    """What a model cannot be made of is named when it is made."""
+def test_arguments_of_the_wrong_type(given, message):
+    """An argument of the wrong type is named when the model is created."""
     with pytest.raises(TypeError, match=message):
         OpenAIModel(**given)
 
 
 def test_repr_of_a_model():
-    """A model shows which one it is, and nothing of its client."""
+    """The repr of a model shows its ID and nothing of its client."""
     model = OpenAIModel("gpt-4o", client_args={"api_key": "hush"})
     assert repr(model) == "OpenAIModel('gpt-4o')"
 
 
-def test_answer_for_its_text():
-    """A program that takes an answer for its text finds the words of it, and the text itself."""
+def test_response_as_a_string():
+    """A program that treats a response as a string gets its text and its words."""
     response = ModelResponse("One, two", "end_turn")
     assert (str(response), response.split(), response.split(",", 1)) == (
         "One, two",
@@ -279,8 +279,8 @@ def test_answer_for_its_text():
     )
 
 
-def test_equality_ignores_the_way():
-    """Answers are equal whether they come from the cache or not; they are not hashable, and can be pickled."""
+def test_equality_ignores_the_source():
+    """Responses are equal whether or not they come from the cache. They are not hashable and can be pickled."""
     one = ModelResponse("x", "end_turn", cached=True, latency_seconds=1.0)
     other = ModelResponse("x", "end_turn", latency_seconds=2.0)
     assert one == other
@@ -289,8 +289,8 @@ def test_equality_ignores_the_way():
         hash(one)
 
 
-async def test_closing_finishes_what_is_written(make_model, cache_dir):
-    """Once a model is closed, its figures are on the disk, and nothing is written later on."""
+async def test_closing_finishes_pending_writes(make_model, cache_dir):
+    """After a model is closed, its totals are on disk, and nothing is written later."""
     model = make_model()
     await model.get_text(QUESTION)
     assert not any((cache_dir / ".spark-cache").glob("ledger*"))

@@ -1,4 +1,4 @@
-"""Many calls at once: tasks, threads, and one event loop after the other."""
+"""Many simultaneous calls: tasks, threads, and one event loop after another."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from spark_cache.types import MissReason
 
 @pytest.fixture
 def provider():
-    """A provider that takes long enough for calls to meet."""
+    """A provider slow enough for calls to overlap."""
     with StandInProvider(latency_seconds=0.1) as running:
         yield running
 
 
 async def test_equal_and_different_calls(make_model, provider, cache_dir):
-    """Of 100 equal calls one goes out, of 100 different ones each; every caller gets the answer to its question."""
+    """Of 100 equal calls one is sent, of 100 different calls all. Every caller gets the response to its request."""
     model = make_model()
     questions = [ask("Equal?")] * 100 + [ask(f"Different {number}?") for number in range(100)]
     responses = await asyncio.gather(*(model.get_text(question) for question in questions))
     assert provider.calls == 101
-    asked = [request.body["messages"][0]["content"] for request in provider.requests]
-    assert asked.count("Equal?") == 1
+    sent = [request.body["messages"][0]["content"] for request in provider.requests]
+    assert sent.count("Equal?") == 1
     for question, response in zip(questions, responses, strict=True):
         assert f"You asked: {question[0]['content']} (" in response.content
     assert len(entry_files(cache_dir)) == 101
 
 
-async def test_shared_answers_say_so(make_model):
-    """One of several equal calls asked; the others know that they shared its answer."""
+async def test_shared_responses_are_marked(make_model):
+    """One of several equal calls calls the provider. The responses of the others are marked as shared."""
     model = make_model()
     responses = await asyncio.gather(*(model.get_text(QUESTION) for _ in range(5)))
     assert sorted(response.shared for response in responses) == [False, True, True, True, True]
@@ -49,21 +49,21 @@ async def test_shared_answers_say_so(make_model):
 
 
 async def test_models_share_a_call(make_model, provider):
-    """Equal calls of different models of one configuration make one call."""
+    """Equal calls of different models with one configuration make one call."""
     await asyncio.gather(*(make_model().get_text(QUESTION) for _ in range(10)))
     assert provider.calls == 1
 
 
 @pytest.mark.parametrize("mode", ["bypass", "default"])
-async def test_without_a_cache_every_call_goes_out(make_model, provider, mode):
-    """Calls that the cache has no part in are not shared."""
+async def test_calls_without_the_cache_are_not_shared(make_model, provider, mode):
+    """Calls that do not use the cache are not shared."""
     model = make_model(enable_cache=mode == "bypass")
     await asyncio.gather(*(model.get_text(QUESTION, cache=mode) for _ in range(5)))
     assert provider.calls == 5
 
 
 async def test_error_of_a_shared_call(make_model, provider, cache_dir):
-    """The callers of one model share its error, nothing is stored, and the next call asks again."""
+    """The callers of one model share its error, nothing is stored, and the next call calls the provider again."""
     model = make_model()
     provider.fail_next(429)
     results = await asyncio.gather(*(model.get_text(QUESTION) for _ in range(5)), return_exceptions=True)
@@ -74,7 +74,7 @@ async def test_error_of_a_shared_call(make_model, provider, cache_dir):
 
 
 async def test_cancelled_caller_leaves_the_others(make_model, provider):
-    """That one caller is cancelled does not take the answer from the others."""
+    """Cancelling one caller does not affect the responses of the others."""
     model = make_model()
     calls = [asyncio.create_task(model.get_text(QUESTION)) for _ in range(3)]
     await asyncio.sleep(0.02)
@@ -85,7 +85,7 @@ async def test_cancelled_caller_leaves_the_others(make_model, provider):
     assert provider.calls == 1
 
 
-async def test_answer_that_came_between(make_model, provider, monkeypatch):
+async def test_response_stored_after_the_lookup(make_model, provider, monkeypatch):
     """A response that another thread stored just after the lookup is used, without a second call."""
     model = make_model()
     await model.get_text(QUESTION)
@@ -134,8 +134,8 @@ def test_one_loop_after_the_other(provider, client_args, cache_dir):
     assert provider.calls == 4
 
 
-def test_clients_of_closed_loops_are_let_go():
-    """A client is kept until the next loop asks for one after its own loop was closed."""
+def test_clients_of_closed_loops_are_released():
+    """The client of a closed loop is released when another loop requests a client."""
     clients, made = LoopClients(openai.AsyncOpenAI(api_key="any").copy), []
 
     async def touch():
@@ -148,7 +148,7 @@ def test_clients_of_closed_loops_are_let_go():
 
 
 async def test_model_can_be_used_after_closing(make_model, provider):
-    """A closed model opens its connections anew when it is asked again."""
+    """A closed model opens new connections on the next call."""
     model = make_model()
     for number in range(2):
         async with model:
@@ -156,12 +156,12 @@ async def test_model_can_be_used_after_closing(make_model, provider):
     assert provider.calls == 2
 
 
-async def test_messages_that_go_on_meanwhile(make_model, provider, cache_dir, monkeypatch):
-    """A caller that goes on with its messages changes neither the request that was keyed nor what is stored of it."""
+async def test_messages_that_change_during_the_call(make_model, provider, cache_dir, monkeypatch):
+    """A caller that changes its messages during the call changes neither the keyed request nor the stored one."""
     monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
     model = make_model()
     messages = [{"role": "user", "content": [{"text": "One?"}, {"text": "Two?"}]}]
-    asked = [{"role": "user", "content": [{"text": "One?"}, {"text": "Two?"}]}]
+    original = [{"role": "user", "content": [{"text": "One?"}, {"text": "Two?"}]}]
     call = asyncio.create_task(model.get_text(messages))
     await asyncio.sleep(0)
     messages[0]["content"].append({"text": "Three?"})
@@ -171,11 +171,11 @@ async def test_messages_that_go_on_meanwhile(make_model, provider, cache_dir, mo
     assert [block["text"] for block in request.body["messages"][0]["content"]] == ["One?", "Two?"]
     assert len(request.body["messages"]) == 1
     assert "Three?" not in entry_files(cache_dir)[0].read_text()
-    assert await model.get_text(asked) == answer
+    assert await model.get_text(original) == answer
 
 
-async def test_answers_of_one_call_are_each_caller_s_own(make_model):
-    """What one caller does to its answer is not seen by the others that share the call."""
+async def test_each_caller_gets_its_own_response(make_model):
+    """A change that one caller makes to its response is not visible to the others that share the call."""
     model = make_model()
     one, other = await asyncio.gather(*(model.get_text(QUESTION) for _ in range(2)))
     one.raw["choices"].clear()

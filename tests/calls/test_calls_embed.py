@@ -1,4 +1,4 @@
-"""Embeddings: an entry for each text, and only those that are missing go out."""
+"""Embeddings: each text has an entry, and only missing texts are sent."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def make(make_model):
 
 
 def sent(provider):
-    """The texts of each request so far."""
+    """Return the texts of each request so far."""
     return [request.body["input"] for request in provider.requests]
 
 
-async def test_only_missing_texts_go_out(make, provider):
-    """Of a thousand texts of which 900 are cached, 100 go out, in order, and the result is what it would be without a cache."""
+async def test_only_missing_texts_are_sent(make, provider):
+    """Of a thousand texts with 900 cached, 100 are sent, in order, and the result is the same as without a cache."""
     texts = [f"Text {number}" for number in range(1000)]
     missing = texts[5::10]
     model = make()
@@ -37,8 +37,8 @@ async def test_only_missing_texts_go_out(make, provider):
     assert vectors == await make(enable_cache=False).embed(texts)
 
 
-async def test_equal_to_the_sdk_s(make, provider):
-    """A vector is the one that the SDK gives, fresh and from the cache."""
+async def test_equal_to_the_sdk(make, provider):
+    """A vector equals the SDK's, fresh and from the cache."""
     model = make()
     first, hit = await model.embed(["Hello"]), await model.embed(["Hello"])
     async with openai.AsyncOpenAI(base_url=provider.base_url, api_key="test") as client:
@@ -47,8 +47,8 @@ async def test_equal_to_the_sdk_s(make, provider):
     assert provider.calls == 2
 
 
-async def test_duplicates_are_asked_once(make, provider):
-    """A text that comes twice is asked once, and has the same vector in both places, each a list of its own."""
+async def test_duplicates_are_sent_once(make, provider):
+    """A duplicate text is sent once, and its vectors are equal but separate lists."""
     one, other, again = await make().embed(["a", "b", "a"])
     assert sent(provider) == [["a", "b"]]
     assert one == again != other
@@ -57,26 +57,26 @@ async def test_duplicates_are_asked_once(make, provider):
 
 
 async def test_no_texts(make, provider):
-    """No texts have no vectors, and nobody is asked."""
+    """An empty list of texts gives no vectors and makes no call."""
     assert await make().embed([]) == []
     assert provider.calls == 0
 
 
 async def test_any_iterable(make):
-    """Texts may come from anything that gives them one after the other."""
+    """The texts can be any iterable."""
     assert await make().embed(text for text in ("a", "b")) == await make().embed(("a", "b"))
 
 
 @pytest.mark.parametrize("texts", ["Hello", b"Hello", [1, 2], [["a"]], [None]])
-async def test_what_are_no_texts(make, provider, texts):
-    """One text instead of a list, or something else than texts, is refused."""
+async def test_invalid_texts(make, provider, texts):
+    """A string instead of a list, or anything other than strings, is refused."""
     with pytest.raises(TypeError, match="list of strings"):
         await make().embed(texts)
     assert provider.calls == 0
 
 
 async def test_parameters_are_sent_and_keyed(make, provider):
-    """Parameters reach the provider, and are part of the key."""
+    """Parameters reach the provider and are part of the key."""
     model = make()
     await model.embed(["a"])
     (vector,) = await model.embed(["a"], dimensions=8)
@@ -85,13 +85,13 @@ async def test_parameters_are_sent_and_keyed(make, provider):
 
 
 async def test_encoding_format(make, provider):
-    """How a vector is sent is the SDK's affair: asking for another form is refused."""
+    """The SDK decides how a vector is sent: the parameter is refused."""
     with pytest.raises(TypeError, match="encoding_format"):
         await make(enable_cache=False).embed(["a"], encoding_format="base64")
 
 
 async def test_manager_gives_the_same_key(make, provider):
-    """generate_cache_key gives the key of a text's entry."""
+    """generate_cache_key returns the key of a text's entry."""
     model = make()
     await model.embed(["Hello"])
     key = model.cache.generate_cache_key(
@@ -100,15 +100,15 @@ async def test_manager_gives_the_same_key(make, provider):
     assert model.cache.has_entry(key)
 
 
-async def test_interface_is_no_part_of_the_key(make, provider):
-    """Embeddings are the same behind either of OpenAI's interfaces."""
+async def test_api_is_not_part_of_the_key(make, provider):
+    """Embeddings are the same behind either of OpenAI's APIs."""
     await make().embed(["a"])
     await make(api="responses").embed(["a"])
     assert provider.calls == 1
 
 
 async def test_batches(make, provider, monkeypatch):
-    """No request has more texts than the provider takes."""
+    """No request has more texts than the provider accepts."""
     monkeypatch.setattr(OpenAIProvider, "embed_batch", lambda *_: 3)
     texts = [f"Text {number}" for number in range(8)]
     vectors = await make().embed(texts)
@@ -118,14 +118,14 @@ async def test_batches(make, provider, monkeypatch):
 
 
 async def test_batches_of_long_texts(make, provider, monkeypatch):
-    """No request has longer texts than the provider takes, but for a single one."""
+    """No request has more characters than the provider accepts, except for a single long text."""
     monkeypatch.setattr(OpenAIProvider, "embed_characters", 10)
     await make().embed(["a" * 6, "b" * 5, "c" * 4, "d" * 30])
     assert sorted(sent(provider)) == [["a" * 6], ["b" * 5, "c" * 4], ["d" * 30]]
 
 
-async def test_calls_that_come_together(cache_dir):
-    """A text that two calls at once want goes out once."""
+async def test_simultaneous_calls(cache_dir):
+    """A text in two simultaneous calls is sent once."""
     with StandInProvider(latency_seconds=0.1) as provider:
         client_args = {"base_url": provider.base_url, "api_key": "test"}
         async with OpenAIModel("m", enable_cache=True, cache_dir=cache_dir, client_args=client_args) as model:
@@ -135,7 +135,7 @@ async def test_calls_that_come_together(cache_dir):
 
 
 async def test_error_of_the_provider(make, provider, cache_dir):
-    """An error of the provider comes through unchanged, and nothing is stored."""
+    """An error of the provider is raised unchanged, and nothing is stored."""
     provider.fail_next(400)
     model = make()
     with pytest.raises(openai.BadRequestError):
@@ -145,7 +145,7 @@ async def test_error_of_the_provider(make, provider, cache_dir):
 
 
 async def test_one_batch_that_fails(make, provider, cache_dir, monkeypatch):
-    """Where one of several batches fails, the call fails; what else came is kept for the next."""
+    """If one of several batches fails, the call fails. The other results are stored for the next call."""
     monkeypatch.setattr(OpenAIProvider, "embed_batch", lambda *_: 1)
     model = make()
     await model.embed(["a"])
@@ -157,7 +157,7 @@ async def test_one_batch_that_fails(make, provider, cache_dir, monkeypatch):
 
 
 async def test_cancelled_call(cache_dir):
-    """A call that is cancelled stores nothing, and leaves no task behind."""
+    """A cancelled call stores nothing and leaves no task behind."""
     with StandInProvider(latency_seconds=0.3) as provider:
         client_args = {"base_url": provider.base_url, "api_key": "test"}
         async with OpenAIModel("m", enable_cache=True, cache_dir=cache_dir, client_args=client_args) as model:
@@ -169,7 +169,7 @@ async def test_cancelled_call(cache_dir):
 
 
 async def test_cancelled_call_that_another_waits_for(cache_dir):
-    """Cancelling a call ends no request that another call waits for."""
+    """Cancelling a call does not end a request that another call waits for."""
     with StandInProvider(latency_seconds=0.3) as provider:
         client_args = {"base_url": provider.base_url, "api_key": "test"}
         async with OpenAIModel("m", enable_cache=True, cache_dir=cache_dir, client_args=client_args) as model:
@@ -183,7 +183,7 @@ async def test_cancelled_call_that_another_waits_for(cache_dir):
 
 
 async def test_replay(make):
-    """In replay mode a text that is missing is an error."""
+    """In replay mode, a missing text is an error."""
     model = make()
     await model.embed(["a"])
     with pytest.raises(CacheMissError, match="absent"):
@@ -191,7 +191,7 @@ async def test_replay(make):
 
 
 async def test_modes(make, provider, cache_dir):
-    """A mode of the call decides what it may do with the cache, as for a text."""
+    """The mode of a call decides what it may do with the cache, as for a text call."""
     model = make()
     await model.embed(["a"], cache="read-only")
     assert entry_files(cache_dir) == []
@@ -202,7 +202,7 @@ async def test_modes(make, provider, cache_dir):
 
 
 async def test_off(make, provider, cache_dir):
-    """With the cache off every text goes out, duplicates once, and nothing is left behind."""
+    """With the cache off, every text is sent, duplicates once, and nothing is stored."""
     model = make(enable_cache=False)
     await model.embed(["a", "b", "a"])
     await model.embed(["a"])
@@ -211,7 +211,7 @@ async def test_off(make, provider, cache_dir):
 
 
 async def test_hit_without_sdk(make, provider, cache_dir):
-    """A hit needs neither the SDK nor a key nor the provider."""
+    """A hit needs neither the SDK nor an API key nor the provider."""
     (vector,) = await make().embed(["Hello"])
     code = """
 import asyncio, json, sys
@@ -224,8 +224,8 @@ print(json.dumps(asyncio.run(model.embed(["Hello"]))))
     assert json.loads(done.stdout) == [vector], done.stderr
 
 
-async def test_entry_that_is_no_vector(make, provider, cache_dir):
-    """An entry that somebody edited into something else answers nothing."""
+async def test_entry_without_a_vector(make, provider, cache_dir):
+    """An entry that was edited into something else is a miss."""
     model = make()
     await model.embed(["a"])
     (path,) = entry_files(cache_dir)
@@ -234,8 +234,8 @@ async def test_entry_that_is_no_vector(make, provider, cache_dir):
     assert provider.calls == 3
 
 
-async def test_usage_is_shared_out(make, provider):
-    """What hits spared adds up to what the call consumed."""
+async def test_usage_is_divided(make, provider):
+    """The savings of all hits add up to the usage of the call."""
     model = make()
     texts = ["a", "some longer text", "Hello world"]
     await model.embed(texts)
@@ -245,7 +245,7 @@ async def test_usage_is_shared_out(make, provider):
 
 
 async def test_provider_without_embeddings(cache_dir):
-    """A provider that has none says so."""
+    """A provider without embeddings raises an error."""
     with pytest.raises(NotImplementedError, match="the provider 'echo' does not embed texts"):
         await EchoModel("m", enable_cache=True, cache_dir=cache_dir).embed(["a"])
 
@@ -257,15 +257,15 @@ def test_vectors_are_kept_exactly(vector):
 
 
 def test_single_precision_is_packed():
-    """Numbers of 32 bits take four bytes each, not twenty digits."""
+    """32-bit numbers take four bytes each, not twenty digits."""
     assert packed([0.5, 0.25]) == {"float32": "AAAAPwAAgD4="}
 
 
 @pytest.mark.parametrize(
     "raw", [None, {}, [], {"float32": "AAA"}, {"float32": 3}, {"vector": ["x"]}, {"vector": 3}]
 )
-def test_what_is_no_vector(raw):
-    """JSON of another shape is no vector."""
+def test_invalid_stored_vector(raw):
+    """JSON of another form is not a vector."""
     assert unpacked(raw) is None
 
 

@@ -27,7 +27,7 @@ def _edited(**changes):
     return edit
 
 
-DEEDS = {
+CHANGES = {
     "whole": lambda _path: None,
     "gone": lambda path: path.unlink(),
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:-20]),
@@ -72,7 +72,7 @@ CALLS = {
 }
 
 
-async def _asked(make_model, provider, cache_dir, call, *, config=None, sink=None):
+async def _outcome(make_model, provider, cache_dir, call, *, config=None, sink=None):
     """Return the result of a call, its source, the counts it adds, and the number of provider calls."""
     options = {"cache_config": CacheConfig(**{"enabled": True, "cache_dir": cache_dir, **(config or {})})}
     model = make_model(sink=sink, enable_cache=None, cache_dir=None, **options)
@@ -94,17 +94,17 @@ async def _both(make_model, provider, cache_dir, call, **options):
     """Return the result of a call on the fast path, and on the full path in an equal directory."""
     twin = cache_dir.with_name("twin")
     shutil.copytree(cache_dir, twin)
-    fast = await _asked(make_model, provider, cache_dir, call, **options)
+    fast = await _outcome(make_model, provider, cache_dir, call, **options)
     with patch.object(Calls, "try_fast_hit", lambda *_: None):
-        return fast, await _asked(make_model, provider, twin, call, **options)
+        return fast, await _outcome(make_model, provider, twin, call, **options)
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-async def test_any_state_of_the_entry(make_model, provider, cache_dir, deed):
+@pytest.mark.parametrize("change", CHANGES)
+async def test_any_state_of_the_entry(make_model, provider, cache_dir, change):
     """Both paths agree, whatever was done to the entry."""
     await make_model().get_text(QUESTION)
     (path,) = entry_files(cache_dir)
-    DEEDS[deed](path)
+    CHANGES[change](path)
     fast, full = await _both(make_model, provider, cache_dir, {})
     assert fast == full
 
@@ -137,7 +137,7 @@ async def test_a_hit_is_logged_alike(make_model, provider, cache_dir):
     for path in (contextlib.nullcontext(), patch.object(Calls, "try_fast_hit", lambda *_: None)):
         sink = Events()
         with path:
-            await _asked(make_model, provider, cache_dir, {}, sink=sink)
+            await _outcome(make_model, provider, cache_dir, {}, sink=sink)
         logged.append([(event.name, event.facts()["key"]) for event in sink.events])
     assert logged[0] == logged[1]
     assert [name for name, _ in logged[0]] == ["cache.hit"]

@@ -1,4 +1,4 @@
-"""A broken cache never breaks a call: the caller has the answer, one warning names the cause, and nothing else is harmed."""
+"""A broken cache never breaks a call: the caller gets the response, one warning names the cause, and nothing else is harmed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from models_world import QUESTION, ask, entry_files, run_python
 
 OTHER = ask("Another question")
 
-# Works as another user where it is started as root: permissions mean nothing to root. All that is loaded late is loaded
-# before, since the interpreter's own files may be root's.
+# If started as root, this code switches to another user, because permissions do not apply to root. It loads all lazy imports
+# first, because the interpreter's files may belong to root.
 AS_ANOTHER_USER = """
 import asyncio, json, logging, os, sys, tempfile
 from spark_cache import Model, ModelResponse
@@ -58,8 +58,8 @@ is_root = os.geteuid() == 0
 
 
 @pytest.fixture
-def open_place():
-    """A folder that another user can get to."""
+def open_folder():
+    """A folder that another user can access."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place)
         path.chmod(0o755)
@@ -67,8 +67,8 @@ def open_place():
 
 
 @pytest.fixture
-def ask_as_another_user():
-    """Asks the same three times as a user without privileges: which answers were cached, and the warnings."""
+def call_as_another_user():
+    """Return a function that makes a call three times as an unprivileged user and returns which were hits, and the warnings."""
 
     def run(cache_dir):
         done = run_python(AS_ANOTHER_USER, cache_dir)
@@ -78,65 +78,65 @@ def ask_as_another_user():
     return run
 
 
-def give_away(path: Path) -> None:
+def chown_to_other_user(path: Path) -> None:
     """Make the unprivileged user of the child the owner of a path."""
     if is_root:
         os.chown(path, 65534, 65534)
 
 
 @pytest.mark.parametrize("mode", [0o555, 0o000], ids=["read-only", "closed"])
-def test_directory_that_cannot_be_written(open_place, ask_as_another_user, mode):
-    """A directory that the system keeps shut is told of once, whatever the number of calls."""
-    cache_dir = open_place / "cache"
+def test_directory_that_cannot_be_written(open_folder, call_as_another_user, mode):
+    """A directory without write permission is reported once, however many calls there are."""
+    cache_dir = open_folder / "cache"
     cache_dir.mkdir(mode=mode)
     cache_dir.chmod(mode)
-    give_away(cache_dir)
-    cached, warnings = ask_as_another_user(cache_dir)
+    chown_to_other_user(cache_dir)
+    cached, warnings = call_as_another_user(cache_dir)
     assert cached == [False] * 3
     (warning,) = warnings
     assert "EACCES" in warning
     assert str(cache_dir) in warning
 
 
-def test_directory_that_cannot_be_made(open_place, ask_as_another_user):
-    """A directory that cannot be made is told of once."""
+def test_directory_that_cannot_be_created(open_folder, call_as_another_user):
+    """A directory that cannot be created is reported once."""
     if not is_root:
-        open_place.chmod(0o555)
-    cached, warnings = ask_as_another_user(open_place / "cache")
+        open_folder.chmod(0o555)
+    cached, warnings = call_as_another_user(open_folder / "cache")
     assert cached == [False] * 3
     (warning,) = warnings
     assert "EACCES" in warning
 
 
 @pytest.mark.skipif(not is_root, reason="only root can make another user's directory")
-def test_directory_of_another_user(open_place, ask_as_another_user):
-    """A directory of another user is not written to, even where the system would let us."""
-    cache_dir = open_place / "cache"
+def test_directory_of_another_user(open_folder, call_as_another_user):
+    """A directory of another user is not written to, even if its permissions allow it."""
+    cache_dir = open_folder / "cache"
     cache_dir.mkdir()
     cache_dir.chmod(0o777)
-    cached, warnings = ask_as_another_user(cache_dir)
+    cached, warnings = call_as_another_user(cache_dir)
     assert cached == [False] * 3
     assert list(cache_dir.iterdir()) == []
     (warning,) = warnings
     assert "belongs to another user" in warning
 
 
-def test_entry_that_cannot_be_read(open_place, ask_as_another_user):
-    """An entry that cannot be read is told of once and replaced."""
-    cache_dir = open_place / "cache"
+def test_entry_that_cannot_be_read(open_folder, call_as_another_user):
+    """An unreadable entry is reported once and replaced."""
+    cache_dir = open_folder / "cache"
     cache_dir.mkdir()
-    give_away(cache_dir)
-    assert ask_as_another_user(cache_dir)[0] == [False, True, True]
+    chown_to_other_user(cache_dir)
+    assert call_as_another_user(cache_dir)[0] == [False, True, True]
     (path,) = entry_files(cache_dir)
     path.chmod(0o000)
-    cached, warnings = ask_as_another_user(cache_dir)
+    cached, warnings = call_as_another_user(cache_dir)
     assert cached == [False, True, True]
     (warning,) = warnings
     assert "EACCES" in warning
 
 
 async def test_directory_is_a_file(make_model, provider, cache_dir, warned):
-    """A file in the directory's place is told of once and left alone."""
+    """A file in place of the directory is reported once and left unchanged."""
     cache_dir.write_text("not a cache")
     model = make_model()
     for _ in range(3):
@@ -148,7 +148,7 @@ async def test_directory_is_a_file(make_model, provider, cache_dir, warned):
 
 
 async def test_hidden_folder_is_a_file(make_model, cache_dir, warned):
-    """A file in the place of the hidden folder is told of once."""
+    """A file in place of the hidden folder is reported once."""
     cache_dir.mkdir(mode=0o700)
     (cache_dir / ".spark-cache").write_text("not a folder")
     model = make_model()
@@ -159,7 +159,7 @@ async def test_hidden_folder_is_a_file(make_model, cache_dir, warned):
 
 
 async def test_directory_deleted_while_running(make_model, provider, cache_dir, warned):
-    """A directory that is deleted under a running program is made anew, without a warning."""
+    """A directory that is deleted while a program runs is created again, without a warning."""
     model = make_model()
     await model.get_text(QUESTION)
     shutil.rmtree(cache_dir)
@@ -185,7 +185,7 @@ def small_disk(tmp_path):
 
 
 async def test_disk_full(make_model, small_disk, warned):
-    """A full disk is told of once, harms no entry, and when there is room again, answers are stored again."""
+    """A full disk is reported once and harms no entry. When there is room again, responses are stored again."""
     model = make_model(cache_dir=small_disk / "cache")
     await model.get_text(OTHER)
     filler = small_disk / "filler"
@@ -217,7 +217,7 @@ def link(path: Path) -> None:
 def listener(path: Path) -> None:
     path.unlink()
     with socket.socket(socket.AF_UNIX) as server:
-        # A socket's path is short.
+        # The path of a socket must be short.
         server.bind("s")
     Path("s").rename(path)
 
@@ -253,7 +253,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 async def test_broken_entry(make_model, provider, cache_dir, warned, name):
-    """A broken entry is a miss with one warning; it is replaced, and its neighbour is still answered."""
+    """A broken entry is a miss with one warning. It is replaced, and other entries are still hits."""
     breaking, reason = BROKEN[name]
     model = make_model()
     await model.get_text(QUESTION)
@@ -272,7 +272,7 @@ async def test_broken_entry(make_model, provider, cache_dir, warned, name):
 
 
 async def test_link_is_not_followed(make_model, cache_dir):
-    """What a link in an entry's place points to is neither read nor written."""
+    """The target of a link in place of an entry is neither read nor written."""
     model = make_model()
     await model.get_text(QUESTION)
     (path,) = entry_files(cache_dir)
@@ -284,8 +284,8 @@ async def test_link_is_not_followed(make_model, cache_dir):
     assert not path.is_symlink()
 
 
-async def test_broken_entry_is_told_once_where_nothing_is_written(make_model, cache_dir, warned):
-    """A broken entry that stays as it is, because nothing may be written, is told of once."""
+async def test_broken_entry_is_reported_once_in_a_read_only_mode(make_model, cache_dir, warned):
+    """A broken entry that a read-only mode cannot replace is reported once."""
     model = make_model()
     await model.get_text(QUESTION)
     (path,) = entry_files(cache_dir)
@@ -297,7 +297,7 @@ async def test_broken_entry_is_told_once_where_nothing_is_written(make_model, ca
 
 
 async def test_entry_that_breaks_again(make_model, cache_dir, warned):
-    """An entry that was whole in between is told of again."""
+    """An entry that was repaired in between is reported again."""
     model = make_model()
     await model.get_text(QUESTION)
     for _ in range(2):
@@ -306,8 +306,8 @@ async def test_entry_that_breaks_again(make_model, cache_dir, warned):
     assert len(warned()) == 2
 
 
-async def test_answer_larger_than_the_cache(make_model, monkeypatch, cache_dir, warned):
-    """An answer that is larger than the whole cache may be is given, not stored, and told of once."""
+async def test_response_larger_than_the_cache(make_model, monkeypatch, cache_dir, warned):
+    """A response larger than the maximum size of the cache is returned, not stored, and reported once."""
     monkeypatch.setenv("SPARK_CACHE_MAX_SIZE", "0.01")
     monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
     model = make_model()
@@ -319,7 +319,7 @@ async def test_answer_larger_than_the_cache(make_model, monkeypatch, cache_dir, 
 
 
 async def test_no_more_threads(make_model, monkeypatch):
-    """A machine that gives no more threads costs figures, and no answer."""
+    """If no more threads can be started, totals are lost, but no response."""
 
     class NoTimer:
         def __init__(self, *_: object) -> None:
@@ -337,13 +337,13 @@ async def test_no_more_threads(make_model, monkeypatch):
     assert (await model.get_text(QUESTION)).cached
 
 
-async def test_usage_that_cannot_be(make_model, cache_dir):
-    """Figures that no call can have made are answered as they stand, and not added up."""
+async def test_impossible_usage(make_model, cache_dir):
+    """Impossible usage numbers are returned unchanged and not added to the totals."""
     model = make_model()
     await model.get_text(QUESTION)
     (path,) = entry_files(cache_dir)
     edited(usage={"total_tokens": 2**63}, latency_seconds=-1e300)(path)
     hit = await model.get_text(QUESTION)
     assert (hit.cached, hit.usage.total_tokens) == (True, 2**63)
-    figures = model.cache.get_stats()["lifetime"]
-    assert (figures["hits"], figures["tokens_saved"], figures["seconds_saved"]) == (1, 0, 0.0)
+    totals = model.cache.get_stats()["lifetime"]
+    assert (totals["hits"], totals["tokens_saved"], totals["seconds_saved"]) == (1, 0, 0.0)

@@ -163,7 +163,7 @@ def test_keyword_of_some_drafts(name):
     ],
 )
 def test_keyword_of_another_draft(draft, keyword, value):
-    """A keyword that the schema's draft would ignore is refused, so that no invalid answer passes."""
+    """A keyword that the schema's draft would ignore is refused, so that no invalid response passes."""
     schema = {"items": {keyword: value}} if draft is None else {"$schema": draft, "items": {keyword: value}}
     with pytest.raises(ValueError, match="output_model") as caught:
         validator_of(schema)
@@ -490,7 +490,7 @@ def test_value_nested_deeply():
     assert fault(value, {"items": {"$ref": "#"}}) == "$ is nested too deeply"
 
 
-def test_value_nested_as_answers_are():
+def test_value_nested_as_responses_are():
     """A value nested 100 levels deep is validated by a recursive schema."""
     value = {"value": 1}
     for _ in range(100):

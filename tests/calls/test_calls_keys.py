@@ -1,4 +1,4 @@
-"""The keys of model calls: what is in them, and requests that have none."""
+"""The keys of model calls: what they contain, and requests without one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ REQUESTS = {
 
 @pytest.fixture
 def plain():
-    """A model that differs from its defaults in nothing."""
+    """A model with default settings."""
     return OpenAIModel("gpt-4o", enable_cache=True)
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_manager_and_model_agree(plain, name):
-    """generate_cache_key gives the key that the model's call uses."""
+    """generate_cache_key returns the key that the model's call uses."""
     arguments, options = REQUESTS[name]
     key = plain.cache_key(*arguments, **options)
     assert (
@@ -43,8 +43,8 @@ def _named(arguments):
     return {"tool_choice": arguments[3]} if len(arguments) > 3 else {}
 
 
-async def test_answer_knows_its_key(make_model):
-    """An answer, fresh or from the cache, carries the key that cache_key gives."""
+async def test_response_has_its_key(make_model):
+    """A response, fresh or from the cache, has the key that cache_key returns."""
     model = make_model()
     first, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
     assert first.cache_key == hit.cache_key == model.cache_key(QUESTION)
@@ -52,13 +52,13 @@ async def test_answer_knows_its_key(make_model):
     assert (hit.cache_key.provider, hit.cache_key.model_id) == ("openai", "gpt-4o")
 
 
-def test_options_of_the_cache_are_not_keyed(plain):
+def test_cache_options_are_not_keyed(plain):
     """How a call uses the cache does not change its key."""
     assert plain.cache_key(QUESTION, cache="refresh", sensitive=True) == plain.cache_key(QUESTION)
 
 
 def test_text_and_one_text_block(plain):
-    """A text and the same text as the only block are one request."""
+    """A string and a single block with the same text are the same request."""
     assert plain.cache_key([{"role": "user", "content": [{"text": "Hi"}]}]) == plain.cache_key(ask("Hi"))
 
 
@@ -74,8 +74,8 @@ def test_text_and_one_text_block(plain):
     ],
     ids=["key", "transport", "own address", "no address", "credentials", "credential in the query"],
 )
-def test_client_that_changes_no_answer(plain, client_args):
-    """Credentials, timeouts and the provider's own address are no part of a key."""
+def test_client_options_that_cannot_change_the_response(plain, client_args):
+    """Credentials, timeouts and the provider's own address are not part of a key."""
     model = OpenAIModel("gpt-4o", enable_cache=True, client_args=client_args)
     assert model.cache_key(QUESTION) == plain.cache_key(QUESTION)
 
@@ -89,8 +89,8 @@ def test_client_that_changes_no_answer(plain, client_args):
     ],
     ids=["address", "headers", "query"],
 )
-def test_client_that_can_change_the_answer(plain, client_args):
-    """What a client sends with every request is part of the key, given as arguments or as a client."""
+def test_client_options_that_can_change_the_response(plain, client_args):
+    """Everything a client adds to its requests is part of the key, whether given as arguments or as a client."""
     made_here = OpenAIModel("gpt-4o", enable_cache=True, client_args=client_args)
     given = OpenAIModel("gpt-4o", enable_cache=True, client=openai.AsyncOpenAI(api_key="test", **client_args))
     assert made_here.cache_key(QUESTION) != plain.cache_key(QUESTION)
@@ -98,7 +98,7 @@ def test_client_that_can_change_the_answer(plain, client_args):
 
 
 def test_client_of_the_caller_with_defaults(plain):
-    """A client of the caller that has nothing unusual gives the key of a plain model."""
+    """A client of the caller with default settings gives the key of a plain model."""
     model = OpenAIModel("gpt-4o", enable_cache=True, client=openai.AsyncOpenAI(api_key="test"))
     assert model.cache_key(QUESTION) == plain.cache_key(QUESTION)
 
@@ -111,8 +111,8 @@ HTTP_CLIENTS = {
 
 
 @pytest.mark.parametrize("name", HTTP_CLIENTS)
-async def test_http_client_that_can_change_the_answer(plain, make_model, provider, client_args, name):
-    """What the caller's HTTP client sends with every request is keyed, wherever it is given, and is sent once."""
+async def test_http_client_that_can_change_the_response(plain, make_model, provider, client_args, name):
+    """Everything the caller's HTTP client adds to its requests is keyed, however it is given, and is sent once."""
     received = []
 
     async def note(request):
@@ -131,23 +131,23 @@ async def test_http_client_that_can_change_the_answer(plain, make_model, provide
 
 
 async def test_header_of_a_call_replaces_that_of_the_http_client(plain):
-    """A header that a call gives goes before the HTTP client's own of that name, in the key too."""
+    """A header of a call replaces the HTTP client's header of the same name, in the key too."""
     async with openai.DefaultAsyncHttpxClient(headers={"X-Route": "b"}) as http:
         model = OpenAIModel("gpt-4o", enable_cache=True, client_args={"http_client": http})
         key = model.cache_key(QUESTION, extra_headers={"x-Route": "c"})
     assert key == plain.cache_key(QUESTION, extra_headers={"X-Route": "c"})
 
 
-async def test_http_client_that_changes_no_answer(plain):
-    """Credentials of an HTTP client, and what it sends by itself, are no part of a key."""
+async def test_http_client_that_cannot_change_the_response(plain):
+    """The credentials and the standard headers of an HTTP client are not part of a key."""
     args = {"headers": {"X-Api-Key": "hush"}, "params": {"key": "hush"}}
     async with openai.DefaultAsyncHttpxClient(**args) as http:
         model = OpenAIModel("gpt-4o", enable_cache=True, client_args={"http_client": http})
         assert model.cache_key(QUESTION) == plain.cache_key(QUESTION)
 
 
-def test_headers_of_the_environment(plain, monkeypatch):
-    """Headers that the SDK takes from the environment are keyed like those of its arguments."""
+def test_headers_from_the_environment(plain, monkeypatch):
+    """Headers that the SDK reads from the environment are keyed like those of its arguments."""
     before = plain.cache_key(QUESTION)
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Route: b\nAuthorization: Bearer x")
     given = OpenAIModel(
@@ -159,12 +159,10 @@ def test_headers_of_the_environment(plain, monkeypatch):
 @pytest.mark.parametrize(
     ("first", "later"),
     [("X-Route: a\nAuthorization: Bearer x", "X-Route: b"), ("X-Route: a", ""), ("", "X-Route: b")],
-    ids=["changed", "gone", "come"],
+    ids=["changed", "removed", "added"],
 )
-async def test_headers_of_an_environment_that_changes_later(
-    make_model, client_args, monkeypatch, first, later
-):
-    """Keys and calls go by the headers that the environment had at the first of them, whatever it says later."""
+async def test_headers_from_an_environment_that_changes(make_model, client_args, monkeypatch, first, later):
+    """Keys and calls use the headers that the environment had at the first call, even if it changes."""
     received = []
 
     async def note(request):
@@ -180,15 +178,15 @@ async def test_headers_of_an_environment_that_changes_later(
     assert request.headers.get("x-route") == ("a" if first else None)
 
 
-def test_address_of_the_environment(monkeypatch):
-    """The SDK's environment variable is an address like its argument."""
+def test_address_from_the_environment(monkeypatch):
+    """The SDK's environment variable sets the address like its argument does."""
     given = OpenAIModel("gpt-4o", client_args={"base_url": "http://localhost:1/v1"}).cache_key(QUESTION)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://LOCALHOST:1/v1/")
     assert OpenAIModel("gpt-4o").cache_key(QUESTION) == given
 
 
-async def test_environment_that_changes_later(provider, cache_dir, monkeypatch):
-    """Keys and calls go by the same address, whatever the environment says after the first call."""
+async def test_environment_that_changes(provider, cache_dir, monkeypatch):
+    """Keys and calls use the same address, even if the environment changes after the first call."""
     monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", "test")
     async with OpenAIModel("gpt-4o", enable_cache=True, cache_dir=cache_dir) as model:
@@ -198,8 +196,8 @@ async def test_environment_that_changes_later(provider, cache_dir, monkeypatch):
     assert provider.calls == 1
 
 
-async def test_configured_endpoint_stands_for_the_address(cache_dir, monkeypatch):
-    """With a configured endpoint, what was recorded at one address is found at another."""
+async def test_configured_endpoint_replaces_the_address(cache_dir, monkeypatch):
+    """With a configured endpoint, a response recorded at one address is a hit at another."""
     monkeypatch.setenv("SPARK_CACHE_ENDPOINT", "recorded")
     cached = []
     for _ in range(2):
@@ -212,8 +210,8 @@ async def test_configured_endpoint_stands_for_the_address(cache_dir, monkeypatch
     assert cached == [False, True]
 
 
-async def test_other_address_is_another_provider(make_model, cache_dir):
-    """Without one, an answer from one address is not given for another."""
+async def test_different_address_is_a_miss(make_model, cache_dir):
+    """Without a configured endpoint, a response from one address is not a hit at another."""
     await make_model().get_text(QUESTION)
     with StandInProvider() as other:
         model = make_model(client_args={"base_url": other.base_url, "api_key": "test"})
@@ -226,7 +224,7 @@ async def test_other_address_is_another_provider(make_model, cache_dir):
     "changed", [{"SPARK_CACHE_NAMESPACE": "team"}, {"SPARK_CACHE_VERSION": "2"}], ids=str
 )
 async def test_namespace_and_version(make_model, provider, monkeypatch, changed):
-    """Another namespace and another cache version leave the earlier entries behind."""
+    """A different namespace or cache version makes earlier entries misses."""
     await make_model().get_text(QUESTION)
     for name, value in changed.items():
         monkeypatch.setenv(name, value)
@@ -239,7 +237,7 @@ async def test_namespace_and_version(make_model, provider, monkeypatch, changed)
 
 @pytest.fixture
 def unkeyable():
-    """Parameters that no key can be made of, each with the place that an error has to name."""
+    """Parameters that cannot be keyed, each with the path that an error must name."""
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(Path("open.txt").open("w"))
         yield {
@@ -250,8 +248,8 @@ def unkeyable():
 
 
 @pytest.mark.parametrize("name", ["callable", "open file", "NaN"])
-def test_place_of_what_cannot_be_keyed(plain, unkeyable, name):
-    """Both ways to a key name the place of a value that cannot be keyed."""
+def test_path_of_a_value_that_cannot_be_keyed(plain, unkeyable, name):
+    """Both ways to get a key name the path of a value that cannot be keyed."""
     parameters, path = unkeyable[name]
     with pytest.raises(UncacheableRequestError) as caught:
         plain.cache.generate_cache_key("openai", "gpt-4o", QUESTION, **parameters)
@@ -263,7 +261,7 @@ def test_place_of_what_cannot_be_keyed(plain, unkeyable, name):
 
 @pytest.mark.parametrize("name", ["callable", "open file", "NaN"])
 async def test_call_that_cannot_be_keyed(unkeyable, cache_dir, warned, name):
-    """A call that cannot be keyed is answered each time, never stored, and one warning names the place."""
+    """A call that cannot be keyed is sent each time and never stored, and one warning names the path."""
     model = EchoModel("echo-1", enable_cache=True, cache_dir=cache_dir)
     parameters, path = unkeyable[name]
     for _ in range(2):
@@ -276,15 +274,15 @@ async def test_call_that_cannot_be_keyed(unkeyable, cache_dir, warned, name):
 
 
 @pytest.mark.parametrize("name", ["callable", "open file", "NaN"])
-async def test_sdk_s_own_error_for_what_it_cannot_send(make_model, unkeyable, warned, name):
-    """What the SDK cannot send either raises its own error."""
+async def test_sdk_error_for_a_value_that_cannot_be_sent(make_model, unkeyable, warned, name):
+    """A value that the SDK cannot send either raises the SDK's own error."""
     with pytest.raises((TypeError, ValueError), match="JSON"):
         await make_model().get_text(QUESTION, **unkeyable[name][0])
     assert len(warned()) == 1
 
 
-async def test_request_that_only_the_sdk_takes(make_model, provider, cache_dir, warned):
-    """Numbers as names, which the SDK sends as text, give an uncached answer and one warning."""
+async def test_request_that_only_the_sdk_accepts(make_model, provider, cache_dir, warned):
+    """Numbers as names, which the SDK sends as strings, give an uncached response and one warning."""
     model = make_model()
     for _ in range(2):
         assert not (await model.get_text(QUESTION, logit_bias={50256: -100})).cached
@@ -295,8 +293,8 @@ async def test_request_that_only_the_sdk_takes(make_model, provider, cache_dir, 
     assert "parameters.logit_bias" in warning
 
 
-async def test_model_of_one_s_own(cache_dir):
-    """A model of another provider needs three methods, and its answers are cached."""
+async def test_custom_provider(cache_dir):
+    """A custom provider needs three methods, and its responses are cached."""
     model = EchoModel("echo-1", enable_cache=True, cache_dir=cache_dir)
     first, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
     assert (first, hit.cached, model.calls) == (hit, True, 1)

@@ -30,7 +30,10 @@ asyncio.run(main())
 
 @pytest.fixture
 def log_of(provider, cache_dir):
-    """Runs two equal calls in a new interpreter; its log, which never holds a prompt, an answer, a parameter or a key."""
+    """Return a function that makes two equal calls in a new interpreter and returns the log.
+
+    The log never contains a prompt, a response, a parameter or a key.
+    """
 
     def run(setup):
         done = run_python(ASK.format(setup=setup), provider.base_url, cache_dir)
@@ -44,7 +47,7 @@ def log_of(provider, cache_dir):
 
 
 def test_silent_by_default(log_of):
-    """An application that configured nothing sees nothing of misses, stores and hits."""
+    """An application without logging configuration sees no misses, stores or hits."""
     assert log_of("") == ""
 
 
@@ -69,7 +72,7 @@ def test_visible_with_basic_config(log_of):
 
 
 async def test_events_of_a_call(make_model):
-    """A miss is followed by its store, and a hit stands alone."""
+    """A miss is followed by a store. A hit is a single event."""
     sink = Events()
     model = make_model(sink=sink)
     await model.get_text(QUESTION)
@@ -83,7 +86,7 @@ async def test_events_of_a_call(make_model):
 
 
 async def test_bypass_is_logged(make_model, caplog):
-    """A call that goes past the cache is one line with its reason."""
+    """A call that bypasses the cache is one line with its reason."""
     caplog.set_level(logging.INFO, logger="spark_cache")
     await make_model().get_text(QUESTION, cache="bypass")
     assert [message.split(" ")[0] for message in caplog.messages if "cache." in message] == ["cache.bypass"]
@@ -91,7 +94,7 @@ async def test_bypass_is_logged(make_model, caplog):
 
 
 async def test_off_is_not_logged(make_model, caplog):
-    """With the cache off there is nothing to say."""
+    """With the cache off, nothing is logged."""
     caplog.set_level(logging.DEBUG, logger="spark_cache")
     await make_model(enable_cache=False).get_text(QUESTION)
     assert [record for record in caplog.records if record.name == "spark_cache"] == []

@@ -1,4 +1,4 @@
-"""The modes, from the configuration and per call, and why replay has no answer."""
+"""The modes, from the configuration and per call, and the reasons for misses in replay mode."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPLAY_REASONS = {
 
 
 def listing(folder: Path):
-    """Every path below a folder, with its size and its times."""
+    """Return every path below a folder, with its size and its times."""
     return sorted(
         (str(path), status.st_size, status.st_mtime_ns, status.st_mode)
         for root, _, names in os.walk(folder)
@@ -31,9 +31,9 @@ def listing(folder: Path):
     )
 
 
-@pytest.fixture(params=["configured", "asked for"])
+@pytest.fixture(params=["configured", "given"])
 def in_mode(request, make_model, monkeypatch):
-    """Asks in a mode, which the configuration or the call itself names."""
+    """Return a function that makes a call in a mode, set by the configuration or by the call."""
 
     async def call(mode, messages=QUESTION, **options):
         if request.param == "configured":
@@ -45,21 +45,21 @@ def in_mode(request, make_model, monkeypatch):
 
 
 async def test_read_write(in_mode, provider):
-    """Read-write answers from the cache, and stores what it asked."""
+    """Read-write mode reads from the cache and stores new responses."""
     await in_mode("read-write")
     assert (await in_mode("read-write")).cached
     assert provider.calls == 1
 
 
-async def test_read_only_answers(in_mode, make_model, provider):
-    """Read-only answers from the cache."""
+async def test_read_only_reads(in_mode, make_model, provider):
+    """Read-only mode reads from the cache."""
     await make_model().get_text(QUESTION)
     assert (await in_mode("read-only")).cached
     assert provider.calls == 1
 
 
 async def test_read_only_stores_nothing(in_mode, provider, cache_dir):
-    """Read-only asks the provider on a miss, and makes not even a directory."""
+    """On a miss, read-only mode calls the provider and does not even create a directory."""
     assert not (await in_mode("read-only")).cached
     assert not (await in_mode("read-only")).cached
     assert provider.calls == 2
@@ -68,7 +68,7 @@ async def test_read_only_stores_nothing(in_mode, provider, cache_dir):
 
 @pytest.mark.parametrize("mode", ["read-only", "replay"])
 async def test_reading_modes_leave_no_trace(in_mode, make_model, cache_dir, mode):
-    """A mode that only reads changes nothing below the cache directory, not even the time of a file."""
+    """A read-only mode changes nothing in the cache directory, not even the time of a file."""
     model = make_model()
     await model.get_text(QUESTION)
     model.cache.get_stats()
@@ -82,7 +82,7 @@ async def test_reading_modes_leave_no_trace(in_mode, make_model, cache_dir, mode
 
 
 async def test_refresh(in_mode, make_model, provider):
-    """Refresh asks the provider and stores its answer over the old one."""
+    """Refresh mode calls the provider and replaces the stored response."""
     await make_model().get_text(QUESTION)
     assert not (await in_mode("refresh")).cached
     assert provider.calls == 2
@@ -92,7 +92,7 @@ async def test_refresh(in_mode, make_model, provider):
 
 
 async def test_bypass(in_mode, make_model, provider, cache_dir):
-    """Bypass neither reads nor stores."""
+    """Bypass mode neither reads nor stores."""
     await make_model().get_text(QUESTION)
     assert not (await in_mode("bypass")).cached
     await in_mode("bypass", ask("Another"))
@@ -100,16 +100,16 @@ async def test_bypass(in_mode, make_model, provider, cache_dir):
     assert len(entry_files(cache_dir)) == 1
 
 
-async def test_replay_answers(in_mode, make_model, provider):
-    """Replay answers from the cache whatever the age of the entry."""
+async def test_replay_reads(in_mode, make_model, provider):
+    """Replay mode reads from the cache whatever the age of the entry."""
     await make_model(cache_ttl_seconds=0.001).get_text(QUESTION)
     assert (await in_mode("replay")).cached
     assert provider.calls == 1
 
 
 @pytest.mark.parametrize("reason", REPLAY_REASONS)
-async def test_replay_without_an_answer(make_model, provider, monkeypatch, reason):
-    """Replay raises with the reason for whatever cannot come from the cache, and asks no provider."""
+async def test_replay_miss(make_model, provider, monkeypatch, reason):
+    """In replay mode, a miss raises an error with its reason and makes no API call."""
     monkeypatch.setenv("SPARK_CACHE_MODE", "replay")
     options, arguments = REPLAY_REASONS[reason]
     with pytest.raises(CacheMissError) as caught:
@@ -120,16 +120,16 @@ async def test_replay_without_an_answer(make_model, provider, monkeypatch, reaso
     assert provider.calls == 0
 
 
-async def test_replay_by_call_without_an_answer(make_model, provider):
-    """A call that asks for replay raises where the cache has no answer."""
+async def test_replay_miss_of_a_single_call(make_model, provider):
+    """A call with replay mode raises an error if it misses."""
     with pytest.raises(CacheMissError, match="absent"):
         await make_model().get_text(QUESTION, cache="replay")
     assert provider.calls == 0
 
 
 @pytest.mark.parametrize("mode", ["read-write", "refresh"])
-async def test_replay_cannot_be_left(make_model, provider, monkeypatch, mode):
-    """Where replay is configured, no call gets to the provider by asking for another mode."""
+async def test_replay_cannot_be_overridden(make_model, provider, monkeypatch, mode):
+    """If replay mode is configured, no call reaches the provider by requesting another mode."""
     monkeypatch.setenv("SPARK_CACHE_MODE", "replay")
     with pytest.raises(CacheMissError):
         await make_model().get_text(QUESTION, cache=mode)
@@ -137,7 +137,7 @@ async def test_replay_cannot_be_left(make_model, provider, monkeypatch, mode):
 
 
 async def test_replay_of_a_broken_entry(make_model, cache_dir):
-    """Replay names what is wrong with an entry that it cannot use."""
+    """In replay mode, the error for a broken entry names the fault."""
     await make_model().get_text(QUESTION)
     (path,) = entry_files(cache_dir)
     path.write_text("{")
@@ -146,7 +146,7 @@ async def test_replay_of_a_broken_entry(make_model, cache_dir):
 
 
 async def test_default_is_the_configured_mode(make_model, provider, monkeypatch):
-    """A call that asks for the default goes by the configuration."""
+    """A call with the default mode uses the configured one."""
     monkeypatch.setenv("SPARK_CACHE_MODE", "bypass")
     model = make_model()
     for _ in range(2):
@@ -156,7 +156,7 @@ async def test_default_is_the_configured_mode(make_model, provider, monkeypatch)
 
 @pytest.mark.parametrize("cache", ["readonly", "", None, True])
 async def test_unknown_mode(make_model, provider, cache):
-    """A mode that does not exist is refused with those that do."""
+    """An unknown mode is refused, and the error lists the valid ones."""
     with pytest.raises(ValueError, match="must be one of default, read-write, read-only"):
         await make_model().get_text(QUESTION, cache=cache)
     assert provider.calls == 0
@@ -168,7 +168,7 @@ async def test_unknown_mode(make_model, provider, cache):
     ids=["previous_response_id", "conversation"],
 )
 async def test_stateful_request_is_not_cached(make_model, provider, cache_dir, given):
-    """A request that leans on state at the provider is asked each time and never stored."""
+    """A request that depends on state at the provider is sent each time and never stored."""
     model = make_model()
     for _ in range(2):
         assert not (await model.get_text(QUESTION, **given)).cached
@@ -176,8 +176,8 @@ async def test_stateful_request_is_not_cached(make_model, provider, cache_dir, g
     assert not cache_dir.exists()
 
 
-async def test_sensitive_request_without_a_key(make_model, provider, cache_dir, warned):
-    """A sensitive request without an encryption key is answered, never stored, and one warning says so."""
+async def test_sensitive_request_without_an_encryption_key(make_model, provider, cache_dir, warned):
+    """Without an encryption key, a sensitive response is returned, never stored, and one warning reports it."""
     model = make_model()
     for _ in range(2):
         assert not (await model.get_text(QUESTION, sensitive=True)).cached
@@ -188,7 +188,7 @@ async def test_sensitive_request_without_a_key(make_model, provider, cache_dir, 
 
 
 async def test_rule_for_some_models(make_model, provider, cache_dir):
-    """A rule of the configuration holds for the models that it names, and for no other."""
+    """A rule of the configuration applies to the models that it names, and to no others."""
     config = make_model().cache.config.with_(rules=[{"model": "*-live", "mode": "bypass"}])
     for model_id in ("news-live", "gpt-4o"):
         model = make_model(model_id, enable_cache=None, cache_dir=None, cache_config=config)

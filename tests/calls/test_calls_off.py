@@ -1,4 +1,4 @@
-"""Off means off, and a hit needs neither the SDK nor a key: looked at from fresh interpreters."""
+"""Off means off, and a hit needs neither the SDK nor an API key, checked in fresh interpreters."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def loaded_by(code: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-async def test_hit_without_sdk_and_key(make_model, cache_dir, monkeypatch):
-    """A recorded answer comes back where the SDK is not installed and no key is set."""
+async def test_hit_without_sdk_and_api_key(make_model, cache_dir, monkeypatch):
+    """A recorded response is a hit without the SDK and without an API key."""
     monkeypatch.setenv("SPARK_CACHE_ENDPOINT", "recorded")
     recorded = await make_model().get_text(QUESTION)
     done = run_python(WITHOUT_SDK, cache_dir, "What is Python?")
@@ -64,7 +64,7 @@ async def test_hit_without_sdk_and_key(make_model, cache_dir, monkeypatch):
 
 
 def test_miss_without_sdk(cache_dir):
-    """A miss without the SDK says what to install."""
+    """Without the SDK, the error for a miss names the package to install."""
     done = run_python(WITHOUT_SDK, cache_dir, "What is Python?")
     assert done.returncode == 1
     assert "pip install 'spark-cache[openai]'" in done.stderr
@@ -103,7 +103,7 @@ def test_call_with_the_cache_off_is_light(tmp_path):
 
 
 async def test_off_computes_no_key(monkeypatch, cache_dir):
-    """With the cache off no key is computed, no directory opened, and the answer is the provider's."""
+    """With the cache off, no key is computed, no directory is opened, and the response is the provider's."""
 
     def must_not_be_called(*_, **__):
         raise AssertionError("the cache is off")
@@ -130,15 +130,15 @@ async def test_off_by_default(make_model, provider, monkeypatch, tmp_path):
     ("profile", "cached"), [("development", True), ("testing", True), ("production", False)]
 )
 async def test_profile_decides(make_model, monkeypatch, profile, cached):
-    """The profile of the environment decides whether a model's answers are cached."""
+    """The profile from the environment decides whether a model's responses are cached."""
     monkeypatch.setenv("ENVIRONMENT", profile)
     model = make_model(enable_cache=None, cache_dir=None)
     await model.get_text(QUESTION)
     assert (await model.get_text(QUESTION)).cached is cached
 
 
-async def test_argument_wins_over_the_environment(make_model, provider, monkeypatch):
-    """What is given to the model wins over profile and environment."""
+async def test_argument_overrides_the_environment(make_model, provider, monkeypatch):
+    """Arguments of the model override the profile and the environment."""
     monkeypatch.setenv("ENVIRONMENT", "development")
     monkeypatch.setenv("SPARK_ENABLE_CACHE", "true")
     model = make_model(enable_cache=False)
@@ -147,8 +147,8 @@ async def test_argument_wins_over_the_environment(make_model, provider, monkeypa
     assert provider.calls == 2
 
 
-async def test_arguments_win_over_a_whole_configuration(make_model, tmp_path):
-    """Single arguments win over a whole configuration that is given beside them."""
+async def test_arguments_override_a_whole_configuration(make_model, tmp_path):
+    """Single arguments override a whole configuration that is also given."""
     config = load_config(enabled=True, cache_dir=tmp_path / "given", ttl_seconds=5)
     model = make_model(
         enable_cache=None, cache_dir=tmp_path / "mine", cache_ttl_seconds="1h", cache_config=config
@@ -160,9 +160,9 @@ async def test_arguments_win_over_a_whole_configuration(make_model, tmp_path):
 
 
 def test_names_of_spark():
-    """Code that was written for Spark finds the manager and its configuration under their old names."""
-    from spark_cache import CacheConfig  # noqa: PLC0415 - what is compared
-    from spark_cache.models import cache, openai  # noqa: PLC0415 - likewise
+    """Code written for Spark finds the manager and its configuration under their old names."""
+    from spark_cache import CacheConfig  # noqa: PLC0415 - the objects to compare
+    from spark_cache.models import cache, openai  # noqa: PLC0415 - the same
 
     assert (cache.CacheConfig, cache.CacheManager) == (CacheConfig, CacheManager)
     assert openai.OpenAIModel.provider == "openai"

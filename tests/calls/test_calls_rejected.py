@@ -1,4 +1,4 @@
-"""Answers that their caller does not want kept: should_cache beforehand, reject afterwards."""
+"""Responses that the caller does not want stored: should_cache before storing, reject after it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from spark_cache import ModelResponse
 from spark_cache.types import Request
 
 
-async def test_rejected_answer_is_asked_anew(make_model, provider, cache_dir):
-    """A fresh answer that is rejected is removed, and the next equal call asks again."""
+async def test_rejected_response_is_removed(make_model, provider, cache_dir):
+    """Rejecting a fresh response removes it, and the next equal call calls the provider again."""
     model = make_model()
     response = await model.get_text(QUESTION)
     assert response.reject()
@@ -23,7 +23,7 @@ async def test_rejected_answer_is_asked_anew(make_model, provider, cache_dir):
 
 
 async def test_rejected_hit(make_model, provider):
-    """A hit can be rejected too; the second time there is nothing left to remove."""
+    """A hit can be rejected too. The second time, nothing is left to remove."""
     model = make_model()
     await model.get_text(QUESTION)
     hit = await model.get_text(QUESTION)
@@ -32,14 +32,14 @@ async def test_rejected_hit(make_model, provider):
 
 
 async def test_rejected_stream(make_model, provider):
-    """The answer of a stream can be rejected like any other."""
+    """The response of a stream can be rejected like any other."""
     model = make_model()
     assert (await events_of(model, QUESTION))[-1].response.reject()
     assert not (await model.get_text(QUESTION)).cached
 
 
-async def test_rejected_structured_answer(make_model):
-    """So can a structured one."""
+async def test_rejected_structured_response(make_model):
+    """A structured response can be rejected too."""
     model = make_model()
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
     assert (await model.get_json(schema, QUESTION)).reject()
@@ -47,24 +47,24 @@ async def test_rejected_structured_answer(make_model):
 
 
 @pytest.mark.parametrize("mode", ["read-only", "replay"])
-async def test_modes_that_write_nothing(make_model, cache_dir, mode):
-    """What a call in a mode that writes nothing answered is not removed: a recording stays."""
+async def test_reject_in_read_only_modes(make_model, cache_dir, mode):
+    """A response from a call in a read-only mode is not removed: a recording stays."""
     model = make_model()
     await model.get_text(QUESTION)
     assert not (await model.get_text(QUESTION, cache=mode)).reject()
     assert len(entry_files(cache_dir)) == 1
 
 
-async def test_answer_without_the_cache(make_model):
-    """An answer that the cache had no part in has nothing to remove."""
+async def test_reject_without_the_cache(make_model):
+    """A response that did not use the cache has no entry to remove."""
     model = make_model()
     await model.get_text(QUESTION)
     assert not (await model.get_text(QUESTION, cache="bypass")).reject()
     assert not ModelResponse("by hand").reject()
 
 
-async def test_answer_from_another_process(make_model, cache_dir):
-    """An answer that was pickled has left its cache behind; its key can still be removed by hand."""
+async def test_reject_after_unpickling(make_model, cache_dir):
+    """An unpickled response has no cache. Its entry can still be removed by its key."""
     model = make_model()
     copy = pickle.loads(pickle.dumps(await model.get_text(QUESTION)))
     assert not copy.reject()
@@ -72,7 +72,7 @@ async def test_answer_from_another_process(make_model, cache_dir):
 
 
 async def test_should_cache_decides(make_model, provider, cache_dir):
-    """What should_cache says no to is not stored; what it says yes to is."""
+    """If should_cache returns False, a response is not stored. If it returns True, it is."""
     model = make_model(should_cache=lambda _, response: "Python" in response.content)
     assert not (await model.get_text(QUESTION)).cached
     await model.get_text([{"role": "user", "content": "Something else?"}])
@@ -80,30 +80,30 @@ async def test_should_cache_decides(make_model, provider, cache_dir):
     assert (await model.get_text(QUESTION)).cached
 
 
-async def test_should_cache_is_told(make_model):
-    """should_cache gets the request and the whole answer, once for each that would be stored."""
-    told = []
-    model = make_model(should_cache=lambda request, response: told.append((request, response)) or True)
+async def test_should_cache_arguments(make_model):
+    """should_cache gets the request and the whole response, once for each response that would be stored."""
+    calls = []
+    model = make_model(should_cache=lambda request, response: calls.append((request, response)) or True)
     response = await model.get_text(QUESTION, temperature=0.5)
     await model.get_text(QUESTION, temperature=0.5)
-    ((request, seen),) = told
+    ((request, seen),) = calls
     assert isinstance(request, Request)
     assert (request.messages, request.parameters["temperature"]) == (QUESTION, 0.5)
     assert seen == response
 
 
-async def test_should_cache_is_not_asked(make_model, provider):
-    """should_cache is not asked about what would not be stored anyway."""
-    told = []
-    model = make_model(should_cache=lambda *given: told.append(given) or True)
+async def test_should_cache_is_not_called(make_model, provider):
+    """should_cache is not called for a response that would not be stored anyway."""
+    calls = []
+    model = make_model(should_cache=lambda *given: calls.append(given) or True)
     await model.get_text(QUESTION, max_tokens=2)
     await model.get_text(QUESTION, cache="bypass")
     await model.get_text(QUESTION, cache="read-only")
-    assert told == []
+    assert calls == []
 
 
 async def test_should_cache_that_raises(make_model, cache_dir, warned):
-    """A should_cache that raises costs no answer: it is not stored, and one warning names the error."""
+    """If should_cache raises, the response is returned but not stored, and one warning names the error."""
     model = make_model(should_cache=lambda *_: 1 / 0)
     for _ in range(2):
         assert (await model.get_text(QUESTION)).content.startswith("[stand-in]")
@@ -114,17 +114,17 @@ async def test_should_cache_that_raises(make_model, cache_dir, warned):
 
 
 async def test_should_cache_of_streams_and_vectors(make_model, cache_dir):
-    """should_cache is asked about streams and about each vector too."""
-    asked = []
-    model = make_model(should_cache=lambda request, _: asked.append((request.operation, request.messages)))
+    """should_cache is called for streams and for each vector too."""
+    calls = []
+    model = make_model(should_cache=lambda request, _: calls.append((request.operation, request.messages)))
     await events_of(model, QUESTION)
     await model.embed(["a", "b"])
-    assert asked == [("text", QUESTION), ("embedding", "a"), ("embedding", "b")]
+    assert calls == [("text", QUESTION), ("embedding", "a"), ("embedding", "b")]
     assert entry_files(cache_dir) == []
 
 
-async def test_log_says_why(make_model):
-    """The log says that should_cache kept an answer out."""
+async def test_log_names_should_cache(make_model):
+    """The log says that should_cache prevented storing."""
     events = Events()
     model = make_model(should_cache=lambda *_: False, sink=events)
     await model.get_text(QUESTION)
@@ -132,8 +132,8 @@ async def test_log_says_why(make_model):
     assert events.events[-1].reason == "should_cache"
 
 
-async def test_samples_have_entries_of_their_own(make_model, provider, cache_dir):
-    """Each sample of a request has an entry of its own, the same in every run."""
+async def test_samples_have_separate_entries(make_model, provider, cache_dir):
+    """Each sample of a request has its own entry, the same in every run."""
     model = make_model()
 
     async def run():

@@ -1,4 +1,4 @@
-"""What reaches the provider."""
+"""The requests that reach the provider."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw
 
 
 async def sent(make_model, provider, *arguments, **parameters):
-    """The body of the request that get_text with these arguments sends."""
+    """Return the body of the request that get_text with these arguments sends."""
     await make_model().get_text(*arguments, **parameters)
     return provider.requests[-1].body
 
 
 async def test_plain_request(make_model, provider):
-    """A plain question is sent with its model and its message, and with nothing else."""
+    """A plain question is sent with its model and its message, and nothing else."""
     assert await sent(make_model, provider, QUESTION) == {"model": "gpt-4o", "messages": QUESTION}
 
 
@@ -28,13 +28,13 @@ async def test_system_prompt(make_model, provider):
 
 
 async def test_several_turns(make_model, provider):
-    """A conversation is sent in its order."""
+    """A conversation is sent in order."""
     messages = [*QUESTION, {"role": "assistant", "content": "A language."}, *ask("Whose?")]
     assert (await sent(make_model, provider, messages))["messages"] == messages
 
 
-async def test_messages_are_left_as_they_are(make_model):
-    """The caller's messages are not changed."""
+async def test_messages_are_not_modified(make_model):
+    """The caller's messages are not modified."""
     messages = [{"role": "user", "content": [{"text": "Hello"}]}]
     await make_model().get_text(messages, "Be brief.")
     assert messages == [{"role": "user", "content": [{"text": "Hello"}]}]
@@ -53,7 +53,7 @@ async def test_messages_are_left_as_they_are(make_model):
     ids=["one text", "two texts", "the provider's text", "image", "tuple", "unknown"],
 )
 async def test_blocks(make_model, provider, content, expected):
-    """Text blocks become the provider's; blocks that are not known go as they are."""
+    """Text blocks are converted to the provider's form. Unknown blocks are sent unchanged."""
     body = await sent(make_model, provider, [{"role": "user", "content": content}])
     assert body["messages"][0]["content"] == expected
 
@@ -68,13 +68,13 @@ async def test_message_object_of_the_sdk(make_model, provider):
     assert provider.requests[-1].body["messages"][1] == {"role": "assistant", "content": "A language."}
 
 
-@pytest.mark.parametrize("spec", [WEATHER, FUNCTION], ids=["ours", "the provider's"])
+@pytest.mark.parametrize("spec", [WEATHER, FUNCTION], ids=["common form", "the provider's"])
 async def test_tools(make_model, provider, spec):
-    """A tool is sent in the provider's form, in whichever form it is given."""
+    """A tool in any form is sent in the provider's form."""
     assert (await sent(make_model, provider, QUESTION, tool_specs=[spec]))["tools"] == [FUNCTION]
 
 
-@pytest.mark.parametrize("spec", [WEATHER, FUNCTION], ids=["ours", "the provider's"])
+@pytest.mark.parametrize("spec", [WEATHER, FUNCTION], ids=["common form", "the provider's"])
 @pytest.mark.parametrize(
     ("choice", "expected"),
     [
@@ -91,13 +91,13 @@ async def test_tools(make_model, provider, spec):
     ids=["auto", "none", "required", "any", "name", "the provider's"],
 )
 async def test_tool_choice(make_model, provider, choice, expected, spec):
-    """A tool choice is sent in the provider's form, in whichever form it and the tools are given."""
+    """A tool choice is sent in the provider's form, whatever the form of the choice and the tools."""
     body = await sent(make_model, provider, QUESTION, tool_specs=[spec], tool_choice=choice)
     assert body["tool_choice"] == expected
 
 
 async def test_tool_results(make_model, provider):
-    """The result of a tool goes back as the provider wants it."""
+    """A tool result is sent in the provider's form."""
     call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
     messages = [
         *ask("Use get_weather"),
@@ -108,8 +108,8 @@ async def test_tool_results(make_model, provider):
     assert body["messages"] == messages
 
 
-async def test_parameters_go_as_they_are(make_model, provider):
-    """Further parameters reach the provider, also those that the SDK does not know by name."""
+async def test_parameters_are_sent_unchanged(make_model, provider):
+    """Other parameters reach the provider, including those that the SDK does not know by name."""
     body = await sent(
         make_model, provider, QUESTION, temperature=0.2, stop=["\n"], seed=7, extra_body={"top_k": 3}
     )
@@ -121,14 +121,14 @@ async def test_parameters_go_as_they_are(make_model, provider):
     }
 
 
-async def test_tools_by_the_provider_s_name(make_model, provider):
-    """Tools given under the SDK's own name reach the provider; those under ours win over them."""
+async def test_tools_under_the_sdk_name(make_model, provider):
+    """Tools under the SDK's parameter name reach the provider. tool_specs takes precedence."""
     body = await sent(make_model, provider, QUESTION, tools=[FUNCTION], tool_choice="none")
     assert (body["tools"], body["tool_choice"]) == ([FUNCTION], "none")
 
 
-async def test_values_that_mean_nothing_given(make_model, provider):
-    """The SDK's marks for an argument that is not given equal its absence, for the key too."""
+async def test_not_given_markers(make_model, provider):
+    """The SDK's markers for an argument that is not given equal its absence, in the key too."""
     model = make_model()
     await model.get_text(QUESTION)
     assert (await model.get_text(QUESTION, temperature=openai.NOT_GIVEN, user=openai.omit)).cached
@@ -137,21 +137,21 @@ async def test_values_that_mean_nothing_given(make_model, provider):
 
 
 async def test_defaults_of_the_model(make_model, provider):
-    """The model's parameters go with every call; those of a call win."""
+    """The model's parameters are sent with every call. Those of a call take precedence."""
     model = make_model(params={"temperature": 0.1, "seed": 1})
     await model.get_text(QUESTION, seed=2)
     body = provider.requests[-1].body
     assert (body["temperature"], body["seed"]) == (0.1, 2)
 
 
-async def test_our_own_options_stay_here(make_model, provider):
-    """The options of a call that are meant for the cache do not reach the provider."""
+async def test_cache_options_are_not_sent(make_model, provider):
+    """The cache options of a call do not reach the provider."""
     body = await sent(make_model, provider, QUESTION, cache="refresh", sensitive=False, sample=3)
     assert body == {"model": "gpt-4o", "messages": QUESTION}
 
 
 async def test_extra_headers(make_model, provider, monkeypatch):
-    """Extra headers of a call, and the default ones of the client's arguments, reach the provider."""
+    """Extra headers of a call, and the default headers of client_args, reach the provider."""
     seen = []
     monkeypatch.setattr(
         type(provider), "_delay", lambda _self, request: seen.append(dict(request.headers)) or 0.0

@@ -1,4 +1,4 @@
-"""Which answers are stored, and what becomes of errors."""
+"""Which responses are stored, and how errors are handled."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ REFUSED = {"message": {"role": "assistant", "content": None, "refusal": "No."}, 
         ({**WHOLE, "finish_reason": None}, None, "incomplete"),
         ({**WHOLE, "finish_reason": "insufficient_system_resource"}, None, "incomplete"),
     ],
-    ids=["cut", "content filter", "refusal", "no reason", "unknown reason"],
+    ids=["truncated", "content filter", "refusal", "no reason", "unknown reason"],
 )
-async def test_answer_that_is_not_stored(make_model, provider, cache_dir, caplog, choice, stop_reason, why):
-    """An answer that is not whole reaches the caller and is not stored; the log says why."""
+async def test_incomplete_response_is_not_stored(
+    make_model, provider, cache_dir, caplog, choice, stop_reason, why
+):
+    """An incomplete response is returned and not stored, and the log says why."""
     caplog.set_level("INFO", logger="spark_cache")
     answer_next(provider, completion(choice))
     response = await make_model().get_text(QUESTION)
@@ -34,15 +36,15 @@ async def test_answer_that_is_not_stored(make_model, provider, cache_dir, caplog
     assert f"reason={why}" in caplog.messages[-1]
 
 
-async def test_answer_is_whole_only_if_all_choices_are(make_model, provider, cache_dir):
-    """Of several choices, one that is cut keeps the whole answer out of the cache."""
+async def test_one_truncated_choice_prevents_storing(make_model, provider, cache_dir):
+    """If one of several choices is truncated, the response is not stored."""
     answer_next(provider, completion(WHOLE, CUT))
     assert (await make_model().get_text(QUESTION, n=2)).content == "Hello"
     assert entry_files(cache_dir) == []
 
 
-async def test_several_whole_choices(make_model, provider):
-    """Several whole choices are stored, all of them."""
+async def test_several_complete_choices(make_model, provider):
+    """A response with several complete choices is stored with all of them."""
     model = make_model()
     first, hit = await model.get_text(QUESTION, n=2), await model.get_text(QUESTION, n=2)
     assert hit.cached
@@ -51,7 +53,7 @@ async def test_several_whole_choices(make_model, provider):
 
 
 async def test_store_truncated(make_model, monkeypatch):
-    """An answer cut at the token limit is stored where that is asked for."""
+    """With store_truncated, a response that is cut at the token limit is stored."""
     monkeypatch.setenv("SPARK_CACHE_STORE_TRUNCATED", "true")
     model = make_model()
     first = await model.get_text(ask("Tell me a long story"), max_tokens=3)
@@ -59,8 +61,8 @@ async def test_store_truncated(make_model, monkeypatch):
     assert (await model.get_text(ask("Tell me a long story"), max_tokens=3)).cached
 
 
-async def test_store_truncated_is_not_for_refusals(make_model, provider, cache_dir, monkeypatch):
-    """That cut answers are stored says nothing of filtered ones."""
+async def test_store_truncated_does_not_apply_to_refusals(make_model, provider, cache_dir, monkeypatch):
+    """With store_truncated, filtered responses are still not stored."""
     monkeypatch.setenv("SPARK_CACHE_STORE_TRUNCATED", "true")
     answer_next(provider, completion(FILTERED))
     await make_model().get_text(QUESTION)
@@ -77,7 +79,7 @@ async def test_store_truncated_is_not_for_refusals(make_model, provider, cache_d
     ],
 )
 async def test_error_is_raised_and_never_stored(make_model, provider, cache_dir, status, error):
-    """The SDK's own error reaches the caller each time, nothing is stored, and the next answer is."""
+    """The SDK's own error is raised each time and nothing is stored. The next response is."""
     model = make_model()
     provider.fail_next(status, times=2)
     for _ in range(2):
@@ -91,8 +93,8 @@ async def test_error_is_raised_and_never_stored(make_model, provider, cache_dir,
     assert provider.calls == 3
 
 
-async def test_provider_that_is_not_there(make_model, cache_dir):
-    """A connection that fails raises the SDK's error, and nothing is stored."""
+async def test_unreachable_provider(make_model, cache_dir):
+    """A failed connection raises the SDK's error, and nothing is stored."""
     model = make_model(client_args={"base_url": "http://127.0.0.1:9", "api_key": "test", "max_retries": 0})
     with pytest.raises(openai.APIConnectionError):
         await model.get_text(QUESTION)
@@ -100,7 +102,7 @@ async def test_provider_that_is_not_there(make_model, cache_dir):
 
 
 async def test_no_api_key(make_model, provider, cache_dir):
-    """Without an API key the SDK's own error says so."""
+    """Without an API key, the SDK's own error is raised."""
     model = make_model(client_args={"base_url": provider.base_url})
     with pytest.raises(openai.OpenAIError, match="api_key"):
         await model.get_text(QUESTION)
@@ -108,8 +110,8 @@ async def test_no_api_key(make_model, provider, cache_dir):
 
 
 @pytest.mark.parametrize("body", ["<html>Please log in</html>", "", '{"choices": ['])
-async def test_answer_that_is_no_json(make_model, provider, cache_dir, body):
-    """A body that is no JSON raises an error of the SDK, and nothing is stored."""
+async def test_response_that_is_not_json(make_model, provider, cache_dir, body):
+    """A body that is not JSON raises an SDK error, and nothing is stored."""
     answer_next(provider, body)
     with pytest.raises(openai.APIResponseValidationError):
         await make_model().get_text(QUESTION)
@@ -117,8 +119,8 @@ async def test_answer_that_is_no_json(make_model, provider, cache_dir, body):
 
 
 @pytest.mark.parametrize("body", ['{"error": "overloaded"}', "[]", "null", '{"choices": null}'])
-async def test_answer_without_an_answer(make_model, provider, cache_dir, body):
-    """JSON without a choice gives an empty answer with that JSON, and nothing is stored."""
+async def test_response_without_choices(make_model, provider, cache_dir, body):
+    """JSON without a choice gives an empty response with that JSON, and nothing is stored."""
     answer_next(provider, body)
     response = await make_model().get_text(QUESTION)
     assert (response.content, response.stop_reason, response.usage) == ("", None, None)
@@ -133,8 +135,8 @@ async def test_answer_without_an_answer(make_model, provider, cache_dir, body):
     ],
     ids=["NaN", "half a character"],
 )
-async def test_answer_that_json_cannot_give_back(make_model, provider, cache_dir, warned, body):
-    """An answer that would not come back equal reaches the caller, is not stored, and one warning says why."""
+async def test_response_that_json_would_change(make_model, provider, cache_dir, warned, body):
+    """A response that JSON would change is returned and not stored, and one warning says why."""
     model = make_model()
     for _ in range(2):
         answer_next(provider, body)
@@ -144,8 +146,8 @@ async def test_answer_that_json_cannot_give_back(make_model, provider, cache_dir
     assert "store the answer" in warning
 
 
-async def test_request_is_stored_where_asked_for(make_model, cache_dir, monkeypatch):
-    """With store_requests the entry holds its request; without, it does not."""
+async def test_store_requests(make_model, cache_dir, monkeypatch):
+    """With store_requests the entry contains its request; without it, it does not."""
     await make_model().get_text(QUESTION)
     assert "request" not in only_entry(cache_dir)
     monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
@@ -167,7 +169,7 @@ async def test_request_is_stored_where_asked_for(make_model, cache_dir, monkeypa
     ids=lambda given: next(iter(next(iter(given.values())))),
 )
 async def test_stored_request_holds_no_credentials(make_model, cache_dir, monkeypatch, given):
-    """What identifies the caller never enters an entry, also where requests are stored."""
+    """Values that identify the caller are never part of an entry, even if requests are stored."""
     monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
     await make_model().get_text(QUESTION, **given)
     (path,) = entry_files(cache_dir)
@@ -175,8 +177,8 @@ async def test_stored_request_holds_no_credentials(make_model, cache_dir, monkey
     assert "hush" not in path.read_text()
 
 
-async def test_stored_request_that_is_no_json(make_model, cache_dir, monkeypatch):
-    """A request that JSON cannot hold does not keep its answer out of the cache."""
+async def test_stored_request_that_is_not_json(make_model, cache_dir, monkeypatch):
+    """A request that JSON cannot represent does not prevent its response from being stored."""
     monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
     model = make_model()
     message = openai.types.chat.ChatCompletionMessage(role="assistant", content="A language.")

@@ -1,4 +1,4 @@
-"""Streamed answers: passed on as they arrive, stored after a clean end, and given again as they were."""
+"""Streamed responses: passed on as they arrive, stored after a clean end, and replayed unchanged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOOLS = {"messages": ask("Use get_weather"), "tool_specs": [WEATHER]}
 
 
 async def test_hit_replays_the_events(make_model, provider, api):
-    """A hit gives the same events in the same order, and asks nobody."""
+    """A hit yields the same events in the same order and makes no API call."""
     model = make_model(api=api)
     first, again = await events_of(model, QUESTION), await events_of(model, QUESTION)
     assert provider.calls == 1
@@ -37,8 +37,8 @@ async def test_hit_replays_the_events(make_model, provider, api):
     assert (first[-1].response.cached, again[-1].response.cached) == (False, True)
 
 
-async def test_events_are_the_provider_s(make_model, api):
-    """Every event but our own at the end holds the provider's, complete."""
+async def test_events_contain_the_providers_events(make_model, api):
+    """Every event except the last holds the provider's event, complete."""
     events = await events_of(make_model(api=api), QUESTION)
     kinds = {"chat": "object", "responses": "type"}
     assert all(event.raw[kinds[api]] for event in events[:-1])
@@ -46,7 +46,7 @@ async def test_events_are_the_provider_s(make_model, api):
 
 
 async def test_texts_add_up(make_model, api):
-    """The texts of the events add up to the whole answer, which the last event has."""
+    """The texts of the events add up to the whole response, which the last event has."""
     events = await events_of(make_model(api=api), QUESTION)
     whole = events[-1].response
     assert "".join(event.text for event in events) == whole.content
@@ -55,8 +55,8 @@ async def test_texts_add_up(make_model, api):
     assert [event.type for event in events if event.type in ("stop", "end")] == ["stop", "end"]
 
 
-async def test_stream_reads_as_the_answer_in_one_piece(make_model, cache_dir, api):
-    """What a stream adds up to reads as the answer that is not streamed."""
+async def test_stream_equals_the_whole_response(make_model, cache_dir, api):
+    """A stream adds up to the same response as a call without streaming."""
     model = make_model(api=api)
     streamed = (await events_of(model, **TOOLS))[-1].response
     whole = await model.get_text(**TOOLS, cache="bypass")
@@ -75,8 +75,8 @@ async def test_pieces_of_a_tool_call(make_model, api):
     assert "".join(piece.arguments_text for piece in pieces) == call.arguments_text != ""
 
 
-async def test_streamed_answer_serves_get_text(make_model, provider, api):
-    """What was streamed is answered in one piece, and is the same answer."""
+async def test_streamed_response_serves_get_text(make_model, provider, api):
+    """A streamed response is a hit for get_text, with an equal response."""
     model = make_model(api=api)
     streamed = (await events_of(model, QUESTION))[-1].response
     text = await model.get_text(QUESTION)
@@ -92,8 +92,8 @@ READERS = {
 
 
 @pytest.mark.parametrize("request_", [{"messages": QUESTION}, TOOLS], ids=["text", "tool"])
-async def test_answer_in_one_piece_serves_a_stream(make_model, provider, api, request_):
-    """What came in one piece is streamed as events that add up to it."""
+async def test_whole_response_serves_a_stream(make_model, provider, api, request_):
+    """A response that was not streamed is streamed as events that add up to it."""
     model = make_model(api=api)
     text = await model.get_text(**request_)
     events = await events_of(model, **request_)
@@ -110,8 +110,8 @@ async def test_answer_in_one_piece_serves_a_stream(make_model, provider, api, re
         assert getattr(gathered, name) == getattr(text, name)
 
 
-async def test_entry_set_by_hand_is_streamed(make_model, provider, api):
-    """An entry that only says a text is streamed as that text."""
+async def test_entry_stored_with_set_is_streamed(make_model, provider, api):
+    """An entry with nothing but text is streamed as that text."""
     model = make_model(api=api)
     response = {"content": "Paris", "stop_reason": "end_turn", "usage": None}
     model.cache.set(model.cache_key(QUESTION), "openai", "gpt-4o", {}, response)
@@ -120,8 +120,8 @@ async def test_entry_set_by_hand_is_streamed(make_model, provider, api):
     assert provider.calls == 0
 
 
-async def test_entry_of_another_shape(make_model, provider, cache_dir, api):
-    """Events that somebody edited into something else answer nothing; the call goes out."""
+async def test_entry_with_invalid_events(make_model, provider, cache_dir, api):
+    """An entry whose events were edited into something else is a miss."""
     model = make_model(api=api)
     await events_of(model, QUESTION)
     (path,) = entry_files(cache_dir)
@@ -132,8 +132,8 @@ async def test_entry_of_another_shape(make_model, provider, cache_dir, api):
     assert provider.calls == 2
 
 
-async def test_events_arrive_before_the_answer_is_whole(make_model, provider, api):
-    """A miss passes each event on as it arrives."""
+async def test_events_arrive_before_the_response_is_complete(make_model, provider, api):
+    """On a miss, each event is passed on as it arrives."""
     model = make_model(api=api)
     pieces = [event.raw for event in (await events_of(model, QUESTION, cache="bypass"))[:-1]]
     gate = send_next(provider, server_sent(pieces[:2]), server_sent(pieces[2:]))
@@ -145,7 +145,7 @@ async def test_events_arrive_before_the_answer_is_whole(make_model, provider, ap
 
 
 async def test_entry_holds_the_events(make_model, cache_dir, api):
-    """The entry of a stream is that of an answer, with the events and when they came."""
+    """The entry of a stream also contains its events and the times at which they arrived."""
     events = await events_of(make_model(api=api), QUESTION)
     entry = only_entry(cache_dir)
     assert "response" not in entry
@@ -157,7 +157,7 @@ async def test_entry_holds_the_events(make_model, cache_dir, api):
 
 
 async def test_replay_at_the_recorded_pace(make_model, cache_dir, api, monkeypatch):
-    """With replay_timing, a hit waits between the events as long as the provider did."""
+    """With replay_timing, a hit waits between events as long as the provider did."""
     model = make_model(api=api)
     await events_of(model, QUESTION)
     (path,) = entry_files(cache_dir)
@@ -175,23 +175,23 @@ async def test_replay_at_the_recorded_pace(make_model, cache_dir, api, monkeypat
     assert waits == [0.25] * (len(timed) - 1)
 
 
-async def test_at_once_unless_asked(make_model, api, monkeypatch):
-    """Without replay_timing, a hit waits for nothing."""
+async def test_no_delay_by_default(make_model, api, monkeypatch):
+    """Without replay_timing, a hit does not wait."""
     model = make_model(api=api)
     await events_of(model, QUESTION)
     monkeypatch.setattr(asyncio, "sleep", None)
     assert (await events_of(model, QUESTION))[-1].response.cached
 
 
-async def test_streaming_is_no_part_of_the_key(make_model, api):
-    """Whether and how an answer is streamed does not change its key."""
+async def test_streaming_is_not_part_of_the_key(make_model, api):
+    """Whether and how a response is streamed does not change its key."""
     model = make_model(api=api)
     streamed = (await events_of(model, QUESTION, stream_options={"include_obfuscation": False}))[-1].response
     assert streamed.cache_key == model.cache_key(QUESTION)
 
 
-async def test_events_of_a_disabled_cache(make_model, provider, cache_dir, api):
-    """Without the cache a stream passes through, and leaves nothing behind."""
+async def test_stream_without_the_cache(make_model, provider, cache_dir, api):
+    """With the cache off, a stream passes through, and nothing is stored."""
     model = make_model(api=api, enable_cache=False)
     first, again = await events_of(model, QUESTION), await events_of(model, QUESTION)
     assert first == again
@@ -201,21 +201,21 @@ async def test_events_of_a_disabled_cache(make_model, provider, cache_dir, api):
 
 
 async def test_replay_mode(make_model, api):
-    """In replay mode a stream that is not in the cache is an error, at its first event."""
+    """In replay mode, a stream that misses raises an error at its first event."""
     stream = make_model(api=api).stream_text(QUESTION, cache="replay")
     with pytest.raises(CacheMissError, match="absent"):
         await anext(stream)
 
 
 @pytest.mark.parametrize("arguments", [{"messages": "Hello"}, {"messages": QUESTION, "cache": "never"}])
-def test_arguments_that_are_no_good(make_model, api, arguments):
-    """Arguments that cannot be used are refused where they are given, not at the first event."""
+def test_invalid_arguments(make_model, api, arguments):
+    """Invalid arguments are refused at the call, not at the first event."""
     with pytest.raises((TypeError, ValueError)):
         make_model(api=api).stream_text(**arguments)
 
 
 async def test_error_before_the_first_event(make_model, provider, cache_dir, api):
-    """An error of the provider comes through unchanged, and nothing is stored."""
+    """An error of the provider is raised unchanged, and nothing is stored."""
     model = make_model(api=api)
     provider.fail_next(500)
     with pytest.raises(openai.InternalServerError):
@@ -225,7 +225,7 @@ async def test_error_before_the_first_event(make_model, provider, cache_dir, api
 
 
 async def test_error_between_events(make_model, provider, cache_dir, api):
-    """An error that the provider sends in a stream raises the SDK's own, after the events before it."""
+    """An error that the provider sends in a stream raises the SDK's own error, after the events before it."""
     model = make_model(api=api)
     pieces = [event.raw for event in (await events_of(model, QUESTION, cache="bypass"))[:2]]
     failure = {"error": {"message": "overloaded", "type": "server_error"}}
@@ -237,8 +237,8 @@ async def test_error_between_events(make_model, provider, cache_dir, api):
     assert entry_files(cache_dir) == []
 
 
-async def test_stream_that_breaks_off(make_model, provider, cache_dir, api):
-    """A stream that ends before the answer does has no end event, and is not stored."""
+async def test_incomplete_stream(make_model, provider, cache_dir, api):
+    """A stream that ends before the response is complete has no end event, and is not stored."""
     model = make_model(api=api)
     pieces = [event.raw for event in (await events_of(model, QUESTION, cache="bypass"))[:3]]
     send_next(provider, server_sent(pieces)).set()
@@ -247,8 +247,8 @@ async def test_stream_that_breaks_off(make_model, provider, cache_dir, api):
     assert entry_files(cache_dir) == []
 
 
-async def test_connection_that_breaks(make_model, provider, cache_dir, api):
-    """A connection that breaks in the middle raises the SDK's error, and nothing is stored."""
+async def test_lost_connection(make_model, provider, cache_dir, api):
+    """A connection that is lost during a stream raises the SDK's error, and nothing is stored."""
     model = make_model(api=api)
     pieces = [event.raw for event in (await events_of(model, QUESTION, cache="bypass"))[:3]]
     send_next(provider, server_sent(pieces), None).set()
@@ -258,7 +258,7 @@ async def test_connection_that_breaks(make_model, provider, cache_dir, api):
 
 
 async def test_caller_that_stops_early(make_model, provider, cache_dir, api):
-    """Whoever stops early ends the call, and nothing is stored."""
+    """If the caller stops early, the call ends and nothing is stored."""
     model = make_model(api=api)
     pieces = [event.raw for event in (await events_of(model, QUESTION, cache="bypass"))[:-1]]
     gate = send_next(provider, server_sent(pieces[:2]), server_sent(pieces[2:]))
@@ -275,14 +275,14 @@ async def test_caller_that_is_cancelled(make_model, provider, cache_dir, api):
     model = make_model(api=api)
     pieces = [event.raw for event in (await events_of(model, QUESTION, cache="bypass"))[:-1]]
     gate = send_next(provider, server_sent(pieces[:2]), server_sent(pieces[2:]))
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
     async def read():
         async for _ in model.stream_text(ask("Again")):
-            begun.set()
+            started.set()
 
     reading = asyncio.create_task(read())
-    await begun.wait()
+    await started.wait()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
@@ -291,8 +291,8 @@ async def test_caller_that_is_cancelled(make_model, provider, cache_dir, api):
     assert entry_files(cache_dir) == []
 
 
-async def test_refused_answer_is_not_stored(make_model, provider, cache_dir, api):
-    """What may not be stored in one piece may not be stored as a stream."""
+async def test_incomplete_response_is_not_stored(make_model, provider, cache_dir, api):
+    """A response that would not be stored without streaming is not stored as a stream."""
     model = make_model(api=api)
     limit = "max_completion_tokens" if api == "chat" else "max_output_tokens"
     events = await events_of(model, QUESTION, **{limit: 3})
@@ -318,14 +318,14 @@ asyncio.run(main())
 
 
 async def test_hit_without_sdk(make_model, provider, cache_dir, api):
-    """A hit needs neither the SDK nor a key nor the provider."""
+    """A hit needs neither the SDK nor an API key nor the provider."""
     text = (await events_of(make_model(api=api), QUESTION))[-1].response.content
     done = run_python(HIT_WITHOUT_SDK, api, cache_dir, provider.base_url)
     assert done.stdout == f"True True {text}\n", done.stderr
 
 
-async def test_repr_shows_nothing(make_model, api):
-    """An event shows nothing of the answer in its repr."""
+async def test_repr_shows_no_content(make_model, api):
+    """The repr of an event shows nothing of the response."""
     for event in await events_of(make_model(api=api), **TOOLS):
         assert "stand-in" not in repr(event)
         assert "city" not in repr(event)

@@ -1,4 +1,4 @@
-"""How the tool calls of a stream are told apart where the provider does not count them."""
+"""The numbers of a stream's tool calls if the provider does not number them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from spark_cache.models import StreamEvent, ToolCallPiece
 from spark_cache.providers.stream import UNCOUNTED, Counting
 
 
-def test_counting_goes_on_after_what_is_counted():
-    """A call without a number never gets one that the provider gave to another."""
+def test_counting_continues_after_provider_numbers():
+    """A call without a number never gets the number of another call."""
     counted = Counting()
     given = [(ToolCallPiece(2, "a"),), (ToolCallPiece(UNCOUNTED, "b"), ToolCallPiece(2, "a")), ()]
     events = [counted(StreamEvent("tool_call", tool_calls=pieces)) for pieces in given]
@@ -20,8 +20,8 @@ def test_counting_goes_on_after_what_is_counted():
     ]
 
 
-async def test_calls_that_a_service_does_not_count(make_model, provider):
-    """Of tool calls without numbers, as some compatible services send them, each is whole and gets its own."""
+async def test_calls_without_numbers(make_model, provider):
+    """Tool calls without numbers, as some compatible services send them, arrive whole and are numbered."""
     calls = [{"id": f"c{at}", "function": {"name": "f", "arguments": f'{{"n":{at}}}'}} for at in range(3)]
     chunks = [
         {"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": calls[:2]}}]},

@@ -1,4 +1,4 @@
-"""Equal calls that come together, where one of them is a stream."""
+"""Simultaneous equal calls, at least one of which is a stream."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ async def pieces(make_model):
     return [event.raw for event in (await events_of(make_model(), QUESTION, cache="bypass"))[:-1]]
 
 
-async def begun(stream):
-    """A stream of which one event was read, and that event."""
+async def start_stream(stream):
+    """Start a stream and return its first event and the stream."""
     return await anext(stream), stream
 
 
@@ -29,11 +29,11 @@ async def rest(stream):
 
 
 async def test_equal_streams_make_one_call(make_model, provider, pieces):
-    """Two equal streams make one call; the second gets the same events once the first has ended."""
+    """Two equal streams make one call. The second gets the same events after the first has ended."""
     model = make_model()
     gate = send_next(provider, server_sent(pieces[:2]), server_sent(pieces[2:]))
     calls = provider.calls
-    first, stream = await begun(model.stream_text(ask("Again")))
+    first, stream = await start_stream(model.stream_text(ask("Again")))
     waiting = asyncio.create_task(events_of(model, ask("Again")))
     await asyncio.sleep(0.05)
     gate.set()
@@ -43,11 +43,11 @@ async def test_equal_streams_make_one_call(make_model, provider, pieces):
 
 
 async def test_stream_and_text_make_one_call(make_model, provider, pieces):
-    """A call for the text waits for an equal stream, and gets its answer."""
+    """get_text waits for an equal stream and gets its response."""
     model = make_model()
     gate = send_next(provider, server_sent(pieces[:2]), server_sent(pieces[2:]))
     calls = provider.calls
-    _, stream = await begun(model.stream_text(ask("Again")))
+    _, stream = await start_stream(model.stream_text(ask("Again")))
     waiting = asyncio.create_task(model.get_text(ask("Again")))
     await asyncio.sleep(0.05)
     gate.set()
@@ -57,26 +57,26 @@ async def test_stream_and_text_make_one_call(make_model, provider, pieces):
 
 
 async def test_text_and_stream_make_one_call(cache_dir):
-    """A stream waits for an equal call for the text, and gets its answer as events."""
+    """A stream waits for an equal get_text and gets its response as events."""
     with StandInProvider(latency_seconds=0.2) as provider:
         client_args = {"base_url": provider.base_url, "api_key": "test"}
         async with OpenAIModel(
             "gpt-4o", enable_cache=True, cache_dir=cache_dir, client_args=client_args
         ) as model:
-            asking = asyncio.create_task(model.get_text(QUESTION))
+            caller = asyncio.create_task(model.get_text(QUESTION))
             await asyncio.sleep(0.05)
             events = await events_of(model, QUESTION)
-            assert events[-1].response == await asking
+            assert events[-1].response == await caller
             assert provider.calls == 1
 
 
-async def test_text_does_without_a_stream_of_unknown_usage(make_model, provider, pieces):
-    """A call for the text asks by itself where an equal stream does not tell its usage."""
+async def test_text_does_not_use_a_stream_without_usage(make_model, provider, pieces):
+    """get_text calls the provider itself if an equal stream does not report its usage."""
     model = make_model()
-    untold = [{**piece, "usage": None} for piece in pieces]
-    gate = send_next(provider, server_sent(untold[:2]), server_sent(untold[2:]))
+    without_usage = [{**piece, "usage": None} for piece in pieces]
+    gate = send_next(provider, server_sent(without_usage[:2]), server_sent(without_usage[2:]))
     calls = provider.calls
-    _, stream = await begun(model.stream_text(ask("Again")))
+    _, stream = await start_stream(model.stream_text(ask("Again")))
     waiting = asyncio.create_task(model.get_text(ask("Again")))
     await asyncio.sleep(0.05)
     gate.set()
@@ -86,8 +86,8 @@ async def test_text_does_without_a_stream_of_unknown_usage(make_model, provider,
     assert provider.calls == calls + 2
 
 
-async def test_stream_of_unknown_usage_is_a_miss_for_text(make_model, provider, pieces):
-    """What was streamed without its usage answers another stream, and is a miss for a call for the text."""
+async def test_stream_without_usage_is_a_miss_for_text(make_model, provider, pieces):
+    """A streamed response without usage is a hit for another stream and a miss for get_text."""
     model = make_model()
     send_next(provider, server_sent([{**piece, "usage": None} for piece in pieces])).set()
     first = await events_of(model, ask("Again"))
@@ -98,8 +98,8 @@ async def test_stream_of_unknown_usage_is_a_miss_for_text(make_model, provider, 
     assert model.cache.get_stats()["misses_by_reason"]["unsuitable"] == 1
 
 
-async def test_one_that_stops_early_leaves_the_call_to_others(make_model, provider, cache_dir, pieces):
-    """Whoever stops early ends no call that another waits for; its answer is stored."""
+async def test_caller_that_stops_early_does_not_end_a_shared_call(make_model, provider, cache_dir, pieces):
+    """A caller that stops early does not end a call that another waits for. The response is stored."""
     model = make_model()
     gate = send_next(provider, server_sent(pieces[:2]), server_sent(pieces[2:]))
     calls = provider.calls
@@ -114,11 +114,11 @@ async def test_one_that_stops_early_leaves_the_call_to_others(make_model, provid
 
 
 async def test_waiters_share_the_error(make_model, provider, cache_dir, pieces):
-    """Where a stream ends in an error, all that share the call get it."""
+    """If a stream ends in an error, all callers that share the call get it."""
     model = make_model()
     failure = {"error": {"message": "overloaded"}}
     gate = send_next(provider, server_sent(pieces[:2]), server_sent([failure]))
-    _, stream = await begun(model.stream_text(ask("Again")))
+    _, stream = await start_stream(model.stream_text(ask("Again")))
     waiting = asyncio.create_task(model.get_text(ask("Again")))
     await asyncio.sleep(0.05)
     gate.set()
@@ -129,12 +129,12 @@ async def test_waiters_share_the_error(make_model, provider, cache_dir, pieces):
     assert entry_files(cache_dir) == []
 
 
-async def test_waiters_of_a_stream_that_breaks_off_ask_themselves(make_model, provider, pieces):
-    """Where a stream breaks off, those that waited for it make calls of their own."""
+async def test_waiters_of_an_incomplete_stream_make_their_own_calls(make_model, provider, pieces):
+    """If a stream is incomplete, the callers that waited for it make their own calls."""
     model = make_model()
     gate = send_next(provider, server_sent(pieces[:2]), server_sent(pieces[2:3]))
     calls = provider.calls
-    _, stream = await begun(model.stream_text(ask("Again")))
+    _, stream = await start_stream(model.stream_text(ask("Again")))
     text = asyncio.create_task(model.get_text(ask("Again")))
     await asyncio.sleep(0.05)
     gate.set()
@@ -143,11 +143,11 @@ async def test_waiters_of_a_stream_that_breaks_off_ask_themselves(make_model, pr
     assert provider.calls == calls + 2
 
 
-async def test_answers_of_a_shared_stream_are_each_caller_s_own(make_model, provider, pieces):
-    """What one caller does to its events and its answer is not seen by another."""
+async def test_each_caller_of_a_shared_stream_gets_its_own_response(make_model, provider, pieces):
+    """A change that one caller makes to its events or its response is not visible to another."""
     model = make_model()
     gate = send_next(provider, server_sent(pieces[:2]), server_sent(pieces[2:]))
-    first, stream = await begun(model.stream_text(ask("Again")))
+    first, stream = await start_stream(model.stream_text(ask("Again")))
     waiting = asyncio.create_task(events_of(model, ask("Again")))
     await asyncio.sleep(0.05)
     gate.set()
@@ -161,7 +161,7 @@ async def test_answers_of_a_shared_stream_are_each_caller_s_own(make_model, prov
 
 
 async def test_many_equal_streams(make_model, provider):
-    """Fifty equal streams at once make one call and get equal events."""
+    """Fifty simultaneous equal streams make one call and get equal events."""
     model = make_model()
     streams = await asyncio.gather(*(events_of(model, QUESTION) for _ in range(50)))
     assert provider.calls == 1

@@ -253,8 +253,10 @@ def test_encrypted_entries_are_compared_without_their_text(command, store, devel
 
     with_key = command("diff", "before", "after", **key)
     without = diff(command)
+    as_json = json.loads(diff(command, "--json").stdout)
 
     assert "    content: differs\n" in with_key.stdout
+    assert as_json["unreadable"] == {"undecryptable": 2}
     assert "swordfish" not in with_key.output
     assert (without.stdout, without.stderr) == ("0 unchanged\n", "not compared: 2 files: undecryptable\n")
 

@@ -28,9 +28,8 @@ def program(development):
 
         def store(self, call):
             plan = self.manager.calls.plan(call)
-            shown = {"messages": call.messages, "parameters": call.parameters}
             answer = {"content": "Paris.", "stop_reason": "end_turn", "usage": None}
-            assert self.manager.calls.store(plan, shown, answer)
+            assert self.manager.calls.store(plan, call, answer)
             return self.manager.calls.entry_name(plan)
 
         def miss(self, call):

@@ -14,13 +14,13 @@ DAY = 86_400
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that moves only when told."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
 
     def __call__(self) -> float:
-        """The time, in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         return self.now
 
 
@@ -65,33 +65,32 @@ def answer(content="Hello!", **parts):
     }
 
 
-def record(manager, asked, response):
-    """Store an answer as a model does; the file's text."""
-    plan = manager.calls.plan(asked, mode=Mode.REFRESH)
-    readable = {"messages": asked.messages, "parameters": dict(asked.parameters)}
-    assert manager.calls.store(plan, readable, response)
+def record(manager, request_, response):
+    """Store a response as a model does, and return the text of the file."""
+    plan = manager.calls.plan(request_, mode=Mode.REFRESH)
+    assert manager.calls.store(plan, request_, response)
     (path,) = manager.cache_dir.glob(f"*/*/{plan.key}.json")
     return path.read_text()
 
 
 def test_a_recording_is_sorted_and_indented(manager):
-    """Names are in order at every level, one to a line, and text is readable."""
+    """Names are sorted at every level, one to a line, and text is readable."""
     text = record(manager, request("Grüß dich?", parameters={"top_p": 1, "seed": 2}), answer())
 
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     assert "Grüß dich?" in text
 
 
-def test_an_equal_answer_leaves_the_file_alone(manager, clock):
-    """Recording the same answer a day later changes no byte."""
+def test_an_equal_response_does_not_change_the_file(manager, clock):
+    """Recording the same response a day later changes no byte."""
     first = record(manager, request(), answer())
     clock.now += DAY
 
     assert record(manager, request(), answer()) == first
 
 
-def test_ids_and_times_of_the_call_are_no_change(manager, clock):
-    """A provider gives each call new ids and times; the answer is the same."""
+def test_ids_and_times_of_the_call_do_not_count_as_changes(manager, clock):
+    """Providers give each call new IDs and times. The response is still the same."""
     first = record(manager, request(), answer())
     clock.now += DAY
 
@@ -108,15 +107,15 @@ def test_ids_and_times_of_the_call_are_no_change(manager, clock):
     ],
     ids=["content", "stop reason", "usage", "tool calls"],
 )
-def test_another_answer_is_written(manager, changed):
-    """Whatever a caller can tell apart replaces the recording."""
+def test_a_different_response_is_written(manager, changed):
+    """Any difference that a caller can see replaces the recording."""
     first = record(manager, request(), answer())
 
     assert record(manager, request(), changed) != first
 
 
-def test_what_set_is_given_comes_back_equal(manager, clock):
-    """A response that a program stores itself is not taken for another that only resembles it."""
+def test_set_replaces_a_similar_response(manager, clock):
+    """A response that a program stores with set replaces one that is only similar."""
     key = manager.generate_cache_key("openai", "gpt-4o", [{"role": "user", "content": "Hello?"}])
     manager.set(key, "openai", "gpt-4o", None, answer(id="one"))
     manager.set(key, "openai", "gpt-4o", None, answer(id="two"))
@@ -124,7 +123,7 @@ def test_what_set_is_given_comes_back_equal(manager, clock):
     assert manager.get(key) == answer(id="two")
 
 
-def test_an_equal_response_of_set_leaves_the_file_alone(manager, clock, folder):
+def test_an_equal_response_given_to_set_does_not_change_the_file(manager, clock, folder):
     """Setting the same response again changes nothing."""
     texts = set()
     for _ in range(2):
@@ -136,7 +135,7 @@ def test_an_equal_response_of_set_leaves_the_file_alone(manager, clock, folder):
 
 
 def test_a_damaged_recording_is_written_again(manager, folder):
-    """What cannot be read says nothing, and is replaced."""
+    """An unreadable recording is replaced."""
     first = record(manager, request(), answer())
     (path,) = folder.glob("*/*/*.json")
     path.write_text(first[:-20])
@@ -144,8 +143,8 @@ def test_a_damaged_recording_is_written_again(manager, folder):
     assert record(manager, request(), answer()) == first
 
 
-def test_a_change_of_what_is_stored_of_requests_is_written(folder, clock):
-    """A pattern that hides more takes effect when the answer is recorded again, equal or not."""
+def test_a_change_of_request_redaction_is_written(folder, clock):
+    """A pattern that redacts more takes effect when the response is recorded again, equal or not."""
     record(manager_of(folder, clock), request("case Falcon"), answer())
 
     text = record(manager_of(folder, clock, redact=["case \\w+"]), request("case Falcon"), answer())
@@ -153,8 +152,8 @@ def test_a_change_of_what_is_stored_of_requests_is_written(folder, clock):
     assert "Falcon" not in text
 
 
-def test_recordings_do_not_grow_old(manager, clock, folder):
-    """The time to live does not apply to what may be committed."""
+def test_recordings_do_not_expire(manager, clock, folder):
+    """The TTL does not apply to recordings that may be committed."""
     record(manager, request(), answer())
     clock.now += 400 * DAY
 
@@ -162,8 +161,8 @@ def test_recordings_do_not_grow_old(manager, clock, folder):
     assert manager.cleanup_expired() == 0
 
 
-def test_recordings_grow_old_on_request(folder, clock):
-    """With ``recordings_expire`` they are like any entry, and an equal answer renews one that is too old."""
+def test_recordings_expire_on_request(folder, clock):
+    """With ``recordings_expire`` they expire like any entry, and an equal response renews an expired one."""
     manager = manager_of(folder, clock, recordings_expire=True)
     first = record(manager, request(), answer())
     clock.now += 31 * DAY
@@ -173,15 +172,15 @@ def test_recordings_grow_old_on_request(folder, clock):
     assert manager.get(manager.key(request())) == answer()
 
 
-def test_no_ttl_still_means_no_cache(folder, clock):
-    """A time to live of 0 switches recordings off like any entry."""
+def test_a_ttl_of_zero_still_disables_the_cache(folder, clock):
+    """A TTL of 0 disables recordings like any entry."""
     manager = manager_of(folder, clock, ttl_seconds=0)
 
     assert not manager.set("abc", "openai", "gpt-4o", None, answer())
 
 
 def test_entries_that_are_not_committed_are_written_each_time(folder, clock):
-    """Elsewhere a stored answer begins a new life."""
+    """Outside recordings, storing an equal response restarts the TTL."""
     manager = manager_of(folder, clock, commit_entries=False)
     first = record(manager, request(), answer())
     clock.now += DAY
@@ -190,7 +189,7 @@ def test_entries_that_are_not_committed_are_written_each_time(folder, clock):
 
 
 def git(folder, *arguments):
-    """Run git in a folder; what it prints."""
+    """Run git in a folder and return its output."""
     settings = ("-c", "user.name=A", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false")
     done = subprocess.run(
         ["git", *settings, *arguments], cwd=folder, check=True, capture_output=True, text=True
@@ -199,7 +198,7 @@ def git(folder, *arguments):
 
 
 def test_git_sees_what_changed_and_nothing_else(manager, folder, clock):
-    """Recording all again leaves the tree clean, and a changed answer changes its file alone."""
+    """Recording everything again leaves the tree clean, and a changed response changes only its file."""
     for text in ("one", "two", "three"):
         record(manager, request(text), answer(text))
     manager.get(manager.key(request("one")))
@@ -223,7 +222,7 @@ def test_git_sees_what_changed_and_nothing_else(manager, folder, clock):
 
 
 def test_only_recordings_are_committed(manager, folder):
-    """Beside the recordings stands the .gitignore, which hides all that is derived."""
+    """The .gitignore next to the recordings excludes all derived files."""
     record(manager, request(), answer())
     manager.get(manager.key(request()))
     manager.flush()

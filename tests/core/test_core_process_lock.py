@@ -1,4 +1,4 @@
-"""A lease is had by one process at a time, and never longer than that process lives."""
+"""Only one process at a time holds a lease, and a lease ends with its process."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ async def _is_free(key_locks: KeyLocks, name: str) -> bool:
 
 @contextmanager
 def _other_process(folder: Path, name: str) -> Iterator[int]:
-    """A process that has a lease, killed at the end."""
-    ready, told = os.pipe()
+    """Run a process that holds a lease, and kill it at the end."""
+    ready, signal_ready = os.pipe()
     child = os.fork()
     if child == 0:
         signal.alarm(60)
         asyncio.run(_leases(folder)._acquire_within(name, 0.0))
-        os.write(told, b".")
+        os.write(signal_ready, b".")
         signal.pause()
         os._exit(1)
     try:
@@ -63,53 +63,53 @@ def _other_process(folder: Path, name: str) -> Iterator[int]:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(ready)
-        os.close(told)
+        os.close(signal_ready)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
-async def test_another_process_waits_for_this_key_alone(key_locks, folder):
-    """While a process has the lease of a key, no other has it; another key's is free."""
+async def test_another_process_waits_for_this_key_only(key_locks, folder):
+    """While a process holds the lease for a key, no other process can take it. The leases of other keys are free."""
     with _other_process(folder, "a"):
         assert not await _is_free(key_locks, "a")
         assert await _is_free(key_locks, "b")
 
 
 async def test_a_dead_process_has_no_lease(key_locks, folder):
-    """The lease of a process that was killed is free at once."""
+    """The lease of a killed process is free at once."""
     with _other_process(folder, "a") as child:
         os.kill(child, signal.SIGKILL)
         _until_dead(child)
         assert await _is_free(key_locks, "a")
 
 
-async def test_the_body_runs_after_the_wait(key_locks, folder):
-    """Who waits in vain for the patience it has goes on without the lease, and takes nobody's away."""
+async def test_the_body_runs_after_the_timeout(key_locks, folder):
+    """After the timeout the body runs without the lease, and the holder keeps it."""
     with _other_process(folder, "a"):
         async with key_locks.held("a", timeout_seconds=0.05):
             pass
         assert not await _is_free(key_locks, "a")
 
 
-async def test_a_lease_is_given_back(key_locks, folder):
-    """After the body another process has the lease; within it, none."""
+async def test_a_lease_is_released(key_locks, folder):
+    """Another process can take the lease after the body, but not while it runs."""
     async with key_locks.held("a", timeout_seconds=0.0):
-        assert not _free_elsewhere(folder, "a")
-    assert _free_elsewhere(folder, "a")
+        assert not _is_free_elsewhere(folder, "a")
+    assert _is_free_elsewhere(folder, "a")
 
 
-async def test_within_a_process_the_last_one_gives_it_back(key_locks, folder):
-    """Two holders in one process: the first to end leaves the lease to the other."""
+async def test_the_last_holder_in_a_process_releases_the_lease(key_locks, folder):
+    """If two callers in a process hold a lease, the first to finish leaves it to the other."""
     async with key_locks.held("a", timeout_seconds=0.0):
         async with key_locks.held("a", timeout_seconds=0.0):
             pass
-        assert not _free_elsewhere(folder, "a")
-    assert _free_elsewhere(folder, "a")
+        assert not _is_free_elsewhere(folder, "a")
+    assert _is_free_elsewhere(folder, "a")
 
 
-async def test_a_cancelled_holder_gives_it_back(key_locks, folder):
-    """Cancelling who holds a lease frees it."""
+async def test_a_cancelled_holder_releases_the_lease(key_locks, folder):
+    """Cancelling the holder of a lease releases it."""
 
     async def hold() -> None:
         async with key_locks.held("a", timeout_seconds=0.0):
@@ -117,64 +117,64 @@ async def test_a_cancelled_holder_gives_it_back(key_locks, folder):
 
     holder = asyncio.ensure_future(hold())
     await asyncio.sleep(0)
-    assert not _free_elsewhere(folder, "a")
+    assert not _is_free_elsewhere(folder, "a")
     holder.cancel()
     with pytest.raises(asyncio.CancelledError):
         await holder
-    assert _free_elsewhere(folder, "a")
+    assert _is_free_elsewhere(folder, "a")
 
 
-async def test_a_forked_child_inherits_none(key_locks, folder):
-    """A child may ask as little as any other process, and its end takes nothing from its parent."""
+async def test_a_forked_child_inherits_no_lease(key_locks, folder):
+    """A child is excluded like any other process, and its exit does not release the parent's lease."""
     async with key_locks.held("a", timeout_seconds=0.0):
         child = os.fork()
         if child == 0:
             key_locks.forget()
-            # A loop of its own: the parent's goes on in the parent alone.
+            # The child needs a new loop: the parent's continues only in the parent.
             asyncio._set_running_loop(None)
             free = asyncio.run(_is_free(key_locks, "a"))
             os._exit(1 if free else 0)
         assert _succeeds(child)
-        assert not _free_elsewhere(folder, "a")
+        assert not _is_free_elsewhere(folder, "a")
 
 
-async def test_a_deleted_file_is_made_anew(key_locks, folder):
-    """Deleting the file costs a lease, not the next one."""
+async def test_a_deleted_file_is_created_again(key_locks, folder):
+    """Deleting the file loses the current lease, but not the next one."""
     assert await _is_free(key_locks, "a")
     (folder / "leases").unlink()
     async with key_locks.held("a", timeout_seconds=0.0):
-        assert not _free_elsewhere(folder, "a")
+        assert not _is_free_elsewhere(folder, "a")
 
 
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), StoreError("write", "not ours")])
 async def test_without_leases_the_body_runs(tmp_path, fault):
-    """A directory that offers no leases is told of, and keeps nobody from asking."""
-    told = []
+    """A directory that does not support locks is reported, and the body still runs."""
+    faults = []
 
     def prepare() -> None:
         raise fault
 
-    key_locks = KeyLocks(str(tmp_path / "missing" / "leases"), prepare=prepare, on_fault=told.append)
+    key_locks = KeyLocks(str(tmp_path / "missing" / "leases"), prepare=prepare, on_fault=faults.append)
     ran = False
     async with key_locks.held("a", timeout_seconds=5.0):
         ran = True
     assert ran
-    assert told == [fault]
+    assert faults == [fault]
 
 
 async def test_a_link_in_place_of_the_file_is_not_followed(folder, tmp_path):
     """Nothing outside the directory is opened, let alone locked."""
     folder.mkdir()
     (folder / "leases").symlink_to(tmp_path / "elsewhere")
-    told = []
-    async with _leases(folder, told.append).held("a", timeout_seconds=0.0):
+    faults = []
+    async with _leases(folder, faults.append).held("a", timeout_seconds=0.0):
         pass
-    assert len(told) == 1
+    assert len(faults) == 1
     assert not (tmp_path / "elsewhere").exists()
 
 
-def _free_elsewhere(folder: Path, name: str) -> bool:
-    """Whether another process could have a lease now."""
+def _is_free_elsewhere(folder: Path, name: str) -> bool:
+    """Return whether another process could take a lease now."""
     child = os.fork()
     if child == 0:
         asyncio._set_running_loop(None)
@@ -187,5 +187,5 @@ def _succeeds(child: int) -> bool:
 
 
 def _until_dead(child: int) -> None:
-    """Wait for the end of a process, and leave its status to whoever started it."""
+    """Wait for a process to end, without collecting its status."""
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)

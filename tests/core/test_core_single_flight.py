@@ -1,4 +1,4 @@
-"""Equal calls that come together are one call, whatever happens to it."""
+"""Simultaneous equal calls are one call, whatever happens to it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _ME = object()
 
 
 class _Calls:
-    """A call that counts how often it is made, and ends when it is told to."""
+    """A call that counts how often it is made, and ends when told."""
 
     def __init__(self) -> None:
         self.count = 0
         self.cancelled = 0
-        self.begun = threading.Event()
+        self.started = threading.Event()
         self.go = threading.Event()
 
     async def __call__(self) -> str:
         self.count += 1
         number = self.count
-        self.begun.set()
+        self.started.set()
         try:
             while not self.go.is_set():  # noqa: ASYNC110 - set from any thread
                 await asyncio.sleep(0.001)
@@ -50,12 +50,13 @@ async def _until(condition) -> None:
             await asyncio.sleep(0.001)
 
 
-def _share(single_flight: SingleFlight, call, *, key="key", client=_ME, timeout=_LONG):
-    return single_flight.share(key, call, client=client, timeout_seconds=timeout)
+async def _share(single_flight: SingleFlight, call, *, key="key", client=_ME, seconds=_LONG):
+    result, _ = await single_flight.share(key, call, client=client, timeout_seconds=seconds)
+    return result
 
 
-async def test_equal_calls_are_one_and_different_ones_are_not():
-    """A hundred equal and a hundred different calls at once make a hundred and one."""
+async def test_equal_calls_are_shared_and_different_ones_are_not():
+    """A hundred equal and a hundred different simultaneous calls make a hundred and one."""
     single_flight, made = SingleFlight(), []
 
     def call(name):
@@ -72,8 +73,8 @@ async def test_equal_calls_are_one_and_different_ones_are_not():
     assert sorted(made) == sorted(set(names))
 
 
-async def test_a_later_call_is_made_anew():
-    """Only calls that come together are shared: flights keep no answers."""
+async def test_a_later_call_is_made_again():
+    """Only simultaneous calls are shared: single flight keeps no results."""
     single_flight, calls = SingleFlight(), _Calls()
     calls.go.set()
     assert [await _share(single_flight, calls), await _share(single_flight, calls)] == [
@@ -82,32 +83,32 @@ async def test_a_later_call_is_made_anew():
     ]
 
 
-async def test_nothing_is_kept_of_a_call_that_is_over():
-    """The board of calls under way is empty when none is."""
+async def test_nothing_is_kept_of_a_finished_call():
+    """No call is registered when none is running."""
     single_flight, calls = SingleFlight(), _Calls()
     calls.go.set()
     await asyncio.gather(*(_share(single_flight, calls) for _ in range(5)))
     assert single_flight._calls == {}
 
 
-def test_threads_with_loops_of_their_own_share_a_call():
-    """Event loops in several threads make one call, and each gets its answer."""
+def test_threads_with_separate_loops_share_a_call():
+    """Event loops in several threads make one call, and each gets its result."""
     single_flight, calls = SingleFlight(), _Calls()
 
     async def ask():
         return await _share(single_flight, calls)
 
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(asyncio.run, ask()) for _ in range(8)]
-        assert calls.begun.wait(10)
+        results = [pool.submit(asyncio.run, ask()) for _ in range(8)]
+        assert calls.started.wait(10)
         _wait_for(lambda: _waiting(single_flight) == 8)
         calls.go.set()
-        assert [each.result(10) for each in asked] == ["answer 1"] * 8
+        assert [each.result(10) for each in results] == ["answer 1"] * 8
     assert calls.count == 1
 
 
-async def test_an_exception_goes_to_every_waiter_of_the_client():
-    """What one client's call raises, all its waiters raise, after a single call."""
+async def test_an_exception_is_raised_for_every_waiter_of_the_client():
+    """All waiters of a client raise the exception of its call, which is made once."""
     single_flight, made = SingleFlight(), []
 
     async def fail():
@@ -121,7 +122,7 @@ async def test_an_exception_goes_to_every_waiter_of_the_client():
 
 
 async def test_an_exception_stays_with_its_client():
-    """Another client makes its own attempt when the call it waited for fails."""
+    """Another client makes its own attempt if the call that it waits for fails."""
     single_flight = SingleFlight()
     started = asyncio.Event()
 
@@ -140,8 +141,8 @@ async def test_an_exception_stays_with_its_client():
         await failing
 
 
-async def test_a_timeout_of_the_call_is_an_exception_like_others():
-    """A ``TimeoutError`` that the call itself raises reaches every waiter, and is not taken for lost patience."""
+async def test_a_timeout_error_of_the_call_reaches_every_waiter():
+    """A ``TimeoutError`` that the call raises reaches every waiter and is not confused with a timeout of the wait."""
     single_flight, made = SingleFlight(), []
 
     async def fail():
@@ -154,8 +155,8 @@ async def test_a_timeout_of_the_call_is_an_exception_like_others():
     assert made == [1]
 
 
-async def test_cancelling_a_waiter_leaves_the_call_to_the_others():
-    """One who stops waiting takes nothing from the rest."""
+async def test_cancelling_a_waiter_does_not_cancel_the_call():
+    """Cancelling one waiter does not affect the others."""
     single_flight, calls = SingleFlight(), _Calls()
     tasks = [asyncio.create_task(_share(single_flight, calls)) for _ in range(3)]
     await _until(lambda: _waiting(single_flight) == 3)
@@ -167,8 +168,8 @@ async def test_cancelling_a_waiter_leaves_the_call_to_the_others():
     assert calls.count == 1
 
 
-async def test_cancelling_the_one_who_made_the_call_leaves_it_to_the_others():
-    """The call goes on when its first asker is cancelled, as long as somebody waits."""
+async def test_cancelling_the_first_caller_does_not_cancel_the_call():
+    """The call continues after its first caller is cancelled, as long as another waits."""
     single_flight, calls = SingleFlight(), _Calls()
     tasks = [asyncio.create_task(_share(single_flight, calls)) for _ in range(3)]
     await _until(lambda: _waiting(single_flight) == 3)
@@ -180,8 +181,8 @@ async def test_cancelling_the_one_who_made_the_call_leaves_it_to_the_others():
     assert (calls.count, calls.cancelled) == (1, 0)
 
 
-async def test_the_last_waiter_takes_the_call_along():
-    """A call that nobody waits for any more is cancelled, and the next one is made anew."""
+async def test_cancelling_the_last_waiter_cancels_the_call():
+    """A call without waiters is cancelled, and the next one is made again."""
     single_flight, calls = SingleFlight(), _Calls()
     tasks = [asyncio.create_task(_share(single_flight, calls)) for _ in range(3)]
     await _until(lambda: _waiting(single_flight) == 3)
@@ -193,8 +194,8 @@ async def test_the_last_waiter_takes_the_call_along():
     assert await _share(single_flight, calls) == "answer 2"
 
 
-async def test_a_call_that_cancels_itself_raises_that():
-    """A call that raises ``CancelledError`` of its own accord raises it to its asker, and is not made again."""
+async def test_a_call_that_raises_cancelled_error():
+    """A call that itself raises ``CancelledError`` raises it for its caller, and is not made again."""
     single_flight, made = SingleFlight(), []
 
     async def give_up():
@@ -207,51 +208,51 @@ async def test_a_call_that_cancels_itself_raises_that():
     assert made == [1]
 
 
-async def test_a_cancelled_call_is_no_answer_for_others():
-    """Those who waited for a call that was cancelled from outside make their own."""
+async def test_waiters_of_a_cancelled_call_make_their_own():
+    """Waiters of a call that was cancelled from outside make their own calls."""
     single_flight, calls = SingleFlight(), _Calls()
     first = asyncio.create_task(_share(single_flight, calls))
-    await _until(calls.begun.is_set)
+    await _until(calls.started.is_set)
     second = asyncio.create_task(_share(single_flight, calls))
     await _until(lambda: _waiting(single_flight) == 2)
-    (flight,) = single_flight._calls.values()
-    flight.task.cancel()
+    (running,) = single_flight._calls.values()
+    running.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     calls.go.set()
     assert await second == "answer 2"
 
 
-async def test_a_call_cancelled_before_its_first_step_is_off_the_board():
-    """A call that never came to run holds up nobody."""
+async def test_a_call_cancelled_before_its_first_step_is_removed():
+    """A call that never ran does not block others."""
     single_flight, calls = SingleFlight(), _Calls()
     calls.go.set()
-    asking = asyncio.create_task(_share(single_flight, calls))
+    caller = asyncio.create_task(_share(single_flight, calls))
     await asyncio.sleep(0)
-    (flight,) = single_flight._calls.values()
-    flight.task.cancel()
+    (running,) = single_flight._calls.values()
+    running.task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await caller
     assert calls.count == 0
     async with asyncio.timeout(5):
         assert await _share(single_flight, calls) == "answer 1"
 
 
-async def test_patience_ends_in_a_call_of_ones_own():
-    """A waiter whose patience ends makes its own call, and whoever comes next does not wait for the slow one."""
+async def test_a_waiter_that_times_out_makes_its_own_call():
+    """After the timeout a waiter makes its own call, and later callers do not wait for the slow one."""
     single_flight, slow, quick = SingleFlight(), _Calls(), _Calls()
     quick.go.set()
     first = asyncio.create_task(_share(single_flight, slow))
-    await _until(slow.begun.is_set)
-    assert await _share(single_flight, quick, timeout=0.02) == "answer 1"
+    await _until(slow.started.is_set)
+    assert await _share(single_flight, quick, seconds=0.02) == "answer 1"
     async with asyncio.timeout(5):
         assert await _share(single_flight, quick) == "answer 2"
     slow.go.set()
     assert await first == "answer 1"
 
 
-async def test_patience_does_not_bound_ones_own_call():
-    """Patience is for somebody else's call: one's own takes as long as it takes."""
+async def test_the_timeout_does_not_limit_the_callers_own_call():
+    """The timeout applies to another caller's call only."""
     single_flight, made = SingleFlight(), []
 
     async def slow():
@@ -259,32 +260,32 @@ async def test_patience_does_not_bound_ones_own_call():
         await asyncio.sleep(0.05)
         return "answer"
 
-    assert await _share(single_flight, slow, timeout=0.001) == "answer"
+    assert await _share(single_flight, slow, seconds=0.001) == "answer"
     assert made == [1]
 
 
-def test_a_closed_loop_holds_up_nobody():
-    """A call whose event loop was closed under it is made anew by the next who asks."""
+def test_a_call_of_a_closed_loop_is_made_again():
+    """If the event loop of a call was closed, the next caller makes the call again."""
     single_flight, calls = SingleFlight(), _Calls()
     loop = asyncio.new_event_loop()
     task = loop.create_task(_share(single_flight, calls))
-    loop.run_until_complete(_until(calls.begun.is_set))
-    (flight,) = single_flight._calls.values()
+    loop.run_until_complete(_until(calls.started.is_set))
+    (running,) = single_flight._calls.values()
     loop.close()
     calls.go.set()
     assert asyncio.run(asyncio.wait_for(_share(single_flight, calls), 5)) == "answer 2"
-    _forget_quietly(task, flight.task)
+    _discard_tasks(task, running.task)
 
 
-def test_an_answer_for_a_closed_loop_is_no_fault(caplog, capfd):
-    """Where a waiter's loop was closed meanwhile, the others get their answer and nothing is printed or logged."""
+def test_a_waiter_with_a_closed_loop_is_ignored(caplog, capfd):
+    """If a waiter's loop was closed meanwhile, the others get their result and nothing is printed or logged."""
     single_flight, calls = SingleFlight(), _Calls()
     other = asyncio.new_event_loop()
 
     async def main():
         mine = asyncio.create_task(_share(single_flight, calls))
-        await _until(calls.begun.is_set)
-        waiter = await asyncio.to_thread(_begin_waiting_and_close, other, single_flight, calls)
+        await _until(calls.started.is_set)
+        waiter = await asyncio.to_thread(_start_waiting_and_close, other, single_flight, calls)
         calls.go.set()
         return await mine, waiter
 
@@ -293,18 +294,18 @@ def test_an_answer_for_a_closed_loop_is_no_fault(caplog, capfd):
     assert answer == "answer 1"
     assert caplog.records == []
     assert capfd.readouterr() == ("", "")
-    _forget_quietly(waiter)
+    _discard_tasks(waiter)
 
 
-def _begin_waiting_and_close(loop, single_flight, calls):
+def _start_waiting_and_close(loop, single_flight, calls):
     waiter = loop.create_task(_share(single_flight, calls))
     loop.run_until_complete(_until(lambda: _waiting(single_flight) == 2))
     loop.close()
     return waiter
 
 
-def _forget_quietly(*tasks) -> None:
-    """Let go of tasks that can never end, without the complaint that asyncio makes of them."""
+def _discard_tasks(*tasks) -> None:
+    """Discard tasks that can never end, without asyncio's warning about them."""
     for task in tasks:
         task._log_destroy_pending = False
         task.get_coro().close()
@@ -312,8 +313,8 @@ def _forget_quietly(*tasks) -> None:
 
 
 @pytest.mark.skipif(not hasattr(asyncio, "eager_task_factory"), reason="eager tasks came with Python 3.12")
-async def test_eager_tasks_are_welcome():
-    """A loop that begins tasks at once runs a call that never waits, and one that asks again."""
+async def test_eager_tasks():
+    """A loop with eager tasks runs a call that never waits, and a nested one."""
     single_flight = SingleFlight()
     asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
 
@@ -327,18 +328,18 @@ async def test_eager_tasks_are_welcome():
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_child_begins_with_none():
-    """A child process makes its own call while the parent's is under way, also where the lock was held at the fork."""
+def test_a_forked_child_starts_with_none():
+    """A child process makes its own call while the parent's is running, even if the lock was held at the fork."""
     single_flight, calls = SingleFlight(), _Calls()
 
     async def main():
         mine = asyncio.create_task(_share(single_flight, calls))
-        await _until(calls.begun.is_set)
+        await _until(calls.started.is_set)
         single_flight._lock.acquire()
         child = os.fork()
         if child == 0:
-            # As if the thread that holds the lock had stayed behind: nobody releases it here.
-            os._exit(0 if _answers_alone(single_flight) else 1)
+            # As if another thread held the lock: only the parent has that thread, so the child cannot release it.
+            os._exit(0 if _makes_its_own_call(single_flight) else 1)
         single_flight._lock.release()
         calls.go.set()
         assert await mine == "answer 1"
@@ -348,7 +349,7 @@ def test_a_forked_child_begins_with_none():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def _answers_alone(single_flight: SingleFlight) -> bool:
+def _makes_its_own_call(single_flight: SingleFlight) -> bool:
     answers = []
 
     def ask():
@@ -364,7 +365,7 @@ def _answers_alone(single_flight: SingleFlight) -> bool:
 
 def _waiting(single_flight: SingleFlight) -> int:
     with single_flight._lock:
-        return sum(len(flight.waiting) for flight in single_flight._calls.values())
+        return sum(len(running.waiters) for running in single_flight._calls.values())
 
 
 def _wait_for(condition) -> None:

@@ -7,19 +7,23 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from spark_cache import CacheConfig, CacheManager, Model, ModelResponse
+from spark_cache.core.directory import open_directory
 from spark_cache.entries.keyring import KeyRing
+from spark_cache.events import StructlogSink
 from spark_cache.maintenance.rotation import encrypt, rotate
 from spark_cache.providers.base import Provider
+from spark_cache.stores import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spark_cache.maintenance.rotation import Conversion
-    from spark_cache.stores import FileStore
     from spark_cache.types import Request
 
 OLD, NEW, OTHER = (base64.urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
@@ -29,6 +33,10 @@ CANARY = "velvet otter 4711"
 """A phrase that occurs nowhere by chance."""
 
 USAGE = {"input_tokens": 15, "output_tokens": 8, "total_tokens": 23}
+
+
+_clocks: WeakKeyDictionary[CacheManager, Any] = WeakKeyDictionary()
+"""The clock of each manager. Only managers with the same clock share a store."""
 
 
 class Clock:
@@ -107,7 +115,10 @@ def manager_of(
     if keys:
         settings |= {"encryption": "all", "encryption_keys": list(keys)}
     config = CacheConfig(**(settings | values))
-    return CacheManager(config, sink=sink) if clock is None else CacheManager(config, clock=clock, sink=sink)
+    clock = time.time if clock is None else clock
+    manager = CacheManager(config, clock=clock, sink=sink)
+    _clocks[manager] = clock
+    return manager
 
 
 def answer(text: str) -> dict[str, Any]:
@@ -131,7 +142,11 @@ def put(cache: CacheManager, text: str, said: str | None = None, **options: Any)
 
 def store_of(cache: CacheManager) -> FileStore:
     """Return the file store of a cache."""
-    return cache._cache.directory.store
+    store = open_directory(
+        str(cache.cache_dir), cache.config, clock=_clocks[cache], sink=StructlogSink()
+    ).store
+    assert isinstance(store, FileStore)
+    return store
 
 
 def turn(cache: CacheManager, *keys: str) -> Conversion:

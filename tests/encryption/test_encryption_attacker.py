@@ -84,7 +84,7 @@ async def use(
         model.cache.get(model.cache_key(question))
         model.cache.get(str(model.cache_key(question)))
         model.cache.get(f"no key at all of {ASKED}")
-    model.cache._cache.directory.ledger.flush()
+    model.cache.flush()
     return "\n".join(json.dumps(record.__dict__, default=repr) for record in caplog.records)
 
 

@@ -67,7 +67,7 @@ async def exercise(
     cache.cleanup_expired()
     put(cache, f"{CANARY} to keep", CANARY, sensitive=sensitive)
     await model.get_text(question, f"about {CANARY}", sensitive=sensitive)
-    cache._cache.directory.ledger.flush()
+    cache.flush()
     return cache.get_stats()
 
 

@@ -47,7 +47,7 @@ def test_the_umask_changes_no_mode(cache_dir, umask):
         cache = manager_of(cache_dir, NEW, OLD)
         cache.get(ask(cache, "one"))
         turn(cache, NEW, OLD)
-        cache._cache.directory.ledger.flush()
+        cache.flush()
     finally:
         os.umask(before)
     assert len(entry_files(cache_dir)) == 1
@@ -195,7 +195,7 @@ def test_a_planted_file_in_the_hidden_folder(cache_dir, outside, trick, place):
     key = ask(cache, "one")
     cache.set(key, "openai", "gpt-4o", {}, answer("one"))
     assert cache.get(key) in (None, answer("one"))
-    cache._cache.directory.ledger.flush()
+    cache.flush()
     cache.get_stats()
 
 

@@ -80,9 +80,15 @@ def test_no_object_shows_its_keys(cache_dir, caplog):
     shown = [
         *(
             repr(each)
-            for each in (cache, cache.config, cache._cache.ring, cache._cache.ring._keys, cache._entries)
+            for each in (
+                cache,
+                cache.config,
+                cache._parts.cache.ring,
+                cache._parts.cache.ring._keys,
+                cache._parts.entries,
+            )
         ),
-        *(str(each) for each in (cache.config, cache._cache.ring)),
+        *(str(each) for each in (cache.config, cache._parts.cache.ring)),
         cache.config.model_dump_json(),
         repr(cache.config.origins),
         repr(cache.get_stats()),

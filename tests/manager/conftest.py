@@ -1,4 +1,4 @@
-"""Fixtures of the manager's tests."""
+"""Fixtures for the manager's tests."""
 
 from __future__ import annotations
 

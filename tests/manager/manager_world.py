@@ -1,4 +1,4 @@
-"""What the manager's tests share."""
+"""Helpers for the manager's tests."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that moves only when told."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
 
     def __call__(self) -> float:
-        """The time, in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         return self.now
 
 
 def manager_of(cache_dir: Path, *, clock: Clock | None = None, **values: Any) -> CacheManager:
-    """An independent manager of a directory, with the cache on."""
+    """Return an independent manager of a directory, with the cache on."""
     config = CacheConfig(**{"enabled": True, "cache_dir": cache_dir, **values})
     return CacheManager(config) if clock is None else CacheManager(config, clock=clock)
 
 
 def fill(manager: CacheManager, *names: str) -> None:
-    """Store an answer under each ``provider/model/key``."""
+    """Store a response under each ``provider/model/key``."""
     for name in names:
         provider, model_id, key = name.split("/")
         assert manager.set(key, provider, model_id, {}, ANSWER)

@@ -1,4 +1,4 @@
-"""Entries by their keys: get, set, and what manages them."""
+"""Entries by key: get, set, and the methods that manage them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ field_names = st.sampled_from(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 @given(response=st.dictionaries(field_names | st.text(), json_values, max_size=6), key=st.text(max_size=80))
 def test_get_equals_set(tmp_path_factory, response, key):
-    """Whatever dictionary of JSON values is set under whatever text, get gives an equal one."""
+    """Any dictionary of JSON values that is set under any string is returned equal by get."""
     manager = manager_of(tmp_path_factory.mktemp("cache"))
     if not _is_text(key):
         with pytest.raises(UncacheableResponseError):
@@ -44,7 +44,7 @@ def _is_text(key: str) -> bool:
 
 
 def _exactly(value):
-    """The value with its types, whatever its order: to Python, 1 equals 1.0 and True."""
+    """Return the value with its types, regardless of order: in Python, 1 equals 1.0 and True."""
     return json.dumps(value, sort_keys=True)
 
 
@@ -57,8 +57,8 @@ def test_key_that_knows_its_model(manager):
     assert manager.get(key) == ANSWER
 
 
-def test_plain_text_of_a_key(manager):
-    """The digits of a key, read from a file name, find the same entry."""
+def test_key_as_a_string(manager):
+    """The digits of a key, as read from a file name, find the same entry."""
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     manager.set(key, "openai", "gpt-4o", {}, ANSWER)
     assert manager.get(str.__str__(key)) == ANSWER
@@ -66,8 +66,8 @@ def test_plain_text_of_a_key(manager):
 
 
 @pytest.mark.parametrize("key", ["my key", "../../etc/passwd", "", "a/b:c", "é", "x" * 500, "\0"])
-def test_any_text_is_a_key(manager, cache_dir, tmp_path, key):
-    """Any text can be a key; its entry stays inside the cache directory."""
+def test_any_string_is_a_key(manager, cache_dir, tmp_path, key):
+    """Any string can be a key. Its entry stays inside the cache directory."""
     assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
     assert manager.get(key) == ANSWER
     assert manager.has_entry(key)
@@ -77,15 +77,15 @@ def test_any_text_is_a_key(manager, cache_dir, tmp_path, key):
     assert not path.exists()
 
 
-def test_provider_narrows_a_plain_key(manager):
-    """A plain key is looked for under the provider that is named, else under all."""
+def test_provider_narrows_a_string_key(manager):
+    """A string key is searched for under the given provider, or under all providers."""
     fill(manager, "openai/gpt-4o/k")
     assert manager.get("k", provider="openai") == manager.get("k") == ANSWER
     assert manager.get("k", provider="gemini") is None
 
 
 def test_folders_of_the_directory(manager, cache_dir):
-    """An entry stands in the folder of its model, in that of its provider."""
+    """An entry is stored in the folder of its model, inside that of its provider."""
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     manager.set(key, "openai", "gpt-4o", {}, ANSWER)
     assert (cache_dir / "openai" / "gpt-4o" / f"{key}.json").is_file()
@@ -93,7 +93,7 @@ def test_folders_of_the_directory(manager, cache_dir):
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b:c", ".", "CON", "x" * 500, "nul\0", ""])
 def test_names_stay_inside(manager, cache_dir, tmp_path, name):
-    """Providers and models of any name have folders of their own inside the cache directory."""
+    """Providers and models of any name have folders inside the cache directory."""
     manager.set("k1", name, "gpt-4o", {}, ANSWER)
     manager.set("k2", "openai", name, {}, ANSWER)
     assert (manager.get("k1"), manager.get("k2")) == (ANSWER, ANSWER)
@@ -104,7 +104,7 @@ def test_names_stay_inside(manager, cache_dir, tmp_path, name):
 
 
 def test_key_of_another_model(manager):
-    """A key that was made for one model cannot be used for another."""
+    """A key of one model cannot be used for another."""
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     with pytest.raises(ValueError, match="was made for openai/gpt-4o, not for openai/gpt-4o-mini"):
         manager.set(key, "openai", "gpt-4o-mini", {}, ANSWER)
@@ -113,15 +113,15 @@ def test_key_of_another_model(manager):
 @pytest.mark.parametrize(
     "response", [{"x": (1, 2)}, {"x": float("nan")}, {"x": {1, 2}}, {1: "x"}, {"x": b"x"}], ids=str
 )
-def test_response_that_would_come_back_changed(manager, cache_dir, response):
-    """A response that JSON cannot give back equal is refused, and nothing is stored."""
+def test_response_that_json_would_change(manager, cache_dir, response):
+    """A response that JSON would change is refused, and nothing is stored."""
     with pytest.raises(UncacheableResponseError):
         manager.set("k", "openai", "gpt-4o", {}, response)
     assert list(cache_dir.glob("*/*/*.json")) == []
 
 
-def test_request_is_stored_where_asked_for(cache_dir):
-    """A request, also one that JSON has no words for, never keeps its response out."""
+def test_store_requests(cache_dir):
+    """No request prevents its response from being stored, not even one that JSON cannot represent."""
     manager = manager_of(cache_dir, store_requests=True)
     manager.set("k1", "openai", "gpt-4o", {"messages": QUESTION}, ANSWER)
     manager.set("k2", "openai", "gpt-4o", {"fn": len}, ANSWER)
@@ -129,15 +129,15 @@ def test_request_is_stored_where_asked_for(cache_dir):
     assert manager.get("k2") == ANSWER
 
 
-def test_answer_is_the_reader_s_own(manager):
-    """What a reader does to an answer does not change the next one's."""
+def test_each_reader_gets_its_own_response(manager):
+    """A change that a reader makes to a response does not change the next one."""
     fill(manager, "openai/gpt-4o/k")
     manager.get("k")["content"] = "changed"
     assert manager.get("k") == ANSWER
 
 
 def test_get_entry(manager, clock):
-    """The whole entry comes back whatever its age, and counts as no use."""
+    """get_entry returns the whole entry whatever its age, and does not count as a use."""
     fill(manager, "openai/gpt-4o/k")
     clock.now += 10**6
     entry = manager.get_entry("k")
@@ -150,16 +150,16 @@ def test_get_entry(manager, clock):
 
 
 @pytest.mark.parametrize(("age", "found"), [(9.9, True), (10, False)])
-def test_lifetime_of_one_entry(manager, clock, age, found):
-    """An entry can have a lifetime of its own, shorter than the configured one."""
+def test_ttl_of_one_entry(manager, clock, age, found):
+    """An entry can have its own TTL, shorter than the configured one."""
     manager.set("k", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=10)
     clock.now += age
     assert (manager.get("k") == ANSWER) is found
     assert manager.has_entry("k") is found
 
 
-def test_lifetime_without_end(cache_dir, clock, caplog):
-    """An entry can be stored for ever, for readers who set no bound of their own."""
+def test_ttl_of_never(cache_dir, clock, caplog):
+    """An entry can be stored forever, for readers without their own TTL."""
     caplog.set_level("INFO", logger="spark_cache")
     manager_of(cache_dir, clock=clock).set("k", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=float("inf"))
     assert "cache.store" in caplog.text
@@ -169,14 +169,14 @@ def test_lifetime_without_end(cache_dir, clock, caplog):
     assert manager_of(cache_dir, clock=clock).get("k") is None
 
 
-def test_lifetime_of_nothing(manager):
-    """With a lifetime of 0 nothing is stored."""
+def test_ttl_of_zero(manager):
+    """With a TTL of 0, nothing is stored."""
     assert manager.set("k", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=0) is False
     assert manager.get_entry("k") is None
 
 
-def test_reader_without_time(manager, cache_dir, clock):
-    """A reader whose lifetime is 0 is given nothing, not even an entry that is dated ahead."""
+def test_reader_with_a_ttl_of_zero(manager, cache_dir, clock):
+    """A reader with a TTL of 0 gets nothing, not even an entry dated in the future."""
     fill(manager, "openai/gpt-4o/k")
     clock.now -= 60
     assert manager_of(cache_dir, clock=clock, ttl_seconds=0).get("k") is None
@@ -184,14 +184,14 @@ def test_reader_without_time(manager, cache_dir, clock):
 
 
 @pytest.mark.parametrize("ttl", [-1, float("nan"), "1h"])
-def test_lifetime_that_is_none(manager, ttl):
-    """A lifetime that is no number from 0 up is refused."""
+def test_invalid_ttl(manager, ttl):
+    """A TTL that is not a number from 0 up is refused."""
     with pytest.raises(ValueError, match="ttl_seconds"):
         manager.set("k", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=ttl)
 
 
 def test_has_and_remove(manager):
-    """remove_entry says whether there was an entry, has_entry whether there is."""
+    """remove_entry returns whether the entry existed, has_entry whether it exists."""
     fill(manager, "openai/gpt-4o/k")
     assert manager.has_entry("k")
     assert manager.remove_entry("k")
@@ -200,7 +200,7 @@ def test_has_and_remove(manager):
 
 
 def test_key_of_a_request_can_be_removed(manager):
-    """The key of one request removes its entry and no other."""
+    """The key of a request removes its entry and no other."""
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     manager.set(key, "openai", "gpt-4o", {}, ANSWER)
     fill(manager, "openai/gpt-4o/k")
@@ -209,7 +209,7 @@ def test_key_of_a_request_can_be_removed(manager):
 
 
 def test_cleanup_expired(manager, clock):
-    """Expired entries are removed and counted, of one provider or of all; the others stay."""
+    """Expired entries are removed and counted, for one provider or for all. Others stay."""
     for name, ttl in (("old1", 10), ("old2", 10), ("young", 1000)):
         manager.set(name, "openai", "gpt-4o", {}, ANSWER, ttl_seconds=ttl)
     manager.set("old3", "gemini", "flash", {}, ANSWER, ttl_seconds=10)
@@ -227,19 +227,19 @@ def test_cleanup_expired(manager, clock):
         (lambda manager: manager.clear_all(), 4, set()),
         (lambda manager: manager.clear_provider("openai"), 3, {"d"}),
         (lambda manager: manager.clear_model("openai", "gpt-4o"), 2, {"c", "d"}),
-        (lambda manager: manager.clear_provider("nobody"), 0, {"a", "b", "c", "d"}),
+        (lambda manager: manager.clear_provider("unknown"), 0, {"a", "b", "c", "d"}),
     ],
-    ids=["all", "provider", "model", "nobody"],
+    ids=["all", "provider", "model", "unknown"],
 )
 def test_clear(manager, clear, removed, left):
-    """Clearing removes what it names and nothing else, and says how many entries there were."""
+    """Clearing removes what it names and nothing else, and returns the number of entries."""
     fill(manager, "openai/gpt-4o/a", "openai/gpt-4o/b", "openai/o3/c", "gemini/flash/d")
     assert clear(manager) == removed
     assert {name for name in "abcd" if manager.has_entry(name)} == left
 
 
-def test_clear_takes_broken_entries_too(manager, cache_dir):
-    """Clearing removes what cannot be read as well."""
+def test_clear_removes_broken_entries(manager, cache_dir):
+    """Clearing also removes unreadable entries."""
     fill(manager, "openai/gpt-4o/a")
     (path,) = cache_dir.glob("*/*/*.json")
     path.write_text("{")
@@ -247,7 +247,7 @@ def test_clear_takes_broken_entries_too(manager, cache_dir):
 
 
 def test_entries(manager, clock):
-    """A listing shows what is known of every entry, or of those of a provider or a model."""
+    """A listing shows the details of every entry, or of those of a provider or a model."""
     fill(manager, "openai/gpt-4o/a", "openai/o3/b", "gemini/flash/c")
     assert {(meta.provider, meta.model_id) for meta in manager.entries()} == {
         ("openai", "gpt-4o"),
@@ -264,16 +264,16 @@ def test_entries(manager, clock):
 @pytest.mark.parametrize(
     "values", [{"enabled": False}, {"mode": "bypass"}, {"mode": "read-only"}, {"mode": "replay"}], ids=str
 )
-def test_set_where_nothing_is_written(cache_dir, values):
-    """With the cache off, and in modes that write nothing, set stores nothing and says so."""
+def test_set_in_read_only_modes(cache_dir, values):
+    """With the cache off, and in modes that do not write, set stores nothing and returns False."""
     manager = manager_of(cache_dir, **values)
     assert manager.set("k", "openai", "gpt-4o", {}, ANSWER) is False
     assert not cache_dir.exists()
 
 
 @pytest.mark.parametrize("values", [{"enabled": False}, {"mode": "bypass"}, {"mode": "refresh"}], ids=str)
-def test_get_where_nothing_is_read(manager, cache_dir, values):
-    """With the cache off, and in modes that do not read, get gives nothing."""
+def test_get_in_modes_that_do_not_read(manager, cache_dir, values):
+    """With the cache off, and in modes that do not read, get returns nothing."""
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     manager.set(key, "openai", "gpt-4o", {}, ANSWER)
     reader = manager_of(cache_dir, **values)
@@ -282,7 +282,7 @@ def test_get_where_nothing_is_read(manager, cache_dir, values):
 
 
 def test_managing_works_with_the_cache_off(manager, cache_dir, clock):
-    """Off gates get and set alone: what is there can be looked at and removed."""
+    """Off affects only get and set: existing entries can be read and removed."""
     fill(manager, "openai/gpt-4o/a", "openai/gpt-4o/b")
     off = manager_of(cache_dir, clock=clock, enabled=False)
     assert off.has_entry("a")
@@ -294,20 +294,20 @@ def test_managing_works_with_the_cache_off(manager, cache_dir, clock):
 
 @pytest.mark.parametrize("mode", Mode)
 def test_managing_works_in_every_mode(manager, cache_dir, mode):
-    """Removing what one names is no business of the mode."""
+    """Entries can be removed in every mode."""
     fill(manager, "openai/gpt-4o/a")
     assert manager_of(cache_dir, mode=mode).remove_entry("a")
 
 
 def test_rule_decides_for_one_model(cache_dir):
-    """A rule that turns the cache off for one model leaves the others alone."""
+    """A rule that turns the cache off for one model does not affect the others."""
     manager = manager_of(cache_dir, rules=[{"model": "secret-*", "enabled": False}])
     assert not manager.set("a", "openai", "secret-1", {}, ANSWER)
     assert manager.set("b", "openai", "gpt-4o", {}, ANSWER)
 
 
 def test_rule_turns_the_cache_on_for_one_model(cache_dir):
-    """A rule can turn the cache on for one model where it is off for the others."""
+    """A rule can turn the cache on for one model while it is off for the others."""
     manager = manager_of(cache_dir, enabled=False, rules=[{"model": "gpt-4o", "enabled": True}])
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
@@ -315,7 +315,7 @@ def test_rule_turns_the_cache_on_for_one_model(cache_dir):
     assert not manager.set("k", "openai", "o3", {}, ANSWER)
 
 
-def test_sensitive_response_without_a_key(manager, cache_dir):
-    """What is sensitive is not stored in plain text."""
+def test_sensitive_response_without_an_encryption_key(manager, cache_dir):
+    """A sensitive response is not stored in plain text."""
     assert manager.set("k", "openai", "gpt-4o", {}, ANSWER, sensitive=True) is False
     assert list(cache_dir.glob("*/*/*.json")) == []

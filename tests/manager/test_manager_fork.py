@@ -1,4 +1,4 @@
-"""What a forked child begins with."""
+"""The state of a forked child."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ANSWER = {"content": "Paris.", "stop_reason": "end_turn", "usage": None}
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("store", ["file", "memory"])
 def test_a_child_does_not_wait_for_locks_that_its_parent_held(tmp_path, store):
-    """Whatever another thread of the parent was in the middle of, the child stores and answers."""
+    """The child stores and reads responses whatever another thread of the parent was doing."""
     manager = CacheManager(CacheConfig(enabled=True, cache_dir=tmp_path / "cache", store=store))
     directory = open_directory(str(manager.cache_dir), manager.config, clock=time.time, sink=StructlogSink())
     locks = [directory._faults_lock]

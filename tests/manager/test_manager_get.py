@@ -37,7 +37,7 @@ def _pipe(path):
     os.mkfifo(path)
 
 
-_DEEDS = {
+_CHANGES = {
     "whole": lambda _path: None,
     "gone": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),
@@ -50,8 +50,8 @@ _DEEDS = {
     "no time": _edited(timestamp=None),
     "from the future": _edited(timestamp=1_800_000_000),
     "long expired": _edited(timestamp=1),
-    "a shorter lifetime": _edited(ttl=0.5),
-    "an unlimited lifetime": _edited(ttl=None),
+    "a shorter TTL": _edited(ttl=0.5),
+    "an unlimited TTL": _edited(ttl=None),
     "a response of its own": _edited(response={"text": "Paris"}),
     "more fields": _edited(raw={"id": 1}, note="mine"),
     "content of another type": _edited(content=["Paris"]),
@@ -93,17 +93,17 @@ def _looked_up(cache_dir, clock, key, **values):
 @pytest.mark.parametrize(
     "values", [{}, {"mode": Mode.REPLAY}, {"ttl_seconds": 0.25}], ids=["plain", "replay", "ttl"]
 )
-@pytest.mark.parametrize("deed", _DEEDS)
-def test_both_ways_agree(cache_dir, clock, key, path, deed, values):
+@pytest.mark.parametrize("change", _CHANGES)
+def test_both_ways_agree(cache_dir, clock, key, path, change, values):
     """The result, the count and the reason do not depend on whether the key knows its model."""
-    _DEEDS[deed](path)
+    _CHANGES[change](path)
     clock.now += 1
     by_key = _looked_up(cache_dir, clock, key, **values)
     assert by_key == _looked_up(cache_dir, clock, str(key), **values)
 
 
-_SEALED_DEEDS = {
-    name: _DEEDS[name]
+_ENCRYPTED_CHANGES = {
+    name: _CHANGES[name]
     for name in (
         "whole",
         "gone",
@@ -115,7 +115,7 @@ _SEALED_DEEDS = {
         "a link",
     )
 } | {
-    "another lifetime": _edited(ttl=5),
+    "another TTL": _edited(ttl=5),
     "another token": _edited(token="gAAAAA"),
     "a token of another type": _edited(token=[1]),
     "an unknown key": _edited(key_id="0" * 16),
@@ -123,26 +123,26 @@ _SEALED_DEEDS = {
 }
 
 
-@pytest.mark.parametrize("deed", _SEALED_DEEDS)
-def test_both_ways_agree_on_encrypted_entries(cache_dir, clock, deed):
+@pytest.mark.parametrize("change", _ENCRYPTED_CHANGES)
+def test_both_ways_agree_on_encrypted_entries(cache_dir, clock, change):
     """The same holds for an encrypted entry."""
     values = {"encryption": "all", "encryption_keys": Fernet.generate_key().decode()}
     manager = manager_of(cache_dir, clock=clock, **values)
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
     (path,) = cache_dir.glob("openai/gpt-4o/*.json")
-    _SEALED_DEEDS[deed](path)
+    _ENCRYPTED_CHANGES[change](path)
     by_key = _looked_up(cache_dir, clock, key, **values)
-    if deed == "plain text":
-        # A string does not name a model, so the file itself has to, and this one does not.
+    if change == "plain text":
+        # A string does not name a model, so the file must name it, and this one does not.
         assert by_key == (None, 0, {"wrong_key": 1})
     else:
         assert by_key == _looked_up(cache_dir, clock, str(key), **values)
-    assert (by_key[0] == ANSWER) is (deed == "whole")
+    assert (by_key[0] == ANSWER) is (change == "whole")
 
 
-def test_a_plain_entry_is_found_beside_encryption_keys(cache_dir, clock):
-    """Where only sensitive requests are encrypted, other entries stay plain and are found."""
+def test_a_plain_entry_is_found_although_encryption_keys_exist(cache_dir, clock):
+    """If only sensitive requests are encrypted, other entries stay plain and are found."""
     manager = manager_of(cache_dir, clock=clock, encryption_keys=Fernet.generate_key().decode())
     key = manager.generate_cache_key("openai", "gpt-4o", QUESTION)
     assert manager.set(key, "openai", "gpt-4o", {}, ANSWER)
@@ -192,7 +192,7 @@ def test_a_hit_is_logged(manager, key, caplog):
     )
 
 
-def test_a_hit_ends_the_silence_about_a_fault(manager, key, path, monkeypatch, caplog):
+def test_a_fault_is_reported_again_after_a_hit(manager, key, path, monkeypatch, caplog):
     """A fault is reported once, until a hit shows that reading works again. The next fault is reported again."""
     whole = os.open
 
@@ -210,7 +210,7 @@ def test_a_hit_ends_the_silence_about_a_fault(manager, key, path, monkeypatch, c
 
 
 @pytest.mark.parametrize("text", ["../../outside", "a/b", "nul\0", "", ".", "x" * 300])
-def test_a_made_up_key_leads_nowhere(manager, cache_dir, key, text):
+def test_a_made_up_key_misses(manager, cache_dir, key, text):
     """A made-up key is looked for in the cache directory only, and misses."""
     outside = cache_dir.parent / "outside.json"
     outside.write_bytes((cache_dir / "openai" / "gpt-4o" / f"{key}.json").read_bytes())
@@ -224,7 +224,7 @@ def test_each_caller_gets_its_own_response(manager, key):
     assert manager.get_stats()["tokens_saved"] == 2 * ANSWER["usage"]["total_tokens"]
 
 
-def test_a_use_is_noted(manager, clock, key, path):
+def test_a_use_is_recorded(manager, clock, key, path):
     """A hit more than a minute after the last one updates the time of the file, so that it is evicted later."""
     clock.now += 120
     manager.get(key)

@@ -1,4 +1,4 @@
-"""What get_stats tells."""
+"""The results of get_stats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ assert manager.get("nothing") is None
 
 
 def test_empty_cache(manager, cache_dir):
-    """The figures of a cache that does not exist are all there, and looking at them makes no directory."""
+    """The totals of a cache that does not exist are complete, and reading them creates no directory."""
     assert manager.get_stats() == {
         "cache_dir": str(cache_dir),
         "total_entries": 0,
@@ -53,7 +53,7 @@ def test_empty_cache(manager, cache_dir):
 
 
 def test_sizes_and_counts(manager, cache_dir):
-    """Entries are counted by provider and model; their size in blocks of 4 KiB, and their length beside it."""
+    """Entries are counted by provider and model, with their size in blocks of 4 KiB and their length."""
     fill(manager, "openai/gpt-4o/a", "openai/o3/b")
     manager.set("c", "gemini", "flash", {}, {**ANSWER, "content": "x" * 5000})
     stats = manager.get_stats()
@@ -68,15 +68,15 @@ def test_sizes_and_counts(manager, cache_dir):
     assert stats["by_model"]["openai"]["o3"] == {"entries": 1, "size_bytes": 4096}
 
 
-def test_unusual_names_are_told_as_they_are(manager):
-    """A model whose name is unfit for a folder stands under its own name in the figures."""
+def test_unusual_names_are_reported_unchanged(manager):
+    """A model whose name cannot be a folder name is reported under its own name."""
     manager.set("a", "Azure/OpenAI", "GPT-4o", {}, ANSWER)
     stats = manager.get_stats()
     assert stats["by_model"] == {"Azure/OpenAI": {"GPT-4o": {"entries": 1, "size_bytes": 4096}}}
 
 
 def test_copied_folder_is_counted(manager, cache_dir):
-    """Entries that somebody copied into another folder are counted to the model that they name."""
+    """Entries that were copied into another folder are counted for the model that they name."""
     manager.set("a", "openai", "GPT-4o", {}, ANSWER)
     (folder,) = (cache_dir / "openai").iterdir()
     copied = folder.with_name("copied~1")
@@ -89,7 +89,7 @@ def test_copied_folder_is_counted(manager, cache_dir):
 
 
 def test_hits_and_misses(manager, clock):
-    """Hits, misses with their reasons, and the share of hits are counted."""
+    """Hits, misses with their reasons, and the hit rate are counted."""
     manager.set("a", "openai", "gpt-4o", {}, ANSWER, ttl_seconds=10)
     manager.get("a")
     manager.get(manager.generate_cache_key("openai", "gpt-4o", QUESTION))
@@ -102,8 +102,8 @@ def test_hits_and_misses(manager, clock):
     assert stats["misses_by_reason"] == {"absent": 2, "expired": 1}
 
 
-def test_what_hits_saved(manager):
-    """The tokens and the seconds of the calls that hits spared are added up."""
+def test_savings_of_hits(manager):
+    """The tokens and the seconds that hits saved are added up."""
     manager.set("a", "openai", "gpt-4o", {}, {**ANSWER, "latency_seconds": 1.5})
     manager.get("a")
     manager.get("a")
@@ -111,15 +111,15 @@ def test_what_hits_saved(manager):
     assert (stats["tokens_saved"], stats["seconds_saved"]) == (46, 3.0)
 
 
-def test_plain_key_in_several_folders_is_one_question(manager):
-    """A plain key that several models have an entry of is one hit."""
+def test_string_key_in_several_folders_is_one_lookup(manager):
+    """A string key with entries for several models is one hit."""
     fill(manager, "openai/gpt-4o/k", "openai/o3/k", "gemini/flash/k")
     assert manager.get("k") == ANSWER
     assert (manager.get_stats()["hits"], manager.get_stats()["misses"]) == (1, 0)
 
 
 @pytest.mark.parametrize("values", [{"enabled": False}, {"mode": "bypass"}], ids=str)
-def test_what_is_not_asked_is_not_counted(manager, cache_dir, clock, values):
+def test_calls_without_a_lookup_are_not_counted(manager, cache_dir, clock, values):
     """A get that the configuration keeps from the cache is neither a hit nor a miss."""
     fill(manager, "openai/gpt-4o/a")
     reader = manager_of(cache_dir, clock=clock, **values)
@@ -128,8 +128,8 @@ def test_what_is_not_asked_is_not_counted(manager, cache_dir, clock, values):
     assert (reader.get_stats()["hits"], reader.get_stats()["misses"]) == (0, 0)
 
 
-def test_managers_of_one_real_directory_share_figures(cache_dir, tmp_path):
-    """Two managers that name one real directory, by whatever path, share its store and its figures."""
+def test_managers_of_one_real_directory_share_totals(cache_dir, tmp_path):
+    """Two managers of one real directory, by whatever path, share its store and its totals."""
     link = tmp_path / "link"
     cache_dir.mkdir(mode=0o700)
     link.symlink_to(cache_dir)
@@ -140,14 +140,14 @@ def test_managers_of_one_real_directory_share_figures(cache_dir, tmp_path):
     assert one.get_stats()["stores"] == 1
 
 
-def test_figures_outlive_the_manager(cache_dir):
-    """The figures of this process are still there when the manager that made them is gone."""
+def test_totals_outlive_the_manager(cache_dir):
+    """The totals of this process still exist when the manager that collected them is gone."""
     fill(manager_of(cache_dir), "openai/gpt-4o/a")
     assert manager_of(cache_dir).get_stats()["stores"] == 1
 
 
-def test_lifetime_holds_all_processes(cache_dir):
-    """The lifetime figures are those of all processes; hits and misses beside them of this one."""
+def test_lifetime_totals_include_all_processes(cache_dir):
+    """The lifetime totals include all processes; the hits and misses next to them, only this one."""
     manager = manager_of(cache_dir)
     fill(manager, "openai/gpt-4o/a")
     subprocess.run(
@@ -159,7 +159,7 @@ def test_lifetime_holds_all_processes(cache_dir):
 
 
 def test_memory_store(cache_dir):
-    """A cache in memory has the same figures, and outlives its manager."""
+    """A cache in memory has the same totals, and outlives its manager."""
     fill(manager_of(cache_dir, store="memory"), "openai/gpt-4o/a")
     manager = manager_of(cache_dir, store="memory")
     assert manager.get("a") == ANSWER
@@ -169,7 +169,7 @@ def test_memory_store(cache_dir):
     assert not cache_dir.exists()
 
 
-def test_memory_store_and_files_are_two(manager, cache_dir):
-    """What is kept in memory is not in the files of the same directory."""
+def test_memory_store_and_files_are_separate(manager, cache_dir):
+    """Entries in memory are not in the files of the same directory."""
     fill(manager_of(cache_dir, store="memory"), "openai/gpt-4o/a")
     assert manager.get("a") is None

@@ -1,4 +1,4 @@
-"""Anthropic's model: the real SDK against the stand-in provider."""
+"""AnthropicModel: the real SDK against the stand-in provider."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client_args(provider):
 
 @pytest.fixture
 async def make(client_args, cache_dir):
-    """Makes models of the stand-in with the cache on, and closes them after the test."""
+    """Return a function that creates models of the stand-in with the cache on, and close them after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
         def make(model_id="claude-sonnet-5", **options):
@@ -48,11 +48,11 @@ async def make(client_args, cache_dir):
         yield make
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------------------
+# -- responses ------------------------------------------------------------------------------------------------
 
 
-async def test_second_call_asks_nobody(make, provider):
-    """An equal call is answered from the cache, with an equal answer."""
+async def test_second_call_makes_no_api_call(make, provider):
+    """An equal call is a hit with an equal response."""
     model = make()
     fresh, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
     assert (fresh.cached, hit.cached, provider.calls) == (False, True, 1)
@@ -61,8 +61,8 @@ async def test_second_call_asks_nobody(make, provider):
     assert fresh.stop_reason == "end_turn"
 
 
-async def test_raw_is_what_was_sent(make, provider):
-    """The provider's JSON is kept complete, fields that the SDK does not know included."""
+async def test_raw_is_the_providers_json(make, provider):
+    """The provider's JSON is kept complete, including fields that the SDK does not know."""
     answer_next(provider, MESSAGE)
     model = make()
     for _ in range(2):
@@ -70,7 +70,7 @@ async def test_raw_is_what_was_sent(make, provider):
 
 
 async def test_tool_calls(make):
-    """Calls of the caller's tools are tool calls; those that the provider makes itself are not."""
+    """Calls of the caller's tools are tool calls."""
     model = make()
     for _ in range(2):
         response = await model.get_text(QUESTION, tool_specs=[WEATHER], tool_choice="required")
@@ -82,8 +82,8 @@ async def test_tool_calls(make):
         )
 
 
-async def test_calls_of_the_provider_itself(make, provider):
-    """A tool that the provider runs itself is in the provider's JSON alone."""
+async def test_calls_of_server_tools(make, provider):
+    """A call of a tool that the provider runs itself is in the provider's JSON only."""
     search = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}}
     answer_next(provider, {**MESSAGE, "content": [search, *MESSAGE["content"]]})
     response = await make().get_text(QUESTION)
@@ -91,7 +91,7 @@ async def test_calls_of_the_provider_itself(make, provider):
 
 
 async def test_usage(make, provider):
-    """Input tokens include those of the provider's prompt cache; reasoning is told where the provider tells it."""
+    """Input tokens include those of the provider's prompt cache. Reasoning tokens are included if the provider reports them."""
     usage = {
         "input_tokens": 3,
         "cache_creation_input_tokens": 20,
@@ -106,8 +106,8 @@ async def test_usage(make, provider):
     assert (hit.cached, hit.usage) == (True, response.usage)
 
 
-async def test_structured_answer(make, provider):
-    """A structured answer is asked for in the provider's own way, checked and cached."""
+async def test_structured_response(make, provider):
+    """A structured response uses the provider's own feature, is validated and cached."""
     model = make()
     fresh, hit = [await model.get_json(SCHEMA, QUESTION) for _ in range(2)]
     assert fresh.output == hit.output
@@ -129,18 +129,18 @@ async def test_structured_answer(make, provider):
     ],
 )
 async def test_what_is_stored(make, provider, cache_dir, reason, stop_reason, stored):
-    """Whole answers are stored, a turn that the provider paused among them; others are not."""
+    """Complete responses are stored, including paused turns. Others are not."""
     answer_next(provider, {**MESSAGE, "stop_reason": reason})
     response = await make().get_text(QUESTION)
     assert (response.stop_reason, response.provider_stop_reason) == (stop_reason, reason)
     assert bool(entry_files(cache_dir)) is stored
 
 
-# -- requests -----------------------------------------------------------------------------------------------------------------------
+# -- requests ------------------------------------------------------------------------------------------------
 
 
 async def test_token_limit(make, provider):
-    """A call without a limit asks for 4096 tokens, and equals one that says so."""
+    """A call without a limit is sent with 4096 tokens, and equals one with that limit."""
     model = make()
     await model.get_text(QUESTION)
     assert provider.requests[0].body == {
@@ -166,8 +166,8 @@ async def test_parameters_that_the_sdk_does_not_know(make, provider):
     }
 
 
-async def test_beta_interface(make, provider):
-    """A call with betas goes through the SDK's beta interface, and has a key of its own."""
+async def test_beta_api(make, provider):
+    """A call with betas uses the SDK's beta API and has a separate key."""
     model = make()
     await model.get_text(QUESTION)
     assert not (await model.get_text(QUESTION, betas=["context-1m"], mcp_servers=[])).cached
@@ -177,29 +177,29 @@ async def test_beta_interface(make, provider):
 
 @pytest.mark.parametrize("parameters", [{"container": "container_1"}, {"thread": {"id": "t"}}], ids=str)
 async def test_state_at_the_provider(make, provider, cache_dir, parameters):
-    """A request that leans on state at the provider is not cached."""
+    """A request that depends on state at the provider is not cached."""
     model = make()
     for _ in range(2):
         assert not (await model.get_text(QUESTION, **parameters)).cached
     assert (provider.calls, entry_files(cache_dir)) == (2, [])
 
 
-async def test_values_that_mean_nothing_given(make, provider):
-    """The SDK's marks for an argument that is not given equal its absence."""
+async def test_not_given_markers(make, provider):
+    """The SDK's markers for an argument that is not given equal its absence."""
     model = make()
     await model.get_text(QUESTION)
     assert (await model.get_text(QUESTION, anthropic.omit, metadata=anthropic.NOT_GIVEN)).cached
 
 
 @pytest.mark.parametrize("parameters", [{"model": "m"}, {"stream": True}], ids=str)
-async def test_parameters_that_are_none(make, parameters):
-    """What has another place is refused as a parameter."""
+async def test_reserved_parameters(make, parameters):
+    """An argument that belongs elsewhere is refused as a parameter."""
     with pytest.raises(TypeError):
         await make().get_text(QUESTION, **parameters)
 
 
 async def test_headers_are_keyed(make, client_args):
-    """What a client adds to every request is keyed; what it says of itself is not."""
+    """Headers that a client adds to every request are keyed. Those that describe the client are not."""
     plain, beta = make(), make(client_args={**client_args, "default_headers": {"anthropic-beta": "x"}})
     assert plain.cache_key(QUESTION) != beta.cache_key(QUESTION)
     async with anthropic.AsyncAnthropic(**client_args) as client:
@@ -215,13 +215,13 @@ async def test_headers_are_keyed(make, client_args):
     ],
     ids=["both", "not asynchronous", "profile"],
 )
-def test_clients_that_do_not_fit(options, error):
-    """A client that cannot be used is refused when the model is made."""
+def test_invalid_clients(options, error):
+    """An invalid client is refused when the model is created."""
     with pytest.raises(error):
         AnthropicModel("claude-sonnet-5", **options)
 
 
-# -- errors -------------------------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -234,16 +234,16 @@ def test_clients_that_do_not_fit(options, error):
 )
 async def test_errors_of_the_sdk(make, provider, cache_dir, status, kind, error):
     """An error of the provider is the SDK's own, and is not stored."""
-    said = {"type": "error", "error": {"type": kind, "message": "No."}}
-    provider.fail_next(status, said)
+    error_body = {"type": "error", "error": {"type": kind, "message": "No."}}
+    provider.fail_next(status, error_body)
     with pytest.raises(error) as raised:
         await make().get_text(QUESTION)
-    assert raised.value.body == said
+    assert raised.value.body == error_body
     assert entry_files(cache_dir) == []
 
 
-async def test_retries_are_the_sdk_s(make, provider, client_args):
-    """A call that the SDK tries again is one call, and its answer is stored."""
+async def test_retries_of_the_sdk(make, provider, client_args):
+    """A call that the SDK retries is one call, and its response is stored."""
     provider.fail_next(529)
     model = make(client_args={**client_args, "max_retries": 1})
     assert not (await model.get_text(QUESTION)).cached
@@ -251,18 +251,18 @@ async def test_retries_are_the_sdk_s(make, provider, client_args):
     assert provider.calls == 2
 
 
-async def test_answer_that_is_no_answer(make, provider):
-    """An answer that is no JSON is the SDK's error, and is not stored."""
+async def test_invalid_response(make, provider):
+    """A response that is not JSON raises the SDK's error, and is not stored."""
     answer_next(provider, "<html>")
     with pytest.raises(anthropic.APIResponseValidationError):
         await make().get_text(QUESTION)
 
 
-# -- streams ------------------------------------------------------------------------------------------------------------------------
+# -- streams ------------------------------------------------------------------------------------------------
 
 
 async def test_stream_and_its_replay(make, provider):
-    """A stream passes on text, reasoning and the reason to stop; the cache gives the same events again."""
+    """A stream passes on text, reasoning and the stop reason. A hit replays the same events."""
     model = make()
     fresh, replayed = [await events_of(model, QUESTION, thinking={"type": "adaptive"}) for _ in range(2)]
     assert fresh == replayed
@@ -283,8 +283,8 @@ async def test_streamed_tool_call(make):
     assert "".join(piece.arguments_text for piece in pieces) == call.arguments_text
 
 
-async def test_streamed_answer_serves_text(make, provider):
-    """An answer that was streamed serves a call that is not, and equals what that would have been given."""
+async def test_streamed_response_serves_text(make, provider):
+    """A streamed response serves get_text, with an equal response."""
     model = make()
     end = (await events_of(model, QUESTION))[-1]
     response = await model.get_text(QUESTION)
@@ -294,30 +294,30 @@ async def test_streamed_answer_serves_text(make, provider):
 
 
 async def test_error_in_a_stream(make, provider, cache_dir):
-    """An error that comes in a stream is the SDK's own, after the events before it, and nothing is stored."""
+    """An error in a stream is the SDK's own, after the events before it, and nothing is stored."""
     overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     answer_next(provider, server_sent([{"type": "message_start", "message": MESSAGE}, overloaded]))
-    heard = []
+    received = []
 
     async def on_event():
         async for event in make().stream_text(QUESTION):
-            heard.append(event.type)  # noqa: PERF401 - what came before the error is kept
+            received.append(event.type)  # noqa: PERF401 - keeps the events before the error
 
     with pytest.raises(anthropic.APIStatusError) as raised:
         await on_event()
-    assert (heard, raised.value.body) == (["other"], overloaded)
+    assert (received, raised.value.body) == (["other"], overloaded)
     assert entry_files(cache_dir) == []
 
 
-async def test_stream_that_breaks_off(make, provider, cache_dir):
-    """A stream that ends before the message does has no end, and nothing is stored."""
+async def test_incomplete_stream(make, provider, cache_dir):
+    """A stream that ends before the message is complete has no end event, and nothing is stored."""
     answer_next(provider, server_sent([{"type": "message_start", "message": MESSAGE}]))
     assert [event.type for event in await events_of(make(), QUESTION)] == ["other"]
     assert entry_files(cache_dir) == []
 
 
-async def test_stream_that_is_left(make, provider, cache_dir):
-    """Whoever leaves a stream early stores nothing, and closes its connection."""
+async def test_abandoned_stream(make, provider, cache_dir):
+    """Leaving a stream early closes its connection, and nothing is stored."""
     left = threading.Event()
 
     def endless():
@@ -333,13 +333,13 @@ async def test_stream_that_is_left(make, provider, cache_dir):
     assert entry_files(cache_dir) == []
 
 
-# -- without the SDK ----------------------------------------------------------------------------------------------------------------
+# -- without the SDK ------------------------------------------------------------------------------------------------
 
 
-async def test_hit_without_sdk_key_and_network(make, provider, cache_dir, client_args):
-    """Text, stream and structured answer come from the cache without SDK, key or network."""
+async def test_hit_without_sdk_api_key_and_network(make, provider, cache_dir, client_args):
+    """Text, stream and structured response are hits without the SDK, an API key or the network."""
     model = make()
-    said = await model.get_text(QUESTION)
+    response = await model.get_text(QUESTION)
     await model.get_json(SCHEMA, QUESTION)
     code = """
 import asyncio, sys
@@ -359,11 +359,11 @@ async def main():
 asyncio.run(main())
 """
     done = await asyncio.to_thread(run_python, code, cache_dir, client_args["base_url"])
-    assert done.stdout.strip() == f"{said.content}|True|['city', 'people']", done.stderr
+    assert done.stdout.strip() == f"{response.content}|True|['city', 'people']", done.stderr
 
 
-def test_import_of_the_sdk_is_left_to_the_first_call():
-    """Neither the import of the model nor making one imports the SDK; a call without it says how to install it."""
+def test_sdk_is_imported_on_the_first_call():
+    """Neither importing nor creating the model imports the SDK. A call without it names the package to install."""
     code = """
 import asyncio, sys
 from spark_cache.models.anthropic import AnthropicModel
@@ -380,7 +380,7 @@ except ModuleNotFoundError as error:
 
 
 async def test_entry_shows_the_usual_fields(make, cache_dir):
-    """An entry has the provider's name, and the answer for people to read."""
+    """An entry has the provider's name and a readable response."""
     response = await make().get_text(ask("Hello"))
     entry = only_entry(cache_dir)
     assert (entry["provider"], entry["content"]) == ("anthropic", response.content)

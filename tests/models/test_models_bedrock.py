@@ -1,4 +1,4 @@
-"""Bedrock's model: the real SDK against the stand-in provider."""
+"""BedrockModel: the real SDK against the stand-in provider."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def session():
 
 @pytest.fixture
 async def make(address, session, cache_dir):
-    """Makes models of the stand-in with the cache on, and closes them after the test."""
+    """Return a function that creates models of the stand-in with the cache on, and close them after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
         def make(model_id=MODEL, **options):
@@ -67,11 +67,11 @@ def stream_of(*frames):
     return Stream("application/vnd.amazon.eventstream", iter(frames))
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------------------
+# -- responses ------------------------------------------------------------------------------------------------
 
 
-async def test_second_call_asks_nobody(make, provider):
-    """An equal call is answered from the cache, with an equal answer."""
+async def test_second_call_makes_no_api_call(make, provider):
+    """An equal call is a hit with an equal response."""
     model = make()
     fresh, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
     assert (fresh.cached, hit.cached, provider.calls) == (False, True, 1)
@@ -80,8 +80,8 @@ async def test_second_call_asks_nobody(make, provider):
     assert (fresh.stop_reason, set(fresh.raw)) == ("end_turn", {"output", "stopReason", "usage", "metrics"})
 
 
-async def test_raw_is_what_was_sent(make, provider):
-    """The service's JSON is kept complete: bytes as base64, and fields that boto3 does not know included."""
+async def test_raw_is_the_services_json(make, provider):
+    """The service's JSON is kept complete: bytes as base64, and fields that boto3 does not know."""
     answer_next(provider, ANSWER)
     model = make()
     for _ in range(2):
@@ -89,8 +89,8 @@ async def test_raw_is_what_was_sent(make, provider):
         assert (response.raw, response.content) == (ANSWER, "Hello")
 
 
-async def test_bytes_go_back_as_they_came(make, provider):
-    """A message of an answer can be sent back: its bytes are those that the service sent."""
+async def test_bytes_are_sent_back_unchanged(make, provider):
+    """A message of a response can be sent back with the bytes that the service sent."""
     answer_next(provider, ANSWER)
     model = make()
     message = (await model.get_text(QUESTION)).raw["output"]["message"]
@@ -99,7 +99,7 @@ async def test_bytes_go_back_as_they_came(make, provider):
 
 
 async def test_bytes_are_keyed(make, provider):
-    """Two requests that differ in bytes alone are two requests, and each is sent with its own."""
+    """Requests that differ only in bytes are different requests, and each is sent with its own bytes."""
     model = make()
     for data in (b"\x89one", b"\x89two", b"\x89one"):
         image = {"image": {"format": "png", "source": {"bytes": data}}}
@@ -123,8 +123,8 @@ async def test_tool_calls(make):
         )
 
 
-async def test_calls_of_the_provider_itself(make, provider):
-    """A tool that the provider runs itself is in the service's JSON alone; cited text is text."""
+async def test_calls_of_server_tools(make, provider):
+    """A call of a tool that the provider runs itself is in the service's JSON only. Cited text is text."""
     run = {"toolUse": {"toolUseId": "s", "name": "code", "input": {}, "type": "server_tool_use"}}
     cited = {"citationsContent": {"content": [{"text": "So "}, {"text": "it is."}], "citations": []}}
     answer_next(provider, {**ANSWER, "output": {"message": {"role": "assistant", "content": [run, cited]}}})
@@ -133,7 +133,7 @@ async def test_calls_of_the_provider_itself(make, provider):
 
 
 async def test_usage(make, provider):
-    """Input tokens include those that the provider's prompt cache had, and those that it kept."""
+    """Input tokens include those that were read from or written to the provider's prompt cache."""
     usage = {
         "inputTokens": 3,
         "outputTokens": 7,
@@ -146,8 +146,8 @@ async def test_usage(make, provider):
     assert response.usage == Usage(123, 7, 130, cached_tokens=100, cache_write_tokens=20)
 
 
-async def test_structured_answer(make, provider):
-    """A structured answer is asked for in the provider's own way, checked and cached."""
+async def test_structured_response(make, provider):
+    """A structured response uses the provider's own feature, is validated and cached."""
     model = make()
     fresh, hit = [await model.get_json(SCHEMA, QUESTION) for _ in range(2)]
     assert fresh.output == hit.output
@@ -168,18 +168,18 @@ async def test_structured_answer(make, provider):
     ],
 )
 async def test_what_is_stored(make, provider, cache_dir, reason, stop_reason, stored):
-    """Whole answers are stored; others are not."""
+    """Complete responses are stored. Others are not."""
     answer_next(provider, {**ANSWER, "stopReason": reason})
     response = await make().get_text(QUESTION)
     assert (response.stop_reason, response.provider_stop_reason) == (stop_reason, reason)
     assert bool(entry_files(cache_dir)) is stored
 
 
-# -- requests -----------------------------------------------------------------------------------------------------------------------
+# -- requests ------------------------------------------------------------------------------------------------
 
 
 async def test_inference_profile(make, provider):
-    """An ARN is a model like any other."""
+    """An ARN is a model ID like any other."""
     arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
     model = make(arn)
     for _ in range(2):
@@ -196,8 +196,8 @@ async def test_inference_profile(make, provider):
     ],
     ids=["draft of a guardrail", "prompt without a version"],
 )
-async def test_what_may_change_at_the_provider(make, provider, cache_dir, model_id, parameters):
-    """A request that names what may change under its name is not cached."""
+async def test_state_at_the_provider(make, provider, cache_dir, model_id, parameters):
+    """A request that refers to state at the provider that may change is not cached."""
     model = make(model_id)
     for _ in range(2):
         assert not (await model.get_text(QUESTION, **parameters)).cached
@@ -205,19 +205,19 @@ async def test_what_may_change_at_the_provider(make, provider, cache_dir, model_
 
 
 def test_version_of_a_prompt(make):
-    """A prompt of a version never changes, and has a key."""
+    """A prompt with a version never changes, and has a key."""
     assert make("arn:aws:bedrock:us-east-1:123456789012:prompt/PROMPT1234:2").cache_key(QUESTION)
 
 
 @pytest.mark.parametrize("parameters", [{"modelId": "m"}], ids=str)
-async def test_parameters_that_are_none(make, parameters):
-    """What has another place is refused as a parameter."""
+async def test_reserved_parameters(make, parameters):
+    """An argument that belongs elsewhere is refused as a parameter."""
     with pytest.raises(TypeError):
         await make().get_text(QUESTION, **parameters)
 
 
 def test_region_is_not_keyed(make):
-    """The region says where a model runs, not what it answers; the service's own addresses are one."""
+    """The region determines where a model runs and does not change responses. The service's own addresses count as one."""
     options = [
         {"endpoint_url": None, "region_name": "eu-west-1"},
         {"endpoint_url": None, "region_name": "us-east-1"},
@@ -228,7 +228,7 @@ def test_region_is_not_keyed(make):
 
 
 def test_address_is_keyed(make, monkeypatch, tmp_path):
-    """Another address is keyed, whether an argument, the environment or AWS's configuration file names it."""
+    """An address other than AWS's own is keyed, from an argument, the environment or AWS's configuration file."""
     own, given = make(endpoint_url=None), make(endpoint_url="http://proxy:8000/")
     assert own.cache_key(QUESTION) != given.cache_key(QUESTION)
     (tmp_path / "config").write_text(
@@ -244,8 +244,8 @@ def test_address_is_keyed(make, monkeypatch, tmp_path):
     assert make(endpoint_url=None).cache_key(QUESTION) == own.cache_key(QUESTION)
 
 
-async def test_address_of_the_environment_is_called(make, provider, address, monkeypatch):
-    """The address that is keyed is the one that is called, whatever the environment says later."""
+async def test_address_from_the_environment_is_called(make, provider, address, monkeypatch):
+    """The keyed address is the one that is called, even if the environment changes."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", address)
     model = make(endpoint_url=None)
     model.cache_key(QUESTION)
@@ -255,12 +255,12 @@ async def test_address_of_the_environment_is_called(make, provider, address, mon
 
 
 def test_number_of_threads(make):
-    """At least one thread is needed."""
+    """At least one thread is required."""
     with pytest.raises(ValueError, match="threads"):
         make(threads=0)
 
 
-# -- errors -------------------------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 429, 503])
@@ -281,7 +281,7 @@ async def test_errors_of_the_sdk(make, provider, session, address, cache_dir, st
 
 
 async def test_errors_before_the_call(make, provider):
-    """What boto3 does not send is its own error."""
+    """A request that boto3 refuses to send raises its own error."""
     with pytest.raises(ParamValidationError):
         await make().get_text(QUESTION, not_a_parameter=1)
     with pytest.raises(NoCredentialsError):
@@ -289,8 +289,8 @@ async def test_errors_before_the_call(make, provider):
     assert provider.calls == 0
 
 
-async def test_retries_are_the_sdk_s(make, provider):
-    """A call that boto3 tries again is one call, and its answer is stored."""
+async def test_retries_of_the_sdk(make, provider):
+    """A call that boto3 retries is one call, and its response is stored."""
     provider.fail_next(429, {"message": "Slow down."})
     model = make(client_args={"config": Config(retries={"total_max_attempts": 2})})
     assert not (await model.get_text(QUESTION)).cached
@@ -298,11 +298,11 @@ async def test_retries_are_the_sdk_s(make, provider):
     assert provider.calls == 2
 
 
-# -- streams ------------------------------------------------------------------------------------------------------------------------
+# -- streams ------------------------------------------------------------------------------------------------
 
 
 async def test_stream_and_its_replay(make, provider):
-    """A stream passes on its pieces as they were sent; the cache gives the same events again."""
+    """A stream passes on its pieces as they were sent. A hit replays the same events."""
     model = make()
     fresh, replayed = [await events_of(model, QUESTION) for _ in range(2)]
     assert fresh == replayed
@@ -315,7 +315,7 @@ async def test_stream_and_its_replay(make, provider):
         "end",
     ]
     assert "".join(event.text for event in fresh) == replayed[-1].response.content
-    # Padding, which boto3 drops.
+    # Padding, which boto3 removes.
     assert fresh[1].raw == {
         "contentBlockDelta": {"delta": {"text": "[sta"}, "contentBlockIndex": 0, "p": "a"}
     }
@@ -335,8 +335,8 @@ async def test_streamed_tool_call(make):
     )
 
 
-async def test_streamed_answer_serves_text(make, provider):
-    """An answer that was streamed serves a call that is not, and equals what that would have been given."""
+async def test_streamed_response_serves_text(make, provider):
+    """A streamed response serves get_text, with an equal response."""
     model = make()
     end = (await events_of(model, QUESTION))[-1]
     response = await model.get_text(QUESTION)
@@ -346,7 +346,7 @@ async def test_streamed_answer_serves_text(make, provider):
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 async def test_events_in_pieces(make, provider, size):
-    """Events are whole in whatever pieces they arrive."""
+    """Events are complete, whatever the pieces in which they arrive."""
     data = b"".join(whole("Hello"))
     answer_next(provider, stream_of(*(data[at : at + size] for at in range(0, len(data), size))))
     events = await events_of(make(), QUESTION)
@@ -358,8 +358,8 @@ async def test_events_in_pieces(make, provider, size):
     [(bytes(16), ChecksumMismatch), (b"\0\0\0\x10" + bytes(12), ChecksumMismatch), (b"\0\0\0\1", None)],
     ids=["zeroes", "wrong checksum", "too short"],
 )
-async def test_stream_of_something_else(make, provider, cache_dir, frame, error):
-    """What is no event is the error that boto3 makes of it, and nothing is stored."""
+async def test_invalid_stream(make, provider, cache_dir, frame, error):
+    """Data that is not an event raises boto3's error, and nothing is stored."""
     answer_next(provider, stream_of(STARTED, frame))
     with pytest.raises(error) if error else contextlib.nullcontext():
         await events_of(make(), QUESTION)
@@ -367,7 +367,7 @@ async def test_stream_of_something_else(make, provider, cache_dir, frame, error)
 
 
 async def test_event_that_the_sdk_does_not_know(make, provider):
-    """An event that boto3 passes over is passed on."""
+    """An event that boto3 skips is passed on."""
     frames = [STARTED, event_frame("brandNew", {"a": 1}), *whole("Hello")[1:]]
     answer_next(provider, stream_of(*frames))
     events = await events_of(make(), QUESTION)
@@ -376,29 +376,29 @@ async def test_event_that_the_sdk_does_not_know(make, provider):
 
 
 async def test_error_in_a_stream(make, provider, session, address, cache_dir):
-    """An error that comes in a stream is boto3's own, after the events before it, and nothing is stored."""
+    """An error in a stream is boto3's own, after the events before it, and nothing is stored."""
     frames = [STARTED, event_frame("throttlingException", {"message": "Slow down."}, is_error=True)]
-    heard = []
+    received = []
 
     async def on_event():
         async for event in make().stream_text(QUESTION):
-            heard.append(event.type)  # noqa: PERF401 - what came before the error is kept
+            received.append(event.type)  # noqa: PERF401 - keeps the events before the error
 
     answer_next(provider, stream_of(*frames))
     with pytest.raises(EventStreamError) as raised:
         await on_event()
     answer_next(provider, stream_of(*frames))
     plain = session.client("bedrock-runtime", endpoint_url=address)
-    said = [{"role": "user", "content": [{"text": "x"}]}]
+    messages = [{"role": "user", "content": [{"text": "x"}]}]
     with contextlib.closing(plain), pytest.raises(EventStreamError) as expected:
-        list(plain.converse_stream(modelId=MODEL, messages=said)["stream"])
+        list(plain.converse_stream(modelId=MODEL, messages=messages)["stream"])
     assert raised.value.response == expected.value.response
-    assert (heard, entry_files(cache_dir)) == (["other"], [])
+    assert (received, entry_files(cache_dir)) == (["other"], [])
 
 
 @pytest.mark.parametrize("kept", range(1, 5))
-async def test_stream_that_breaks_off(make, provider, cache_dir, kept):
-    """A stream that ends before the answer does has no end, and nothing is stored."""
+async def test_incomplete_stream(make, provider, cache_dir, kept):
+    """A stream that ends before the response is complete has no end event, and nothing is stored."""
     answer_next(provider, stream_of(*whole("Hello")[:kept]))
     events = await events_of(make(), QUESTION)
     assert (len(events), "end" in [event.type for event in events]) == (kept, False)
@@ -406,7 +406,7 @@ async def test_stream_that_breaks_off(make, provider, cache_dir, kept):
 
 
 def whole(text):
-    """The frames of an answer."""
+    """Return the frames of a response."""
     return [
         STARTED,
         event_frame("contentBlockDelta", {"delta": {"text": text}, "contentBlockIndex": 0}),
@@ -416,8 +416,8 @@ def whole(text):
     ]
 
 
-async def test_stream_that_is_left(make, provider, cache_dir):
-    """Whoever leaves a stream while its thread waits has the connection closed, and stores nothing."""
+async def test_abandoned_stream(make, provider, cache_dir):
+    """Leaving a stream while its thread waits closes the connection, and nothing is stored."""
     left, ended = threading.Event(), threading.Event()
 
     def endless():
@@ -439,8 +439,8 @@ async def test_stream_that_is_left(make, provider, cache_dir):
     assert entry_files(cache_dir) == []
 
 
-async def test_thread_of_a_stream_that_is_left(make, provider):
-    """The thread that waits for the next event of a stream is free as soon as the stream is left, whatever the service does."""
+async def test_thread_of_an_abandoned_stream(make, provider):
+    """The thread that waits for the next event is free as soon as the stream is left, whatever the service does."""
     done = threading.Event()
 
     def silent():
@@ -459,8 +459,8 @@ async def test_thread_of_a_stream_that_is_left(make, provider):
         done.set()
 
 
-async def test_call_that_is_cancelled_before_its_stream_begins(make, provider, cache_dir):
-    """A stream that begins after its caller has gone is closed by the thread that opened it."""
+async def test_call_cancelled_before_its_stream_starts(make, provider, cache_dir):
+    """A stream that starts after its caller has gone is closed by the thread that opened it."""
     came, left, ended = threading.Event(), threading.Event(), threading.Event()
 
     def late():
@@ -495,7 +495,7 @@ async def test_threads_end(make):
     assert not (await model.get_text(QUESTION)).cached
 
 
-# -- embeddings ---------------------------------------------------------------------------------------------------------------------
+# -- embeddings ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -504,7 +504,7 @@ async def test_threads_end(make):
     ids=["titan", "cohere"],
 )
 async def test_embeddings(make, provider, model_id, calls):
-    """Texts are embedded as many at once as the model takes; those that were embedded before are not sent again."""
+    """Texts are embedded in the largest batches that the model accepts. Cached texts are not sent again."""
     model = make(model_id)
     first = await model.embed(["one", "two", "one"])
     second = await model.embed(["three", "one", "four"])
@@ -524,24 +524,24 @@ async def test_embeddings(make, provider, model_id, calls):
     ids=["titan", "titan by type", "cohere", "cohere by type"],
 )
 def test_forms_of_embeddings(raw, vectors):
-    """Vectors are found in each of the forms in which the models give them."""
+    """Vectors are found in each of the forms in which the models send them."""
     assert vectors_of(raw) == vectors
 
 
 async def test_model_that_does_not_embed(make, provider):
-    """A model of another family is refused before it is asked."""
+    """A model of another family is refused before the service is called."""
     with pytest.raises(NotImplementedError, match="Titan and Cohere"):
         await make().embed(["one"])
     assert provider.calls == 0
 
 
-# -- without the SDK ----------------------------------------------------------------------------------------------------------------
+# -- without the SDK ------------------------------------------------------------------------------------------------
 
 
 async def test_hit_without_sdk_credentials_and_network(make, address, cache_dir):
-    """Text, stream and structured answer come from the cache without SDK, credentials or network."""
+    """Text, stream and structured response are hits without the SDK, credentials or the network."""
     model = make()
-    said = await model.get_text(QUESTION)
+    response = await model.get_text(QUESTION)
     await model.get_json(SCHEMA, QUESTION)
     code = """
 import asyncio, sys
@@ -562,11 +562,11 @@ async def main():
 asyncio.run(main())
 """
     done = await asyncio.to_thread(run_python, code, cache_dir, address)
-    assert done.stdout.strip() == f"{said.content}|True|['city', 'people']", done.stderr
+    assert done.stdout.strip() == f"{response.content}|True|['city', 'people']", done.stderr
 
 
-def test_import_of_the_sdk_is_left_to_the_first_call():
-    """Neither the import of the model nor making one imports boto3; a call without it says how to install it."""
+def test_sdk_is_imported_on_the_first_call():
+    """Neither importing nor creating the model imports boto3. A call without it names the package to install."""
     code = """
 import asyncio, sys
 import spark_cache.models.bedrock

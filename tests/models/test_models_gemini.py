@@ -1,4 +1,4 @@
-"""Gemini's model: the real SDK against the stand-in provider."""
+"""GeminiModel: the real SDK against the stand-in provider."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def http_options(provider):
 
 @pytest.fixture
 async def make(http_options, cache_dir):
-    """Makes models of the stand-in with the cache on, and closes them after the test."""
+    """Return a function that creates models of the stand-in with the cache on, and close them after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
         def make(model_id="gemini-2.5-flash", **options):
@@ -65,15 +65,15 @@ async def events_of(model, *arguments, **parameters):
 
 
 def streamed(events):
-    """Events in the framing of the service's streams."""
+    """Return events in the framing of the service's streams."""
     return Stream("text/event-stream", (f"data: {event}\r\n\r\n".encode() for event in events))
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------------------
+# -- responses ------------------------------------------------------------------------------------------------
 
 
-async def test_gemini_second_call_asks_nobody(make, provider):
-    """An equal call is answered from the cache, with an equal answer."""
+async def test_gemini_second_call_makes_no_api_call(make, provider):
+    """An equal call is a hit with an equal response."""
     model = make()
     fresh, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
     assert (fresh.cached, hit.cached, provider.calls) == (False, True, 1)
@@ -82,8 +82,8 @@ async def test_gemini_second_call_asks_nobody(make, provider):
     assert fresh.stop_reason == "end_turn"
 
 
-async def test_gemini_raw_is_what_was_sent(make, provider):
-    """The provider's JSON is kept complete, fields that the SDK does not know included."""
+async def test_gemini_raw_is_the_providers_json(make, provider):
+    """The provider's JSON is kept complete, including fields that the SDK does not know."""
     answer_next(provider, ANSWER)
     model = make()
     for _ in range(2):
@@ -91,7 +91,7 @@ async def test_gemini_raw_is_what_was_sent(make, provider):
 
 
 async def test_gemini_calls_a_tool(make):
-    """A call of a tool comes back from the cache as it was."""
+    """A hit returns a tool call unchanged."""
     model = make()
     for _ in range(2):
         response = await model.get_text(QUESTION, tool_specs=[WEATHER], tool_choice="get_weather")
@@ -103,8 +103,8 @@ async def test_gemini_calls_a_tool(make):
         )
 
 
-async def test_gemini_answer_goes_back(make, provider):
-    """An answer's own content can be sent back with the results of its tools, and keeps its thought signature."""
+async def test_gemini_response_is_sent_back(make, provider):
+    """The content of a response can be sent back with tool results, and keeps its thought signature."""
     model = make()
     called = await model.get_text(QUESTION, tool_specs=[WEATHER], tool_choice="get_weather")
     own = called.raw["candidates"][0]["content"]
@@ -121,8 +121,8 @@ async def test_gemini_answer_goes_back(make, provider):
     assert "thoughtSignature" in own["parts"][0]
 
 
-async def test_gemini_structured_answer(make, provider):
-    """A structured answer is asked for in the provider's own way, checked and cached."""
+async def test_gemini_structured_response(make, provider):
+    """A structured response uses the provider's own feature, is validated and cached."""
 
     class City(pydantic.BaseModel):
         city: str
@@ -150,15 +150,15 @@ async def test_gemini_structured_answer(make, provider):
     ],
 )
 async def test_gemini_what_is_stored(make, provider, cache_dir, reason, stored):
-    """Only whole answers are stored."""
+    """Only complete responses are stored."""
     candidate = {**ANSWER["candidates"][0], "finishReason": reason}
     answer_next(provider, {**ANSWER, "candidates": [candidate]})
     await make().get_text(QUESTION)
     assert bool(entry_files(cache_dir)) is stored
 
 
-async def test_gemini_every_candidate_decides(make, provider, cache_dir):
-    """An answer is stored when all of its candidates are whole."""
+async def test_gemini_all_candidates_must_be_complete(make, provider, cache_dir):
+    """A response is stored if all of its candidates are complete."""
     model = make()
     answer_next(provider, {"candidates": [ANSWER["candidates"][0], {"finishReason": "SAFETY"}]})
     await model.get_text(QUESTION, candidate_count=2)
@@ -168,7 +168,7 @@ async def test_gemini_every_candidate_decides(make, provider, cache_dir):
 
 
 async def test_gemini_blocked_prompt_is_not_stored(make, provider, cache_dir):
-    """A prompt that the provider blocked is an answer that is not stored."""
+    """The response to a blocked prompt is not stored."""
     answer_next(provider, {"promptFeedback": {"blockReason": "SAFETY"}})
     assert (await make().get_text(QUESTION)).stop_reason == "content_filter"
     assert entry_files(cache_dir) == []
@@ -184,7 +184,7 @@ async def test_gemini_blocked_prompt_is_not_stored(make, provider, cache_dir):
     ids=["file", "cached content", "store"],
 )
 async def test_gemini_state_at_the_provider(make, provider, cache_dir, message, parameters):
-    """A request that leans on what is kept at the provider is answered, and not cached."""
+    """The response to a request that depends on state at the provider is returned and not cached."""
     model = make()
     for _ in range(2):
         assert not (await model.get_text([message], **parameters)).cached
@@ -194,17 +194,17 @@ async def test_gemini_state_at_the_provider(make, provider, cache_dir, message, 
 
 
 async def test_gemini_entry(make, cache_dir):
-    """An entry has the provider's name, and the answer for people to read."""
+    """An entry has the provider's name and a readable response."""
     response = await make().get_text(ask("Hello"))
     entry = only_entry(cache_dir)
     assert (entry["provider"], entry["content"]) == ("gemini", response.content)
 
 
-# -- clients ------------------------------------------------------------------------------------------------------------------------
+# -- clients ------------------------------------------------------------------------------------------------
 
 
 async def test_gemini_given_client(make, provider, http_options):
-    """A client of the caller's is used, stays open, and finds the entries of a client that was made here."""
+    """A client of the caller is used, stays open, and hits the entries of a client that the model created."""
     with genai.Client(api_key="test", http_options=http_options) as client:
         async with make(client=client) as model:
             await model.get_text(QUESTION)
@@ -221,14 +221,14 @@ async def test_gemini_given_client(make, provider, http_options):
     [({"client": object(), "client_args": {"api_key": "x"}}, ValueError), ({"client": object()}, TypeError)],
     ids=["both", "no client"],
 )
-def test_gemini_clients_that_do_not_fit(options, error):
-    """A client that cannot be used is refused when the model is made."""
+def test_gemini_invalid_clients(options, error):
+    """An invalid client is refused when the model is created."""
     with pytest.raises(error):
         GeminiModel("gemini-2.5-flash", **options)
 
 
 async def test_gemini_vertex(make, provider, http_options):
-    """Vertex AI is asked at its own path, and has entries of its own."""
+    """Vertex AI is called at its own path, and has separate entries."""
     answers = []
     for vertex in (False, True):
         client_args = {"vertexai": vertex, "api_key": "test", "http_options": http_options}
@@ -238,7 +238,7 @@ async def test_gemini_vertex(make, provider, http_options):
 
 
 async def test_gemini_environment_is_read_once(make, provider, monkeypatch):
-    """A model calls the address that it keyed first, whatever the environment says later."""
+    """A model calls the address that it keyed first, even if the environment changes."""
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", provider.base_url.removesuffix("/v1"))
     monkeypatch.setenv("GOOGLE_API_KEY", "test")
     model = make(client_args={})
@@ -250,7 +250,7 @@ async def test_gemini_environment_is_read_once(make, provider, monkeypatch):
 
 
 async def test_gemini_options_of_the_client_and_of_the_call(make, provider, http_options):
-    """What a client lays over the body, and what a call does, are sent as they are keyed: those of the call win."""
+    """The extra bodies of client and call are sent as they are keyed. Those of the call take precedence."""
     options = {**http_options, "extra_body": {"generationConfig": {"new": 1, "newer": 1}}}
     model = make(client_args={"api_key": "test", "http_options": options})
     await model.get_text(QUESTION, temperature=0, extra_body={"generationConfig": {"new": 2}})
@@ -262,14 +262,14 @@ def test_gemini_every_event_loop_has_a_client(provider, http_options, cache_dir)
     client_args = {"api_key": "test", "http_options": http_options}
     model = GeminiModel("gemini-2.5-flash", client_args=client_args, enable_cache=True, cache_dir=cache_dir)
 
-    async def asked(text):
+    async def response_to(text):
         async with model:
             return await model.get_text(ask(text))
 
-    assert [asyncio.run(asked(text)).cached for text in ("a", "b", "a")] == [False, False, True]
+    assert [asyncio.run(response_to(text)).cached for text in ("a", "b", "a")] == [False, False, True]
 
 
-# -- errors -------------------------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,8 @@ def test_gemini_every_event_loop_has_a_client(provider, http_options, cache_dir)
 )
 async def test_gemini_errors_of_the_sdk(make, provider, cache_dir, status, error):
     """An error of the provider is the SDK's own, and is not stored."""
-    said = {"error": {"code": status, "message": "No.", "status": "WHATEVER"}}
-    provider.fail_next(status, said, times=2)
+    error_body = {"error": {"code": status, "message": "No.", "status": "WHATEVER"}}
+    provider.fail_next(status, error_body, times=2)
     model = make()
     with pytest.raises(error) as raised:
         await model.get_text(QUESTION)
@@ -288,14 +288,14 @@ async def test_gemini_errors_of_the_sdk(make, provider, cache_dir, status, error
     assert entry_files(cache_dir) == []
 
 
-async def test_gemini_refusal_of_the_stand_in(make):
-    """The stand-in refuses a request in the form of the service."""
+async def test_gemini_error_form_of_the_stand_in(make):
+    """The stand-in refuses a request in the form that the service uses."""
     with pytest.raises(errors.ClientError, match="INVALID_ARGUMENT"):
         await make().get_text([])
 
 
-async def test_gemini_retries_are_the_sdks(make, provider, http_options):
-    """A call that the SDK tries again is one call, and its answer is stored."""
+async def test_gemini_retries_of_the_sdk(make, provider, http_options):
+    """A call that the SDK retries is one call, and its response is stored."""
     provider.fail_next(503)
     options = {**http_options, "retry_options": {"attempts": 2, "initial_delay": 0.001}}
     model = make(client_args={"api_key": "test", "http_options": options})
@@ -304,19 +304,19 @@ async def test_gemini_retries_are_the_sdks(make, provider, http_options):
     assert provider.calls == 2
 
 
-async def test_gemini_answer_that_is_no_answer(make, provider, cache_dir):
-    """An answer that is no JSON raises, and is not stored."""
+async def test_gemini_invalid_response(make, provider, cache_dir):
+    """A response that is not JSON raises an error, and is not stored."""
     answer_next(provider, "<html>")
     with pytest.raises(ValueError, match="Expecting value"):
         await make().get_text(QUESTION)
     assert entry_files(cache_dir) == []
 
 
-# -- streams ------------------------------------------------------------------------------------------------------------------------
+# -- streams ------------------------------------------------------------------------------------------------
 
 
 async def test_gemini_stream_and_its_replay(make, provider):
-    """A stream passes on text and reasoning; the cache gives the same events again."""
+    """A stream passes on text and reasoning. A hit replays the same events."""
     model = make()
     fresh, replayed = [
         await events_of(model, QUESTION, thinking_config={"include_thoughts": True}) for _ in range(2)
@@ -329,7 +329,7 @@ async def test_gemini_stream_and_its_replay(make, provider):
     assert end.usage.reasoning_tokens == 7
 
 
-async def test_gemini_events_are_what_was_sent(make, provider):
+async def test_gemini_events_are_the_providers_json(make, provider):
     """The events of a stream keep the provider's JSON complete."""
     answer_next(
         provider, streamed(["{}", '{"candidates": [{"finishReason": "STOP", "new": 1.0}], "newer": [null]}'])
@@ -342,15 +342,15 @@ async def test_gemini_events_are_what_was_sent(make, provider):
 
 
 async def test_gemini_streamed_tool_call(make):
-    """A tool is called in one event of a stream."""
+    """A tool call arrives in one event of a stream."""
     events = await events_of(make(), QUESTION, tool_specs=[WEATHER], tool_choice="get_weather")
     (call,) = events[-1].response.tool_calls
     (piece,) = (piece for event in events for piece in event.tool_calls)
     assert (piece.id, piece.name, piece.arguments_text) == (call.id, call.name, call.arguments_text)
 
 
-async def test_gemini_streamed_tool_calls_are_counted(make, provider):
-    """The calls of one stream, several of which may come in one event, have their numbers, also when they come again."""
+async def test_gemini_streamed_tool_calls_are_numbered(make, provider):
+    """The tool calls of a stream, several of which may be in one event, are numbered, in a replay too."""
     calls = [{"functionCall": {"name": f"f{number}", "args": {"n": number}}} for number in range(3)]
     chunks = [
         {"candidates": [{"content": {"role": "model", "parts": calls[:2]}}]},
@@ -368,8 +368,8 @@ async def test_gemini_streamed_tool_calls_are_counted(make, provider):
     assert provider.calls == 1
 
 
-async def test_gemini_tool_calls_of_an_answer_in_one_piece_are_counted(make, provider):
-    """The calls of an answer that was not streamed have their numbers when they come as events."""
+async def test_gemini_tool_calls_of_a_whole_response_are_numbered(make, provider):
+    """The tool calls of a response that was not streamed are numbered when it is streamed from the cache."""
     parts = [{"functionCall": {"name": f"f{number}", "args": {}}} for number in range(2)]
     answer_next(
         provider, {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}
@@ -379,8 +379,8 @@ async def test_gemini_tool_calls_of_an_answer_in_one_piece_are_counted(make, pro
     assert [(piece.index, piece.name) for piece in pieces] == [(0, "f0"), (1, "f1")]
 
 
-async def test_gemini_streamed_answer_serves_text(make):
-    """An answer that was streamed serves a call that is not, and equals what that would have been given."""
+async def test_gemini_streamed_response_serves_text(make):
+    """A streamed response serves get_text, with an equal response."""
     model = make()
     end = (await events_of(model, QUESTION))[-1]
     response = await model.get_text(QUESTION)
@@ -388,40 +388,40 @@ async def test_gemini_streamed_answer_serves_text(make):
     assert (await model.get_text(QUESTION, cache="refresh")).raw == response.raw
 
 
-async def test_gemini_answer_in_one_piece_serves_a_stream(make, provider):
-    """An answer in one piece is given as a stream, whose text and tool calls are its own."""
+async def test_gemini_whole_response_serves_a_stream(make, provider):
+    """A response that was not streamed is streamed with its text and its tool calls."""
     model = make()
-    asked = {"tool_specs": [WEATHER], "tool_choice": "get_weather"}
-    response = await model.get_text(QUESTION, **asked)
-    events = await events_of(model, QUESTION, **asked)
+    arguments = {"tool_specs": [WEATHER], "tool_choice": "get_weather"}
+    response = await model.get_text(QUESTION, **arguments)
+    events = await events_of(model, QUESTION, **arguments)
     assert [event.type for event in events] == ["tool_call", "stop", "end"]
     assert (events[-1].response, provider.calls) == (response, 1)
 
 
 async def test_gemini_error_in_a_stream(make, provider, cache_dir):
-    """An error that comes in a stream is the SDK's own, after the events before it, and nothing is stored."""
+    """An error in a stream is the SDK's own, after the events before it, and nothing is stored."""
     failed = '{"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}}'
     answer_next(provider, streamed(['{"candidates": [{"index": 0}]}', failed]))
-    heard = []
+    received = []
 
     async def on_event():
         async for event in make().stream_text(QUESTION):
-            heard.append(event.type)  # noqa: PERF401 - what came before the error is kept
+            received.append(event.type)  # noqa: PERF401 - keeps the events before the error
 
     with pytest.raises(errors.ServerError, match="Overloaded"):
         await on_event()
-    assert (heard, entry_files(cache_dir)) == (["other"], [])
+    assert (received, entry_files(cache_dir)) == (["other"], [])
 
 
-async def test_gemini_stream_that_breaks_off(make, provider, cache_dir):
-    """A stream that ends before the model stopped has no end, and nothing is stored."""
+async def test_gemini_incomplete_stream(make, provider, cache_dir):
+    """A stream that ends before the model stopped has no end event, and nothing is stored."""
     answer_next(provider, streamed(['{"candidates": [{"content": {"parts": [{"text": "a"}]}}]}']))
     assert [event.type for event in await events_of(make(), QUESTION)] == ["text"]
     assert entry_files(cache_dir) == []
 
 
-async def test_gemini_stream_that_is_left(make, provider, cache_dir):
-    """Whoever leaves a stream early stores nothing, and its connection is closed."""
+async def test_gemini_abandoned_stream(make, provider, cache_dir):
+    """Leaving a stream early closes its connection, and nothing is stored."""
     left = threading.Event()
     closed = threading.Event()
 
@@ -441,11 +441,11 @@ async def test_gemini_stream_that_is_left(make, provider, cache_dir):
     assert entry_files(cache_dir) == []
 
 
-# -- embeddings ---------------------------------------------------------------------------------------------------------------------
+# -- embeddings ------------------------------------------------------------------------------------------------
 
 
 async def test_gemini_embeddings(make, provider):
-    """Each text has a vector, in order; those that are known are not asked for again."""
+    """Each text has a vector, in order. Cached texts are not sent again."""
     model = make("gemini-embedding-001")
     first = await model.embed(["a", "b", "a"], output_dimensionality=8, task_type="RETRIEVAL_QUERY")
     again = await model.embed(["c", "a"], output_dimensionality=8, task_type="RETRIEVAL_QUERY")
@@ -462,7 +462,7 @@ async def test_gemini_embeddings(make, provider):
 
 
 async def test_gemini_many_embeddings(make, provider):
-    """More texts than the provider takes at once go out in several requests."""
+    """More texts than the provider accepts at once are sent in several requests."""
     texts = [str(number) for number in range(150)]
     vectors = await make("gemini-embedding-001").embed(texts, output_dimensionality=2)
     assert sorted(len(request.body["requests"]) for request in provider.requests) == [50, 100]
@@ -470,19 +470,19 @@ async def test_gemini_many_embeddings(make, provider):
 
 
 async def test_gemini_embeds_texts_one_by_one_with_a_model_for_media(make, provider):
-    """A model that would take several texts for parts of one embeds each by itself."""
+    """With a model that would treat several texts as parts of one, each text is embedded separately."""
     assert len(await make("gemini-embedding-2").embed(["a", "b"], output_dimensionality=2)) == 2
     assert len(provider.requests[0].body["requests"]) == 2
 
 
 async def test_gemini_usage_of_an_embedding(make, provider, cache_dir):
-    """What an embedding took is kept where the provider tells it."""
+    """The usage of an embedding is stored if the provider reports it."""
     answer_next(provider, {"embeddings": [{"values": [0.5]}], "usageMetadata": {"promptTokenCount": 7}})
     assert await make("gemini-embedding-001").embed(["a"]) == [[0.5]]
     assert only_entry(cache_dir)["usage"]["input_tokens"] == 7
 
 
-# -- without the SDK ----------------------------------------------------------------------------------------------------------------
+# -- without the SDK ------------------------------------------------------------------------------------------------
 
 OFFLINE = """
 import asyncio, json, sys
@@ -504,19 +504,19 @@ asyncio.run(main())
 """
 
 
-async def test_gemini_hit_without_sdk_key_and_network(make, cache_dir, http_options):
-    """Text, stream, structured answer and vector come from the cache without SDK, key or network."""
+async def test_gemini_hit_without_sdk_api_key_and_network(make, cache_dir, http_options):
+    """Text, stream, structured response and vector are hits without the SDK, an API key or the network."""
     model = make()
-    said = await model.get_text(QUESTION)
+    response = await model.get_text(QUESTION)
     await model.get_json(SCHEMA, QUESTION)
     await model.embed(["a"], output_dimensionality=2)
     arguments = cache_dir, http_options["base_url"], str(SCHEMA).replace("'", '"')
     done = await asyncio.to_thread(run_python, OFFLINE, *arguments)
-    assert done.stdout.strip() == f"{said.content}|True|['city', 'people']|2", done.stderr
+    assert done.stdout.strip() == f"{response.content}|True|['city', 'people']|2", done.stderr
 
 
-def test_gemini_sdk_is_left_to_the_first_call():
-    """Neither the import of the model nor making one imports the SDK; a call without it says how to install it."""
+def test_gemini_sdk_is_imported_on_the_first_call():
+    """Neither importing nor creating the model imports the SDK. A call without it names the package to install."""
     code = """
 import asyncio, sys
 from spark_cache.models.gemini import GeminiModel

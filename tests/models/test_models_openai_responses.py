@@ -1,4 +1,4 @@
-"""Answers of OpenAI's Responses interface, and requests to it that are not cached."""
+"""Responses of OpenAI's Responses API, and requests to it that are not cached."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def make(make_model):
 
 
 def response(*output, **fields):
-    """A response, as small as services make them."""
+    """Return a response as small as services send them."""
     whole = {"id": "r", "object": "response", "status": "completed", "model": "m"}
     return {**whole, "output": list(output), **fields}
 
 
-def said(*parts):
+def message(*parts):
     return {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": list(parts)}
 
 
@@ -27,8 +27,8 @@ def text(words, **fields):
     return {"type": "output_text", "text": words, "annotations": [], **fields}
 
 
-async def test_answer_is_complete(make):
-    """An answer tells its text, why the model stopped, what it used and the provider's own JSON; a hit is equal."""
+async def test_response_is_complete(make):
+    """A response has its text, its stop reason, its usage and the provider's own JSON. A hit is equal."""
     model = make()
     first, hit = await model.get_text(QUESTION), await model.get_text(QUESTION)
     assert first == hit
@@ -38,15 +38,15 @@ async def test_answer_is_complete(make):
     assert first.usage.total_tokens == first.raw["usage"]["total_tokens"] > 0
 
 
-async def test_interfaces_share_no_answer(make, make_model, provider):
-    """The answer of one interface is none of the other's."""
+async def test_apis_share_no_response(make, make_model, provider):
+    """A response of one API is a miss for the other."""
     await make().get_text(QUESTION)
     assert not (await make_model().get_text(QUESTION)).cached
     assert provider.calls == 2
 
 
 async def test_key_of_the_manager(make, provider):
-    """generate_cache_key gives the same key, with the interface as a parameter."""
+    """generate_cache_key returns the same key, with the API as a parameter."""
     model = make()
     key = model.cache.generate_cache_key(
         "openai", "gpt-4o", QUESTION, endpoint=provider.base_url, api="responses"
@@ -54,14 +54,14 @@ async def test_key_of_the_manager(make, provider):
     assert model.cache_key(QUESTION) == key
 
 
-def test_interface_that_there_is_not():
-    """An interface of another name is refused, with those that there are."""
+def test_unknown_api():
+    """An unknown API is refused, and the error lists the valid ones."""
     with pytest.raises(ValueError, match="'chat' or 'responses'"):
         OpenAIModel("gpt-4o", api="completions")
 
 
 async def test_tool_call(make):
-    """A tool call has the id that its result has to carry, its name and its arguments."""
+    """A tool call has the ID that its result must contain, its name and its arguments."""
     answer = await make().get_text(ask("Use get_weather"), tool_specs=[WEATHER])
     (item,) = answer.raw["output"]
     (call,) = answer.tool_calls
@@ -70,16 +70,18 @@ async def test_tool_call(make):
 
 
 READ = {
-    "several texts": (response(said(text("a"), text("b")), said(text("c"))), "abc", "end_turn"),
+    "several texts": (response(message(text("a"), text("b")), message(text("c"))), "abc", "end_turn"),
     "reasoning": (
-        response({"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}, said(text("a"))),
+        response(
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}, message(text("a"))
+        ),
         "a",
         "end_turn",
     ),
     "citation": (
         response(
             {"type": "web_search_call", "status": "completed"},
-            said(text("a", annotations=[{"type": "url_citation"}])),
+            message(text("a", annotations=[{"type": "url_citation"}])),
         ),
         "a",
         "end_turn",
@@ -90,13 +92,13 @@ READ = {
         "tool_use",
     ),
     "action for the caller": (response({"type": "computer_call", "call_id": "c"}), "", "tool_use"),
-    "another word for whole": (response(said(text("a")), status="complete"), "a", "end_turn"),
+    "another word for complete": (response(message(text("a")), status="complete"), "a", "end_turn"),
 }
 
 
 @pytest.mark.parametrize("name", READ)
 async def test_kinds_of_output(make, provider, name):
-    """Each kind of output is understood, kept whole, and cached."""
+    """Each kind of output is read, kept complete and cached."""
     raw, content, stop_reason = READ[name]
     answer_next(provider, raw)
     model = make()
@@ -107,9 +109,9 @@ async def test_kinds_of_output(make, provider, name):
 
 
 NOT_STORED = {
-    "refusal": (response(said({"type": "refusal", "refusal": "No."})), "refusal", "refused"),
+    "refusal": (response(message({"type": "refusal", "refusal": "No."})), "refusal", "refused"),
     "cut": (
-        response(said(text("a")), status="incomplete", incomplete_details={"reason": "max_output_tokens"}),
+        response(message(text("a")), status="incomplete", incomplete_details={"reason": "max_output_tokens"}),
         "max_tokens",
         "truncated",
     ),
@@ -126,7 +128,7 @@ NOT_STORED = {
 
 @pytest.mark.parametrize("name", NOT_STORED)
 async def test_what_is_not_stored(make, provider, cache_dir, name):
-    """An answer that is not whole, or that was refused, is given and not stored; the log says why."""
+    """An incomplete or refused response is returned and not stored, and the log says why."""
     raw, stop_reason, why = NOT_STORED[name]
     answer_next(provider, raw)
     events = Events()
@@ -137,7 +139,7 @@ async def test_what_is_not_stored(make, provider, cache_dir, name):
 
 
 async def test_usage(make, provider):
-    """What the call consumed is told by kind."""
+    """The usage of a call is reported by kind."""
     usage = {
         "input_tokens": 10,
         "input_tokens_details": {"cached_tokens": 4},
@@ -145,7 +147,7 @@ async def test_usage(make, provider):
         "output_tokens_details": {"reasoning_tokens": 5},
         "total_tokens": 17,
     }
-    answer_next(provider, response(said(text("a")), usage=usage))
+    answer_next(provider, response(message(text("a")), usage=usage))
     used = (await make().get_text(QUESTION)).usage
     assert (used.input_tokens, used.cached_tokens, used.output_tokens, used.reasoning_tokens) == (10, 4, 7, 5)
 
@@ -166,7 +168,7 @@ STATEFUL = {
 
 @pytest.mark.parametrize("name", STATEFUL)
 async def test_state_at_the_provider(make, provider, cache_dir, name):
-    """A request that leans on state at the provider is asked every time, and nothing is stored."""
+    """A request that depends on state at the provider is sent every time, and nothing is stored."""
     model = make()
     for _ in range(2):
         assert not (await model.get_text(**{"messages": QUESTION, **STATEFUL[name]})).cached
@@ -176,7 +178,7 @@ async def test_state_at_the_provider(make, provider, cache_dir, name):
 
 @pytest.mark.parametrize("name", ["background", "item_reference"])
 async def test_state_in_replay_mode(make, name):
-    """In replay mode such a request is an error that says so."""
+    """In replay mode, such a request raises an error with that reason."""
     with pytest.raises(CacheMissError, match="stateful"):
         await make().get_text(**{"messages": QUESTION, **STATEFUL[name]}, cache="replay")
 
@@ -189,10 +191,10 @@ async def test_state_in_replay_mode(make, name):
         {"messages": [{"type": "reasoning", "id": "rs_1", "summary": []}, *QUESTION]},
         {"messages": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]},
     ],
-    ids=["not in the background", "container of its own", "reasoning", "file"],
+    ids=["not in the background", "new container", "reasoning", "file"],
 )
-async def test_what_is_no_state(make, provider, arguments):
-    """What never changes under its name at the provider, or is made anew for the call, is cached."""
+async def test_references_that_are_not_state(make, provider, arguments):
+    """A request that refers to objects that never change, or that are created for the call, is cached."""
     model = make()
     for _ in range(2):
         answer = await model.get_text(**{"messages": QUESTION, **arguments})
@@ -201,9 +203,9 @@ async def test_what_is_no_state(make, provider, arguments):
 
 
 async def test_reasoning_in_a_stream(make, provider):
-    """The reasoning that the model shows comes in events of its own, apart from the text."""
+    """Visible reasoning arrives in its own events, separate from the text."""
     reasoning = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]}
-    answer_next(provider, response(reasoning, said(text("a"))))
+    answer_next(provider, response(reasoning, message(text("a"))))
     model = make()
     whole = await model.get_text(QUESTION)
     events = await events_of(model, QUESTION)
@@ -212,7 +214,7 @@ async def test_reasoning_in_a_stream(make, provider):
 
 
 async def test_custom_tool_in_a_stream(make, provider):
-    """The call of a custom tool comes in pieces that add up to its input."""
+    """The call of a custom tool arrives in pieces that add up to its input."""
     answer_next(provider, READ["custom tool"][0])
     model = make()
     (call,) = (await model.get_text(QUESTION)).tool_calls

@@ -1,4 +1,4 @@
-"""What Anthropic is sent."""
+"""Requests to Anthropic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HELLO = [{"type": "text", "text": "Hello"}]
 
 
 def body(messages, **parts):
-    """The body of a request, without the model that all of these have."""
+    """Return the body of a request, without the model that all of these have."""
     sent = body_of(request_of("anthropic", messages, **parts))
     assert sent.pop("model") == "m"
     json.dumps(sent)
@@ -26,7 +26,7 @@ def body(messages, **parts):
 
 
 def test_plain():
-    """A plain question is sent as it is."""
+    """A plain question is sent unchanged."""
     assert body(QUESTION) == {"messages": QUESTION}
 
 
@@ -55,19 +55,19 @@ def test_plain():
     ids=["text", "blocks", "first message", "first message of blocks", "both"],
 )
 def test_system_prompt(system_prompt, messages, expected):
-    """Instructions go beside the messages, wherever they are given."""
+    """Instructions are sent outside the messages, wherever they are given."""
     assert body(messages, system_prompt=system_prompt) == {"system": expected, "messages": QUESTION}
 
 
-def test_system_by_the_provider_s_name():
-    """Instructions under the SDK's own name reach the provider; those under ours win over them."""
+def test_system_under_the_sdk_name():
+    """Instructions under the SDK's parameter name reach the provider. system_prompt takes precedence."""
     parameters = {"system": HELLO}
     assert body(QUESTION, parameters=parameters)["system"] == HELLO
     assert body(QUESTION, system_prompt="Be brief.", parameters=parameters)["system"] == "Be brief."
 
 
 def test_several_turns():
-    """A conversation is sent in its order, instructions in its midst included."""
+    """A conversation is sent in order, including instructions in the middle."""
     messages = [
         *QUESTION,
         {"role": "assistant", "content": "A language."},
@@ -122,7 +122,7 @@ def test_several_turns():
     ],
 )
 def test_blocks(block, expected):
-    """Blocks in our form become the provider's; others go as they are."""
+    """Blocks in the common form are converted to the provider's form. Others are sent unchanged."""
     first = {"type": "text", "text": "See"}
     sent = body([{"role": "user", "content": [first, block]}])
     assert sent["messages"] == [{"role": "user", "content": [first, expected]}]
@@ -142,15 +142,15 @@ def test_blocks(block, expected):
             }
         },
     ],
-    ids=["ours", "the provider's", "OpenAI's", "Bedrock's"],
+    ids=["common form", "the provider's", "OpenAI's", "Bedrock's"],
 )
 def test_tools(spec):
-    """A tool is sent in the provider's form, in whichever form it is given."""
+    """A tool in any form is sent in the provider's form."""
     assert body(QUESTION, tool_specs=[spec])["tools"] == [TOOL]
 
 
 def test_tools_of_the_provider():
-    """A tool that the provider runs itself goes as it is, and one without parameters takes any object."""
+    """A server tool of the provider is sent unchanged, and a tool without parameters accepts any object."""
     search = {"type": "web_search_20250305", "name": "web_search"}
     assert body(QUESTION, tool_specs=[search, {"name": "now"}])["tools"] == [
         search,
@@ -175,7 +175,7 @@ def test_tools_of_the_provider():
     ids=["auto", "none", "required", "any", "name", "OpenAI's", "the provider's"],
 )
 def test_tool_choice(choice, expected):
-    """A tool choice is sent in the provider's form, in whichever form it is given."""
+    """A tool choice in any form is sent in the provider's form."""
     assert body(QUESTION, tool_specs=[TOOL], tool_choice=choice)["tool_choice"] == expected
 
 
@@ -218,7 +218,7 @@ def of_openai():
 
 
 def test_tool_call_and_result():
-    """A tool call and its results in our form become the provider's."""
+    """A tool call and its results in the common form are converted to the provider's form."""
     failed = [{"type": "text", "text": '{"wind": 3}'}, {"type": "text", "text": "?"}]
     assert body([*QUESTION, *of_blocks()])["messages"] == [
         *QUESTION,
@@ -234,7 +234,7 @@ def test_tool_call_and_result():
 
 
 def test_tool_call_and_result_of_openai():
-    """A tool call and its results in OpenAI's form become the provider's, all results in one message."""
+    """A tool call and its results in OpenAI's form are converted to the provider's form, with all results in one message."""
     text = [{"type": "text", "text": "No"}, {"type": "text", "text": "."}]
     assert body([*QUESTION, *of_openai()])["messages"] == [
         *QUESTION,
@@ -249,8 +249,8 @@ def test_tool_call_and_result_of_openai():
     ]
 
 
-def test_the_provider_s_own_conversation():
-    """A conversation in the provider's form goes as it is."""
+def test_conversation_in_the_providers_form():
+    """A conversation in the provider's form is sent unchanged."""
     messages = [
         {"role": "user", "content": [IMAGE, *HELLO]},
         {"role": "assistant", "content": [{"type": "redacted_thinking", "data": "x"}, TOOL_USE]},
@@ -260,7 +260,7 @@ def test_the_provider_s_own_conversation():
 
 
 def test_structured_output():
-    """A schema is asked for in the provider's own way, without what it does not take."""
+    """A schema is sent in the provider's own form, without unsupported keywords."""
     sent = body(
         QUESTION, operation="json", output_schema=SCHEMA, parameters={"output_config": {"effort": "low"}}
     )
@@ -271,7 +271,7 @@ def test_structured_output():
 
 
 def test_stop_sequences_and_extras():
-    """Parameters go as they are, under the provider's names."""
+    """Parameters are sent unchanged, under the provider's names."""
     parameters = {
         "max_tokens": 10,
         "stop_sequences": ["\n"],
@@ -285,5 +285,5 @@ def test_stop_sequences_and_extras():
 
 
 def test_parameters_of_none():
-    """A parameter that is None is keyed as an absent one, and is not sent."""
+    """A parameter that is None has the same key as an absent one, and is not sent."""
     assert body(QUESTION, parameters={"temperature": None, "metadata": None}) == {"messages": QUESTION}

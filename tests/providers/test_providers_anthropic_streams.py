@@ -1,4 +1,4 @@
-"""Events that stand for a whole answer of Anthropic's or Bedrock's, and the answer that events add up to."""
+"""Events for whole responses of Anthropic and Bedrock, and the responses that events add up to."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ CASES = [
 
 
 @pytest.mark.parametrize(("stream", "_answers", "raw"), CASES)
-def test_events_add_up_to_the_answer(stream, _answers, raw):
-    """The events that stand for an answer add up to it, to the last field."""
+def test_events_add_up_to_the_response(stream, _answers, raw):
+    """The events for a response add up to it, to the last field."""
     assert stream.gather(stream.events_of(raw)) == raw
 
 
 @pytest.mark.parametrize(("stream", "answers", "raw"), CASES)
-def test_events_say_what_the_answer_says(stream, answers, raw):
-    """The events of an answer have its text, its tool calls and one reason to stop."""
+def test_events_have_the_content_of_the_response(stream, answers, raw):
+    """The events for a response have its text, its tool calls and one stop reason."""
     events = [stream.read_event(event) for event in stream.events_of(raw)]
     response = answers.read_answer(raw)
     assert "".join(event.text for event in events) == response.content
@@ -125,21 +125,21 @@ def test_events_say_what_the_answer_says(stream, answers, raw):
 
 @pytest.mark.parametrize(("stream", "_answers", "raw"), CASES)
 def test_events_are_not_changed(stream, _answers, raw):
-    """Adding up events leaves them as they are."""
+    """Gathering events does not change them."""
     events = stream.events_of(raw)
     stream.gather(events)
     assert events == stream.events_of(raw)
 
 
 @pytest.mark.parametrize(("stream", "_answers", "raw"), CASES)
-def test_part_of_a_stream_is_no_answer(stream, _answers, raw):
+def test_incomplete_stream_gives_no_response(stream, _answers, raw):
     """Without its last event a stream adds up to nothing."""
     events = stream.events_of(raw)
     assert [stream.gather(events[:count]) for count in range(len(events))] == [None] * len(events)
 
 
 def test_usage_and_citations_of_a_stream():
-    """What comes late in a stream is put where an answer has it; a null says nothing of what is known."""
+    """Late values of a stream are placed where a response has them. A null does not replace an earlier value."""
     usage = {"input_tokens": 3, "output_tokens": 1, "service_tier": "standard"}
     events = [
         {"type": "message_start", "message": {**message([]), "stop_reason": None, "usage": usage}},
@@ -167,7 +167,7 @@ def test_usage_and_citations_of_a_stream():
 
 
 def test_several_cited_texts():
-    """Texts that are cited together become one in a stream, and the answer says the same."""
+    """Texts that are cited together become one text in a stream, and the response has the same content."""
     cited = {"content": [{"text": "a"}, {"text": "b"}], "citations": [{"title": "x"}]}
     raw = converse([{"citationsContent": cited}])
     events = bedrock_stream.events_of(raw)
@@ -176,7 +176,7 @@ def test_several_cited_texts():
 
 
 def test_redacted_reasoning_in_pieces():
-    """Pieces of bytes are put together as bytes."""
+    """Pieces of bytes are joined as bytes."""
     deltas = ({"redactedContent": "AAE="}, {"redactedContent": "Ag=="})
     events = [
         {"messageStart": {"role": "assistant"}},
@@ -237,5 +237,5 @@ def test_redacted_reasoning_in_pieces():
     ids=["bounds", "items", "definitions", "map", "enum", "anything"],
 )
 def test_plain_schema(schema, expected):
-    """A schema goes out with closed objects, and with its bounds as words."""
+    """A schema is sent with closed objects, and with its bounds in the description."""
     assert plain_schema(schema) == expected

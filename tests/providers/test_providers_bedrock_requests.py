@@ -1,4 +1,4 @@
-"""What Bedrock is sent."""
+"""Requests to Bedrock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOOL_RESULT = {"toolResult": {"toolUseId": "t1", "content": [{"text": "Sunny"}]}
 
 
 def body(messages, **parts):
-    """The arguments of converse, without the model that all of these have."""
+    """Return the arguments of converse, without the model that all of these have."""
     sent = body_of(request_of("bedrock", messages, **parts))
     assert sent.pop("modelId") == "m"
     return sent
@@ -54,17 +54,17 @@ def test_plain(messages):
     ids=["text", "blocks", "first message too"],
 )
 def test_system_prompt(system_prompt, messages, expected):
-    """Instructions go beside the messages, wherever they are given."""
+    """Instructions are sent outside the messages, wherever they are given."""
     assert body(messages, system_prompt=system_prompt) == {"messages": ASKED, "system": expected}
 
 
-def test_system_by_the_provider_s_name():
-    """Instructions under boto3's own name go as they are, also when there are none."""
+def test_system_under_the_sdk_name():
+    """Instructions under boto3's parameter name are sent unchanged, also if they are empty."""
     assert body(QUESTION, parameters={"system": []})["system"] == []
 
 
 def test_several_turns():
-    """A conversation is sent in its order."""
+    """A conversation is sent in order."""
     messages = [*QUESTION, {"role": "assistant", "content": "A language."}, *ask("Whose?")]
     assert body(messages)["messages"] == [
         *ASKED,
@@ -133,14 +133,14 @@ def test_several_turns():
     ],
 )
 def test_blocks(block, expected):
-    """Blocks go as they are, with bytes where the service's JSON has base64; arguments of tools are left alone."""
+    """Blocks are sent unchanged, with bytes in place of the JSON form's base64. Tool arguments are left unchanged."""
     sent = body([{"role": "user", "content": [{"text": "See"}, block]}])
     assert sent["messages"] == [{"role": "user", "content": [{"text": "See"}, expected]}]
 
 
-def test_text_where_bytes_belong():
-    """Text that is not base64 is refused where bytes belong."""
-    with pytest.raises(ValueError, match=r"image\.source\.bytes is text that is not base64"):
+def test_string_in_place_of_bytes():
+    """A string that is not base64 is refused in place of bytes."""
+    with pytest.raises(ValueError, match=r"image\.source\.bytes is a string that is not base64"):
         with_bytes({"image": {"format": "png", "source": {"bytes": "not base64!"}}})
 
 
@@ -156,15 +156,15 @@ def test_text_where_bytes_belong():
             "input_schema": WEATHER["parameters"],
         },
     ],
-    ids=["ours", "the provider's", "OpenAI's", "Anthropic's"],
+    ids=["common form", "the provider's", "OpenAI's", "Anthropic's"],
 )
 def test_tools(spec):
-    """A tool is sent in the provider's form, in whichever form it is given."""
+    """A tool in any form is sent in the provider's form."""
     assert body(QUESTION, tool_specs=[spec])["toolConfig"] == {"tools": [TOOL]}
 
 
 def test_tools_of_the_provider():
-    """A tool that the provider runs itself, and a cache point, go as they are."""
+    """A server tool of the provider, and a cache point, are sent unchanged."""
     specs = [{"systemTool": {"name": "nova_code_interpreter"}}, {"cachePoint": {"type": "default"}}]
     assert body(QUESTION, tool_specs=specs)["toolConfig"] == {"tools": specs}
 
@@ -182,19 +182,19 @@ def test_tools_of_the_provider():
     ids=["auto", "required", "any", "name", "OpenAI's", "the provider's"],
 )
 def test_tool_choice(choice, expected):
-    """A tool choice is sent in the provider's form, in whichever form it is given."""
+    """A tool choice in any form is sent in the provider's form."""
     sent = body(QUESTION, tool_specs=[TOOL], tool_choice=choice)
     assert sent["toolConfig"] == {"tools": [TOOL], "toolChoice": expected}
 
 
-def test_tool_choice_that_bedrock_does_not_know():
-    """Bedrock cannot be told to call no tool, and the error says what to do."""
+def test_tool_choice_that_bedrock_does_not_support():
+    """Bedrock cannot be told to call no tool, and the error names the alternative."""
     with pytest.raises(ValueError, match="leave out tool_specs"):
         body(QUESTION, tool_specs=[TOOL], tool_choice="none")
 
 
 def test_tool_call_and_result():
-    """A tool call and its results go as they are; those in OpenAI's form become the provider's, all results in one message."""
+    """Tool calls and results are sent unchanged. Those in OpenAI's form are converted, with all results in one message."""
     call = {
         "id": "t1",
         "type": "function",
@@ -217,14 +217,14 @@ def test_tool_call_and_result():
 
 
 def test_structured_output():
-    """A schema is asked for in the provider's own way, without what it does not take."""
+    """A schema is sent in the provider's own form, without unsupported keywords."""
     ((name, wanted),) = body(QUESTION, operation="json", output_schema=SCHEMA)["outputConfig"].items()
     assert (name, wanted["type"]) == ("textFormat", "json_schema")
     assert json.loads(wanted["structure"]["jsonSchema"]["schema"]) == CLOSED_SCHEMA
 
 
 def test_inference_configuration():
-    """Parameters of inference go where boto3 has them, by either name, beside what is there."""
+    """Inference parameters are added to boto3's inference configuration, under either name."""
     parameters = {
         "max_tokens": 10,
         "temperature": 0.2,
@@ -242,7 +242,7 @@ def test_inference_configuration():
 
 
 def test_extras():
-    """Other parameters go as they are, under boto3's names."""
+    """Other parameters are sent unchanged, under boto3's names."""
     parameters = {
         "inferenceConfig": {},
         "additionalModelRequestFields": {"top_k": 3},
@@ -253,5 +253,5 @@ def test_extras():
 
 
 def test_parameters_of_none():
-    """A parameter that is None is keyed as an absent one, and is not sent."""
+    """A parameter that is None has the same key as an absent one, and is not sent."""
     assert body(QUESTION, parameters={"temperature": None, "metadata": None}) == {"messages": ASKED}

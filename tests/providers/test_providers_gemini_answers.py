@@ -1,4 +1,4 @@
-"""What Gemini's answers say, whole and in streams."""
+"""Responses of Gemini, whole and streamed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def chunk(*parts, reason=None, index=0, **more):
     }
 
 
-def test_gemini_text_is_what_was_said():
-    """The text of an answer is that of its parts, without the thoughts."""
+def test_gemini_text_excludes_thoughts():
+    """The text of a response is the text of its parts, without thoughts."""
     answer = read_answer(
         raw({"text": "hm", "thought": True}, {"text": "a"}, {"executableCode": {}}, {"text": "b"})
     )
@@ -33,7 +33,7 @@ def test_gemini_text_is_what_was_said():
 
 
 def test_gemini_tool_calls_are_read():
-    """A tool call has its id, its name and its arguments; where there is no id, the name stands for it."""
+    """A tool call has its ID, its name and its arguments. Without an ID, the name is the ID."""
     answer = read_answer(raw(CALL, {"functionCall": {"name": "g"}}))
     assert [(call.id, call.name, call.arguments) for call in answer.tool_calls] == [
         ("1", "f", {"city": "Paris"}),
@@ -53,19 +53,19 @@ def test_gemini_tool_calls_are_read():
     ],
 )
 def test_gemini_stop_reason(reason, expected):
-    """The reason to stop is told in our words, and the provider's own is kept."""
+    """The stop reason has its common name, and the provider's own value is kept."""
     answer = read_answer(raw({"text": "a"}, reason=reason))
     assert (answer.stop_reason, answer.provider_stop_reason) == (expected, reason)
 
 
 def test_gemini_stop_for_a_tool():
-    """An answer that calls a tool stopped for it; one that was cut did not."""
+    """A response that calls a tool has the stop reason tool_use, unless it was truncated."""
     assert read_answer(raw(CALL)).stop_reason == "tool_use"
     assert read_answer(raw(CALL, reason="MAX_TOKENS")).stop_reason == "max_tokens"
 
 
 def test_gemini_blocked_prompt():
-    """A prompt that was blocked has no answer, and says why."""
+    """A blocked prompt gives an empty response with the reason."""
     answer = read_answer(
         {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 4}}
     )
@@ -77,7 +77,7 @@ def test_gemini_blocked_prompt():
 
 
 def test_gemini_usage():
-    """Thoughts are a part of the output, and what the provider's tools brought in is a part of the input."""
+    """Thoughts count as output, and the output of the provider's own tools counts as input."""
     counted = {
         "promptTokenCount": 10,
         "toolUsePromptTokenCount": 5,
@@ -96,14 +96,14 @@ def test_gemini_usage():
 @pytest.mark.parametrize(
     "strange", [{}, [], "text", None, {"candidates": [{}]}, {"candidates": [{"content": {}}]}]
 )
-def test_gemini_strange_answer(strange):
-    """JSON of another shape is an answer without a text, and with no reason to stop."""
+def test_gemini_unexpected_json(strange):
+    """JSON of another form is a response without text and without a stop reason."""
     answer = read_answer(strange)
     assert (answer.content, answer.stop_reason, answer.raw) == ("", None, strange)
 
 
-def test_gemini_candidates_stop_each():
-    """Every candidate has its own reason to stop."""
+def test_gemini_each_candidate_has_a_stop_reason():
+    """Every candidate has its own stop reason."""
     assert stop_reasons({"candidates": [{"finishReason": "STOP"}, {"finishReason": "SAFETY"}]}) == [
         "end_turn",
         "content_filter",
@@ -125,7 +125,7 @@ def test_gemini_candidates_stop_each():
     ],
 )
 def test_gemini_event(event, expected):
-    """An event of a stream tells its kind, its text, its reasoning and the tools it calls, and keeps the provider's own."""
+    """An event has its type, its text, its reasoning and its tool calls, and keeps the provider's event."""
     read = read_event(event)
     names = [piece.name for piece in read.tool_calls]
     assert isinstance(read, StreamEvent)
@@ -133,7 +133,7 @@ def test_gemini_event(event, expected):
 
 
 def test_gemini_stream_is_gathered():
-    """The events of a stream add up to the answer in one piece: plain texts join, everything else stays a part of its own."""
+    """The events of a stream add up to the whole response: plain texts are joined, and all other parts stay separate."""
     events = [
         chunk({"text": "h", "thought": True}, usageMetadata={"promptTokenCount": 1}, responseId="r"),
         chunk({"text": "m", "thought": True}),
@@ -148,7 +148,7 @@ def test_gemini_stream_is_gathered():
     )
 
 
-def test_gemini_gathering_leaves_the_events_as_they_are():
+def test_gemini_gathering_does_not_change_the_events():
     """Gathering a stream changes none of its events."""
     events = [chunk({"text": "a"}), chunk({"text": "b"}, reason="STOP")]
     gather(events)
@@ -156,7 +156,7 @@ def test_gemini_gathering_leaves_the_events_as_they_are():
 
 
 def test_gemini_candidates_are_gathered():
-    """Candidates that come in turn are gathered each for itself."""
+    """Interleaved candidates are gathered separately."""
     events = [
         chunk({"text": "a"}, index=0),
         chunk({"text": "b"}, reason="STOP", index=1),
@@ -169,7 +169,7 @@ def test_gemini_candidates_are_gathered():
 
 
 def test_gemini_grounding_that_grows():
-    """What is told again is told whole: the last of it holds, unless that is empty."""
+    """A value that is sent again is complete each time: the last one is kept, unless it is empty."""
     first, last = chunk({"text": "a"}), chunk({"text": "b"}, reason="STOP")
     first["candidates"][0]["groundingMetadata"] = {"groundingChunks": [1]}
     last["candidates"][0]["groundingMetadata"] = {}
@@ -189,13 +189,13 @@ def test_gemini_grounding_that_grows():
     ],
     ids=["nothing", "no end", "one of two", "arguments in pieces"],
 )
-def test_gemini_stream_that_did_not_end(events):
-    """A stream without an end adds up to no answer."""
+def test_gemini_incomplete_stream(events):
+    """A stream without an end adds up to no response."""
     assert gather(events) is None
 
 
 def test_gemini_blocked_prompt_in_a_stream():
-    """A stream that says only that the prompt was blocked has ended."""
+    """A stream that only reports a blocked prompt is complete."""
     blocked = {"promptFeedback": {"blockReason": "SAFETY"}}
     assert gather([blocked]) == blocked
 
@@ -214,6 +214,6 @@ def test_gemini_blocked_prompt_in_a_stream():
         },
     ],
 )
-def test_gemini_events_of_an_answer(answer):
-    """The events that stand for an answer in one piece add up to it."""
+def test_gemini_events_of_a_response(answer):
+    """The events for a whole response add up to it."""
     assert gather(events_of(answer)) == answer

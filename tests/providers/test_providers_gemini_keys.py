@@ -1,4 +1,4 @@
-"""What of a client, an address and a request of Gemini's is in the key, and what is not cached."""
+"""The parts of a Gemini client, address and request that are in the key, and requests that are not cached."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def options(**named):
     ],
 )
 def test_gemini_endpoint(arguments, environ, expected):
-    """The service is in the key, with the address that it was given; locations and usual versions are not."""
+    """The service and its configured address are part of the key. Locations and usual versions are not."""
     assert endpoint(environ, **arguments) == expected
 
 
 def test_gemini_project_and_location_are_not_keyed():
-    """Who pays, and where the model runs, is not in the key."""
+    """The project and the location are not part of the key."""
     assert key(vertexai=True, project="a", location="us-east1") == key(
         vertexai=True, project="b", location="global"
     )
@@ -77,14 +77,14 @@ def test_gemini_project_and_location_are_not_keyed():
         {"vertexai": True, "api_key": "x", **options(base_url="https://proxy/v")},
     ],
 )
-def test_gemini_given_client_has_the_key_of_a_made_one(arguments):
-    """A client that is given leads to the key of one that is made with the same arguments."""
+def test_gemini_given_client_has_the_key_of_a_created_one(arguments):
+    """A given client leads to the same key as one created with the same arguments."""
     with genai.Client(**arguments) as client:
         assert GeminiModel("gemini-2.5-flash", client=client).cache_key(QUESTION) == key(**arguments)
 
 
 async def test_gemini_headers_of_the_client_are_keyed():
-    """What the client or its HTTP client sends with every request is in the key, except what the SDK sends and credentials."""
+    """Headers of the client and its HTTP client are part of the key, except the SDK's own headers and credentials."""
     async with openai.DefaultAsyncHttpxClient(
         headers={"x-mine": "1", "x-api-key": "s"}, params={"tier": "2", "key": "s"}
     ) as client:
@@ -99,19 +99,19 @@ async def test_gemini_headers_of_the_client_are_keyed():
     )
 
 
-def test_gemini_continued_answer():
-    """A request that continues an answer leans on it."""
+def test_gemini_continued_response():
+    """A request that continues a response depends on it."""
     request = Request("gemini", "m", QUESTION, parameters={"continuation_token": b"x"})
     assert kept_by_provider(request) == "parameters.continuation_token"
 
 
 def test_gemini_body_of_the_client_is_keyed():
-    """What the client lays over every body is in the key."""
+    """The extra body of the client is part of the key."""
     assert key(**options(extra_body={"a": 1})) != key()
 
 
 def test_gemini_options_of_a_call():
-    """The headers and the body among a call's options are keyed like what they add; its timeout is not."""
+    """The headers and the body in a call's options are keyed like the parameters that they set. Its timeout is not."""
     model = GeminiModel("gemini-2.5-flash")
     plain = model.cache_key(QUESTION)
     assert model.cache_key(QUESTION, http_options={"timeout": 1000}) == plain
@@ -130,8 +130,8 @@ def test_gemini_options_of_a_call():
         ({"http_options": {"base_url": "https://proxy"}}, "to the client"),
     ],
 )
-def test_gemini_parameter_of_elsewhere(parameters, way_out):
-    """An argument of the SDK that is none of a call's is refused, and the error names the way out."""
+def test_gemini_argument_that_is_not_a_parameter(parameters, way_out):
+    """An SDK argument that is not a parameter of a call is refused, and the error names the alternative."""
     with pytest.raises(TypeError, match=way_out):
         GeminiModel("gemini-2.5-flash").cache_key(QUESTION, **parameters)
 
@@ -163,7 +163,7 @@ FILE = f"{OWN}/v1beta/files/abc"
     ],
 )
 def test_gemini_files_at_the_provider(message, place):
-    """A request that names a file that is kept at the provider leans on it; one that names the rest of the web does not."""
+    """A request that refers to a file at the provider depends on state. One that refers to any other address does not."""
     assert kept_by_provider(Request("gemini", "m", [message])) == place
 
 
@@ -178,7 +178,7 @@ def test_gemini_files_at_the_provider(message, place):
     ],
 )
 def test_gemini_stores_at_the_provider(tool, found):
-    """A request whose tools read a store at the provider leans on it."""
+    """A request whose tools read a store at the provider depends on state."""
     assert kept_by_provider(Request("gemini", "m", QUESTION, tool_specs=[tool])) == (
         found and f"tool_specs[0].{found}"
     )

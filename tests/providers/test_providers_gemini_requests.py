@@ -1,4 +1,4 @@
-"""The bodies of GeminiModel's requests."""
+"""The request bodies of GeminiModel."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def contents(*messages):
 
 
 def test_gemini_plain_request():
-    """A plain question is its contents, and nothing else."""
+    """A plain question is sent as contents, and nothing else."""
     assert body() == {"contents": ASKED}
 
 
 def test_gemini_system_prompt():
-    """The system prompt is the system instruction, as the SDK writes it."""
+    """The system prompt is sent as the system instruction, as the SDK does it."""
     assert body(system_prompt="Be brief.") == {
         "contents": ASKED,
         "systemInstruction": {"parts": [{"text": "Be brief."}], "role": "user"},
@@ -44,7 +44,7 @@ def test_gemini_system_prompt():
 
 
 def test_gemini_system_messages():
-    """Messages of the system follow the system prompt in the instruction, and are no part of the conversation."""
+    """System messages follow the system prompt in the instruction, and are not part of the conversation."""
     system = {"role": "system", "content": [{"text": "User ID: 1"}]}
     sent = body([system, *QUESTION], system_prompt="Be brief.")
     assert sent["systemInstruction"]["parts"] == [{"text": "Be brief."}, {"text": "User ID: 1"}]
@@ -52,7 +52,7 @@ def test_gemini_system_messages():
 
 
 def test_gemini_system_instruction_in_the_sdks_form():
-    """A system instruction can be a text or the SDK's own object."""
+    """A system instruction can be a string or an SDK object."""
     part = {"parts": [{"text": "Be brief."}]}
     assert body(system_instruction="Be brief.")["systemInstruction"] == {**part, "role": "user"}
     assert (
@@ -62,7 +62,7 @@ def test_gemini_system_instruction_in_the_sdks_form():
 
 
 def test_gemini_several_turns():
-    """The assistant is called a model here."""
+    """The assistant has the role of the model."""
     messages = [
         *QUESTION,
         {"role": "assistant", "content": "A language."},
@@ -113,14 +113,14 @@ def test_gemini_several_turns():
     ],
 )
 def test_gemini_blocks(block, part):
-    """Our blocks become parts; parts of the provider's own stay as they are, except that bytes are written as the SDK writes them."""
+    """Common blocks become parts. The provider's own parts stay unchanged, except that bytes are encoded as the SDK does it."""
     assert contents({"role": "user", "content": [{"text": "See"}, block]}) == [
         {"role": "user", "parts": [{"text": "See"}, part]}
     ]
 
 
 def test_gemini_contents_pass_through():
-    """Contents of the provider's own pass through untouched, with what no SDK knows in them."""
+    """Contents in the provider's form are sent unchanged, including fields that no SDK knows."""
     content = {
         "role": "model",
         "parts": [
@@ -131,7 +131,7 @@ def test_gemini_contents_pass_through():
 
 
 def test_gemini_contents_of_the_sdk():
-    """A content object of the SDK is sent by the names of the wire."""
+    """A content object of the SDK is sent with the field names of the API."""
     content = types.Content(role="model", parts=[types.Part(text="Hi", thought_signature=b"\x01")])
     assert contents(content) == [{"role": "model", "parts": [{"text": "Hi", "thoughtSignature": "AQ=="}]}]
 
@@ -150,15 +150,15 @@ def test_gemini_contents_of_the_sdk():
         },
         DECLARED,
     ],
-    ids=["ours", "function", "toolSpec", "declaration"],
+    ids=["common form", "function", "toolSpec", "declaration"],
 )
 def test_gemini_tool_definition(spec):
-    """A function is declared with its JSON schema, in whichever form it is given."""
+    """A function in any form is declared with its JSON schema."""
     assert body(tool_specs=[spec])["tools"] == [{"functionDeclarations": [DECLARED]}]
 
 
-def test_gemini_tools_of_its_own():
-    """Tools of the provider's own stay as they are, beside the functions."""
+def test_gemini_tools_of_the_provider():
+    """The provider's own tools are sent unchanged, next to the functions."""
     own = {"googleSearch": {}}
     declared = types.Tool(function_declarations=[types.FunctionDeclaration(name="f")])
     assert body(tool_specs=[own, WEATHER, declared])["tools"] == [
@@ -184,7 +184,7 @@ def test_gemini_tools_of_its_own():
     ],
 )
 def test_gemini_tool_choice(choice, calling):
-    """The choice of a tool is a function calling config."""
+    """A tool choice becomes a function calling config."""
     assert body(tool_specs=[WEATHER], tool_choice=choice)["toolConfig"] == {"functionCallingConfig": calling}
 
 
@@ -222,7 +222,7 @@ ANSWERED = {"functionResponse": {"id": "1", "name": "get_weather", "response": {
     ids=["blocks", "messages"],
 )
 def test_gemini_tool_call_and_result(call, answer):
-    """A call and its result become the provider's, and the result names the function that was called."""
+    """A call and its result are converted to the provider's form, and the result names the function."""
     assert contents(call, answer) == [
         {"role": "model", "parts": [CALLED]},
         {"role": "user", "parts": [ANSWERED]},
@@ -230,7 +230,7 @@ def test_gemini_tool_call_and_result(call, answer):
 
 
 def test_gemini_results_of_several_tools():
-    """The results of tools that were called at once are one content."""
+    """The results of parallel tool calls are one content."""
     called = {"role": "model", "parts": [CALLED, {"functionCall": {"id": "2", "name": "f", "args": {}}}]}
     results = [{"role": "tool", "tool_call_id": call, "content": call} for call in ("1", "2")]
     sent = contents(called, *results, *QUESTION)
@@ -250,13 +250,13 @@ def test_gemini_results_of_several_tools():
     ids=["object", "list", "texts", "error", "nothing"],
 )
 def test_gemini_tool_result_contents(result, response):
-    """What a tool gave back is an object, as the provider wants it."""
+    """A tool result is sent as an object, as the provider requires."""
     (content,) = contents({"role": "user", "content": [{"toolResult": {"toolUseId": "f", **result}}]})
     assert content["parts"] == [{"functionResponse": {"name": "f", "response": response}}]
 
 
-def test_gemini_picture_in_a_tool_result():
-    """A picture that a tool gave back is a part of the function's response."""
+def test_gemini_image_in_a_tool_result():
+    """An image in a tool result is a part of the function response."""
     picture = {"image": {"format": "png", "source": {"bytes": b"png"}}}
     result = {"toolResult": {"toolUseId": "f", "content": [{"text": "here"}, picture]}}
     (content,) = contents({"role": "user", "content": [result]})
@@ -266,7 +266,7 @@ def test_gemini_picture_in_a_tool_result():
 
 
 def test_gemini_structured_output():
-    """A structured answer is asked for by its JSON schema."""
+    """A structured response is requested with its JSON schema."""
     schema = {"type": "object", "properties": {"a_b": {"type": "integer"}}}
     sent = body(operation="json", output_schema=schema, temperature=0)
     assert sent["generationConfig"] == {
@@ -277,7 +277,7 @@ def test_gemini_structured_output():
 
 
 def test_gemini_generation_config():
-    """Parameters are fields of the generation config, in the SDK's names, in those of the wire, or as objects of the SDK."""
+    """Parameters become fields of the generation config, from the SDK's names, the API's names, or SDK objects."""
     sent = body(
         max_tokens=5,
         top_k=3,
@@ -300,7 +300,7 @@ def test_gemini_generation_config():
 
 
 def test_gemini_generation_config_as_a_whole():
-    """A generation config can be given as it goes over the wire, also an empty one; single parameters win over it."""
+    """A generation config can be given in the API's form, even an empty one. Single parameters take precedence."""
     assert body(generation_config={})["generationConfig"] == {}
     assert body(generation_config={"topK": 1, "topP": 0.5}, top_k=2)["generationConfig"] == {
         "topK": 2,
@@ -308,8 +308,8 @@ def test_gemini_generation_config_as_a_whole():
     }
 
 
-def test_gemini_parameters_beside_the_generation_config():
-    """What the provider wants beside the generation config stands there."""
+def test_gemini_parameters_outside_the_generation_config():
+    """Parameters that the API expects outside the generation config are sent there."""
     safety = [types.SafetySetting(category="HARM_CATEGORY_HARASSMENT", threshold="BLOCK_NONE")]
     sent = body(
         safety_settings=safety,
@@ -327,7 +327,7 @@ def test_gemini_parameters_beside_the_generation_config():
 
 
 def test_gemini_response_schema():
-    """The names inside a schema are the caller's; a model class is sent as its JSON schema."""
+    """The names inside a schema are not converted. A model class is sent as its JSON schema."""
 
     class Person(pydantic.BaseModel):
         first_name: str
@@ -353,5 +353,5 @@ def test_gemini_response_schema():
     ],
 )
 def test_gemini_model_path(model_id, path, vertex_path):
-    """A model has another path in each service, the one that the SDK gives it."""
+    """A model has a different path in each service, the same as in the SDK."""
     assert (model_path(model_id, vertex=False), model_path(model_id, vertex=True)) == (path, vertex_path)

@@ -1,4 +1,4 @@
-"""What reaches OpenAI's interfaces, whole, for each kind of request."""
+"""The complete requests to OpenAI's APIs, for each kind of request."""
 
 from __future__ import annotations
 
@@ -307,15 +307,15 @@ BODIES = {
     + [("responses", name) for name in BODIES if BODIES[name][2]],
 )
 async def test_body(make_model, provider, api, name):
-    """A request is sent in the interface's form, and with nothing else."""
+    """A request is sent in the API's form, and with nothing else."""
     arguments, chat, responses = BODIES[name]
     await make_model(api=api).get_text(**arguments)
     assert provider.requests[-1].path == {"chat": "/v1/chat/completions", "responses": "/v1/responses"}[api]
     assert provider.requests[-1].body == {"model": "gpt-4o", **(chat if api == "chat" else responses)}
 
 
-async def test_body_of_a_structured_answer(make_model, provider):
-    """A structured answer is asked for by the interface's own means."""
+async def test_body_of_a_structured_response(make_model, provider):
+    """A structured response uses the API's own feature."""
     await make_model().get_json(SCHEMA, QUESTION)
     await make_model(api="responses").get_json(SCHEMA, QUESTION)
     wanted = {"name": "City", "schema": STRICT, "strict": True}
@@ -330,7 +330,7 @@ async def test_body_of_a_structured_answer(make_model, provider):
 
 
 async def test_body_of_a_stream(make_model, provider):
-    """A stream of chat completions asks for its usage; options that are given go before that."""
+    """A stream of chat completions requests its usage. Given options take precedence."""
     model = make_model()
     await events_of(model, QUESTION)
     await events_of(model, ask("Again"), stream_options={"include_obfuscation": False})
@@ -347,13 +347,13 @@ async def test_body_of_a_stream(make_model, provider):
 
 
 async def test_body_of_a_stream_of_responses(make_model, provider):
-    """A stream of the Responses interface says no more than that it is one."""
+    """A stream of the Responses API has no additional parameter except ``stream``."""
     await events_of(make_model(api="responses"), QUESTION)
     assert provider.requests[-1].body == {"model": "gpt-4o", "input": QUESTION, "stream": True}
 
 
-async def test_options_of_streams_stay_with_streams(make_model, provider):
-    """A model's own options of streams are not sent with a call that is none."""
+async def test_stream_options_are_sent_with_streams_only(make_model, provider):
+    """A model's stream options are not sent with calls that are not streamed."""
     model = make_model(params={"stream_options": {"include_usage": True}})
     await model.get_text(QUESTION)
     assert "stream_options" not in provider.requests[-1].body
@@ -367,14 +367,14 @@ ITEMS = [
 ]
 
 
-async def test_items_of_the_interface_s_own_form(make_model, provider):
-    """Items in the interface's own form pass through untouched."""
+async def test_items_in_the_apis_own_form(make_model, provider):
+    """Items in the API's own form are sent unchanged."""
     await make_model(api="responses").get_text([*ITEMS, *QUESTION])
     assert provider.requests[-1].body["input"] == [*ITEMS, *QUESTION]
 
 
 async def test_output_of_the_sdk(make_model, provider):
-    """The items of an SDK's response can be sent back in a conversation, and are cached."""
+    """The items of an SDK response can be sent back in a conversation, and are cached."""
     async with openai.AsyncOpenAI(base_url=provider.base_url, api_key="test") as client:
         before = await client.responses.create(model="gpt-4o", input="Hello")
     model = make_model(api="responses")
@@ -385,7 +385,7 @@ async def test_output_of_the_sdk(make_model, provider):
 
 
 async def test_images_in_chat_form(make_model, provider):
-    """An image in the form of chat completions goes to the Responses interface in its own."""
+    """An image in the form of chat completions is converted for the Responses API."""
     image = {"type": "image_url", "image_url": {"url": IMAGE_URL, "detail": "low"}}
     await make_model(api="responses").get_text([{"role": "user", "content": [image]}])
     (block,) = provider.requests[-1].body["input"][0]["content"]
@@ -404,14 +404,14 @@ TOOLS = [
     [("sql", {"type": "custom", "name": "sql"}), ("web_search", {"type": "web_search"}), ("auto", "auto")],
 )
 async def test_built_in_tools(make_model, provider, choice, expected):
-    """Built-in tools pass through untouched, and can be chosen by their names."""
+    """Built-in tools are sent unchanged, and can be chosen by their names."""
     await make_model(api="responses").get_text(QUESTION, tool_specs=TOOLS, tool_choice=choice)
     body = provider.requests[-1].body
     assert (body["tools"], body["tool_choice"]) == (TOOLS, expected)
 
 
 @pytest.mark.parametrize("name", ["model", "input", "api"])
-async def test_parameters_that_are_none(make_model, name):
-    """What is given elsewhere is not a parameter of a call."""
+async def test_reserved_parameters(make_model, name):
+    """An argument that belongs elsewhere is refused as a parameter."""
     with pytest.raises(TypeError, match=f"{name!r} is not a parameter of a call"):
         await make_model(api="responses").get_text(QUESTION, **{name: "x"})

@@ -16,6 +16,8 @@ import time
 from typing import Any
 
 from spark_cache import CacheConfig, CacheManager
+from spark_cache.core.directory import open_directory
+from spark_cache.events import StructlogSink
 from spark_cache.types import CacheKey
 
 _KEYS = 12
@@ -60,7 +62,9 @@ def _write(cache_dir: str, kind: str, seed: int) -> None:
     chance = random.Random(seed)
     manager = CacheManager(_config(cache_dir))
     if kind == "naive":
-        directory = manager._cache.directory
+        directory = open_directory(
+            str(manager.cache_dir), manager.config, clock=time.time, sink=StructlogSink()
+        )
 
         def write(at, data, **_):  # type: ignore[no-untyped-def]
             with open(directory.store.path(at), "wb") as file:

@@ -14,6 +14,7 @@ from savings_world import ScriptedCache, usage
 
 from spark_cache import CacheConfig, CacheManager, OpenAIModel
 from spark_cache.testing import StandInProvider
+from spark_cache.types import Request
 
 # Dollars per million tokens of input, cached input and output:
 #   openai/gpt-4o              2.50   1.25   10.00
@@ -210,10 +211,11 @@ def test_an_invalid_by(cache):
 # -- shared calls ----------------------------------------------------------------------------------------------
 
 
-def _plan(cache: ScriptedCache):
-    from spark_cache.types import Request  # noqa: PLC0415 - for two tests
+_REQUEST = Request("openai", "gpt-4o", [{"role": "user", "content": "Hello"}])
 
-    return cache.manager.calls.plan(Request("openai", "gpt-4o", [{"role": "user", "content": "Hello"}]))
+
+def _plan(cache: ScriptedCache):
+    return cache.manager.calls.plan(_REQUEST)
 
 
 def test_a_shared_call_is_counted_once(cache):
@@ -232,7 +234,7 @@ def test_a_response_stored_in_the_meantime_is_shared(cache):
     answer = {"content": "Hi.", "stop_reason": "end_turn", "usage": usage(100_000, 0)}
     plan = _plan(cache)
     cache.manager.calls.look_up(plan)
-    cache.manager.calls.store(plan, {}, answer)
+    cache.manager.calls.store(plan, _REQUEST, answer)
     cache.manager.calls.look_again(plan, parse=lambda response: response)
     total = cache.manager.get_savings()["total"]
     assert (total["hits"], total["shared"], total["misses"]) == (0, 1, 1)

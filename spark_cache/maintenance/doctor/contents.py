@@ -91,7 +91,7 @@ def _older(path: str, limit: float) -> bool:
     try:
         return os.lstat(path).st_mtime < limit
     except OSError:
-        # Its writer has renamed it meanwhile.
+        # The writer renamed the file in the meantime.
         return False
 
 

@@ -1,1 +1,1 @@
-"""Requests, answers and streams of Anthropic, as JSON values."""
+"""Requests, responses and streams of Anthropic, as JSON values."""

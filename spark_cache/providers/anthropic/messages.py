@@ -1,4 +1,4 @@
-"""Anthropic's messages: what is sent, and what the answer says. Pure: neither the SDK nor a connection."""
+"""Requests and responses of Anthropic's Messages API. Pure functions, without the SDK or a connection."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ _MEDIA_TYPES = {"jpg": "image/jpeg", "pdf": "application/pdf"}
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The body of a request to ``/v1/messages``."""
+    """Return the body of a request to ``/v1/messages``.
+
+    Args:
+        request: The request.
+    """
     instructions, messages = split_instructions([normalise_message(message) for message in request.messages])
     turns = joined_turns(
-        messages, _turn, lambda said: _tool_result(said["tool_call_id"], said.get("content"))
+        messages, _turn, lambda message: _tool_result(message["tool_call_id"], message.get("content"))
     )
-    # A parameter that is None is keyed as an absent one.
-    given_here = {name: value for name, value in request.parameters.items() if value is not None}
-    body = {**given_here, "model": request.model_id, "messages": turns}
+    # A parameter that is None has the same key as an absent one.
+    parameters = {name: value for name, value in request.parameters.items() if value is not None}
+    body = {**parameters, "model": request.model_id, "messages": turns}
     given = request.parameters.get("system") if request.system_prompt is None else request.system_prompt
     system = _system([given, *instructions])
     if system is not None:
@@ -50,7 +54,7 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 def _system(given: Sequence[Any]) -> Any:
-    """Instructions from several places as one value: a text stays one where it is alone."""
+    """Combine instructions from several places. A single string stays a string."""
     kept = [content for content in given if content is not None]
     if len(kept) == 1:
         return _content(kept[0])
@@ -154,11 +158,15 @@ def _tool_choice(choice: Any) -> Any:
     return choice
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------------------
+# -- responses ----------------------------------------------------------------------------------------------
 
 
 def read_answer(raw: Any) -> ModelResponse:
-    """Understand a message; what a compatible service leaves out stays empty."""
+    """Read a response. Fields that a compatible service leaves out are empty.
+
+    Args:
+        raw: The provider's JSON.
+    """
     message = raw if isinstance(raw, dict) else {}
     blocks = message.get("content") or ()
     reason: str | None = message.get("stop_reason")
@@ -173,7 +181,11 @@ def read_answer(raw: Any) -> ModelResponse:
 
 
 def turn_of(raw: Any) -> list[Any] | None:
-    """The message of an answer, as the interface takes it back: its blocks as they are, thinking with its signature among them."""
+    """Return a response as a message that the API accepts, with all its blocks, including signed thinking.
+
+    Args:
+        raw: The provider's JSON.
+    """
     blocks = raw.get("content") if isinstance(raw, dict) else None
     if blocks is None:
         return None
@@ -183,17 +195,17 @@ def turn_of(raw: Any) -> list[Any] | None:
 def _usage(usage: Any) -> Usage | None:
     if not usage:
         return None
-    cached, kept = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
-    # What the provider calls input tokens are those that had no part in its prompt cache.
-    asked = (usage.get("input_tokens") or 0) + (cached or 0) + (kept or 0)
-    answered = usage.get("output_tokens") or 0
+    cached, written = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+    # The provider's input_tokens excludes the tokens that were read from or written to its prompt cache.
+    input_tokens = (usage.get("input_tokens") or 0) + (cached or 0) + (written or 0)
+    output_tokens = usage.get("output_tokens") or 0
     return Usage(
-        input_tokens=asked,
-        output_tokens=answered,
-        total_tokens=asked + answered,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=input_tokens + output_tokens,
         cached_tokens=cached,
         reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),
-        cache_write_tokens=kept,
+        cache_write_tokens=written,
     )
 
 

@@ -1,4 +1,4 @@
-"""The events of a streamed message: what each adds, and the message they add up to. Pure: neither the SDK nor a connection."""
+"""The events of Anthropic's streams, and the message they add up to. Pure functions, without the SDK or a connection."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["events_of", "gather", "read_event"]
 
 _PIECES = {"text": ("text",), "thinking": ("thinking", "signature")}
-"""The fields of a block that come in pieces, by the block's type."""
+"""The fields of a block that arrive in pieces, by the type of the block."""
 
 
 def read_event(raw: Any) -> StreamEvent:
-    """Understand one event. A piece of arguments that no call was announced for belongs to a tool that the provider runs itself."""
+    """Read one event. A piece of arguments without an announced call belongs to a tool that the provider runs itself.
+
+    Args:
+        raw: The provider's event.
+    """
     match raw:
         case {"type": "content_block_start", "content_block": {"type": "text", "text": str(text)}} if text:
             return StreamEvent("text", text=text, raw=raw)
@@ -45,7 +49,11 @@ def _read_delta(raw: Mapping[str, Any], delta: Mapping[str, Any]) -> StreamEvent
 
 
 def gather(events: Sequence[Any]) -> Any | None:
-    """The message that events add up to; None unless they end as a whole one does."""
+    """Return the message that events add up to. None if it is incomplete.
+
+    Args:
+        events: All events of the stream.
+    """
     message: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
     arguments: dict[int, str] = {}
@@ -55,11 +63,11 @@ def gather(events: Sequence[Any]) -> Any | None:
             case {"type": "message_start", "message": started}:
                 message = dict(started)
             case {"type": "message_delta"}:
-                _change(message, event)
+                _update_message(message, event)
             case {"type": "message_stop"}:
                 ended = True
             case {"index": at}:
-                _take(event, blocks.setdefault(at, {}), arguments)
+                _update_block(event, blocks.setdefault(at, {}), arguments)
     if not ended or message.get("stop_reason") is None:
         return None
     for at, text in arguments.items():
@@ -67,16 +75,16 @@ def gather(events: Sequence[Any]) -> Any | None:
     return {**message, "content": [blocks[at] for at in sorted(blocks)]}
 
 
-def _change(message: dict[str, Any], event: Mapping[str, Any]) -> None:
-    """Put what the end of a message tells where a message has it."""
+def _update_message(message: dict[str, Any], event: Mapping[str, Any]) -> None:
+    """Apply a ``message_delta`` event to the message."""
     usage = message.get("usage") or {}
     message |= {name: value for name, value in event.items() if name not in ("type", "delta")}
-    message |= _told(event["delta"], message)
-    message["usage"] = usage | _told(event.get("usage") or {}, usage)
+    message |= _without_empty(event["delta"], message)
+    message["usage"] = usage | _without_empty(event.get("usage") or {}, usage)
 
 
-def _take(event: Mapping[str, Any], block: dict[str, Any], arguments: dict[int, str]) -> None:
-    """Add one event to its block; the text of a tool's arguments is JSON only once it is whole."""
+def _update_block(event: Mapping[str, Any], block: dict[str, Any], arguments: dict[int, str]) -> None:
+    """Add one event to its block. The text of a tool's arguments is collected, because it is valid JSON only when complete."""
     delta = event.get("delta") or {}
     if delta.get("type") != "input_json_delta":
         block |= copied(event.get("content_block") or {})
@@ -95,13 +103,17 @@ def _add(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
             block[name] = before + value if isinstance(before, str) and isinstance(value, str) else value
 
 
-def _told(change: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """What a change tells: a null says nothing about what is known already."""
+def _without_empty(change: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a change without the nulls that would replace an earlier value."""
     return {name: value for name, value in change.items() if value is not None or name not in before}
 
 
 def events_of(raw: Any) -> list[Any]:
-    """The events that stand for a message that was not streamed."""
+    """Return events for a message that was not streamed.
+
+    Args:
+        raw: The provider's JSON.
+    """
     start = {**raw, "content": [], "stop_reason": None, "stop_sequence": None}
     ends = {name: raw.get(name) for name in ("stop_reason", "stop_sequence")}
     return [

@@ -1,1 +1,1 @@
-"""Requests, answers and streams of Amazon Bedrock, as JSON values."""
+"""Requests, responses and streams of Amazon Bedrock, as JSON values."""

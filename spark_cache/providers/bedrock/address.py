@@ -1,4 +1,4 @@
-"""Where calls to Bedrock go, as the SDK resolves it: found without the SDK, because a hit needs none."""
+"""The address of calls to Bedrock, resolved like the SDK does but without it, because a hit needs no SDK."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["configured_address", "endpoint_of"]
 _OWN = re.compile(
     r"https://bedrock-runtime(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|api\.aws)/?", re.IGNORECASE
 )
-"""Bedrock's own addresses: the region says where a model runs, not what it answers."""
+"""Bedrock's own addresses. The region determines where a model runs and does not change its responses."""
 
 _SERVICE = "bedrock_runtime"
 
@@ -21,17 +21,21 @@ _ENDPOINT = re.compile(r"^\s*endpoint_url\s*=\s*(\S+)", re.MULTILINE)
 
 
 def endpoint_of(address: str | None) -> str | None:
-    """An address as it enters a key: None for Bedrock's own, in any region."""
+    """Return an address in the form that is part of a key. None for Bedrock's own, in any region.
+
+    Args:
+        address: The address; None is Bedrock's own.
+    """
     if address is None or _OWN.fullmatch(address):
         return None
     return normalise_endpoint(address, "")
 
 
 def configured_address(profile: str | None) -> str | None:
-    """The address that the environment or AWS's configuration file names for Bedrock; None leaves it to the SDK.
+    """Return the address for Bedrock from the environment or AWS's configuration file. None leaves it to the SDK.
 
     Args:
-        profile: The profile of the session, where the caller chose one.
+        profile: The profile of the session. None is the profile that the environment names.
     """
     environ = os.environ
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
@@ -48,7 +52,7 @@ def _address_in_file(path: str, profile: str) -> str | None:
     try:
         parser.read(path, encoding="utf-8")
     except (Error, ValueError):
-        # The SDK reads it too, and says what is wrong with it.
+        # The SDK reads the file too, and reports what is wrong with it.
         return None
     names = (f"profile {profile}", profile)
     section = next((parser[name] for name in names if name in parser), None)

@@ -1,4 +1,4 @@
-"""Bedrock's converse: what is sent, and what the answer says. Pure: neither the SDK nor a connection."""
+"""Requests and responses of Bedrock's Converse API. Pure functions, without the SDK or a connection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _INFERENCE = {
     "stop_sequences": "stopSequences",
     "stopSequences": "stopSequences",
 }
-"""The parameters that stand in the inference configuration, by the names that they may be given."""
+"""The parameters of the inference configuration, by the names under which callers may give them."""
 
 _CHOICES = {"auto": "auto", "required": "any", "any": "any"}
 
@@ -43,13 +43,16 @@ _MEDIA = ("image", "document", "video", "audio")
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The arguments of ``converse``.
+    """Return the arguments of ``converse``.
+
+    Args:
+        request: The request.
 
     Raises:
-        ValueError: The request cannot be said in Bedrock's form.
+        ValueError: The request cannot be expressed in Bedrock's form.
     """
     instructions, messages = split_instructions([normalise_message(message) for message in request.messages])
-    # A parameter that is None is keyed as an absent one.
+    # A parameter that is None has the same key as an absent one.
     parameters = {name: value for name, value in request.parameters.items() if value is not None}
     config = {_INFERENCE[name]: parameters.pop(name) for name in list(parameters) if name in _INFERENCE}
     body: dict[str, Any] = {
@@ -59,7 +62,7 @@ def body_of(request: Request) -> dict[str, Any]:
     }
     given = request.parameters.get("system") if request.system_prompt is None else request.system_prompt
     if given is not None or instructions:
-        body["system"] = [block for said in (given, *instructions) for block in _content(said)]
+        body["system"] = [block for content in (given, *instructions) for block in _content(content)]
     if config:
         body["inferenceConfig"] = {**(parameters.get("inferenceConfig") or {}), **config}
     tools = _tool_config(request)
@@ -73,10 +76,13 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 def kept_by_provider(request: Request) -> str | None:
-    """Where a request names something of Bedrock's that may change though its name stays; None where it does not.
+    """Return the path of a reference to state at Bedrock that may change; None if there is none.
 
-    That is the draft of a guardrail, and a prompt without a version. An object in S3 is the caller's own, and is keyed by its
-    address, as a picture on the web is.
+    Such state is the draft of a guardrail, and a prompt without a version. An object in S3 belongs to the caller and is keyed by
+    its address, like an image on the web.
+
+    Args:
+        request: The request.
     """
     guardrail = request.parameters.get("guardrailConfig") or {}
     if isinstance(guardrail, dict) and guardrail.get("guardrailVersion") == "DRAFT":
@@ -85,7 +91,7 @@ def kept_by_provider(request: Request) -> str | None:
     return "model_id" if is_prompt and ":" not in name else None
 
 
-# -- messages -----------------------------------------------------------------------------------------------------------------------
+# -- messages -----------------------------------------------------------------------------------------------
 
 
 def _turn(message: Any) -> Any:
@@ -106,7 +112,7 @@ def _result(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _content(content: Any) -> list[Any]:
-    """Blocks in Bedrock's form: a text is a block, and so is OpenAI's and Anthropic's block of text."""
+    """Convert content to Bedrock's blocks. Strings, and the text blocks of OpenAI and Anthropic, become text blocks."""
     if content is None:
         return []
     return (
@@ -123,32 +129,33 @@ def _block(block: Any) -> Any:
 
 
 def with_bytes(block: Any) -> Any:
-    """A block of content as boto3 has it: ``bytes`` where the service's JSON has base64.
+    """Convert a block to boto3's form: ``bytes`` where the service's JSON has base64.
 
     Args:
-        block: A block of a message or of an answer, in the service's form or already in boto3's, which stays as it is.
+        block: A block of a message or of a response. A block that is already in boto3's form is returned unchanged.
 
     Raises:
-        ValueError: There is text that is not base64 where bytes belong.
+        ValueError: A string in place of bytes is not base64.
     """
     if not isinstance(block, dict):
         return block
-    made = block
+    converted = block
     for kind in _MEDIA:
         source = (block.get(kind) or {}).get("source")
         if isinstance(source, dict) and isinstance(source.get("bytes"), str):
             decoded = {**source, "bytes": _bytes(source["bytes"], f"{kind}.source.bytes")}
-            made = {**made, kind: {**block[kind], "source": decoded}}
+            converted = {**converted, kind: {**block[kind], "source": decoded}}
     reasoning = block.get("reasoningContent")
     if isinstance(reasoning, dict) and isinstance(reasoning.get("redactedContent"), str):
         data = _bytes(reasoning["redactedContent"], "reasoningContent.redactedContent")
-        made = {**made, "reasoningContent": {**reasoning, "redactedContent": data}}
+        converted = {**converted, "reasoningContent": {**reasoning, "redactedContent": data}}
     if isinstance(block.get("guardContent"), dict):
-        made = {**made, "guardContent": with_bytes(block["guardContent"])}
+        converted = {**converted, "guardContent": with_bytes(block["guardContent"])}
     result = block.get("toolResult")
     if isinstance(result, dict) and isinstance(result.get("content"), list | tuple):
-        made = {**made, "toolResult": {**result, "content": [with_bytes(part) for part in result["content"]]}}
-    return made
+        parts = [with_bytes(part) for part in result["content"]]
+        converted = {**converted, "toolResult": {**result, "content": parts}}
+    return converted
 
 
 def _bytes(text: str, place: str) -> bytes:
@@ -156,11 +163,11 @@ def _bytes(text: str, place: str) -> bytes:
         return b64decode(text, validate=True)
     except binascii.Error:
         raise ValueError(
-            f"{place} is text that is not base64: give bytes, or the base64 of the service's JSON"
+            f"{place} is a string that is not base64: give bytes, or base64 as in the service's JSON"
         ) from None
 
 
-# -- tools --------------------------------------------------------------------------------------------------------------------------
+# -- tools --------------------------------------------------------------------------------------------------
 
 
 def _tool_config(request: Request) -> dict[str, Any]:
@@ -194,11 +201,15 @@ def _tool_choice(choice: Any) -> Any:
     return choice
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------------------
+# -- responses ----------------------------------------------------------------------------------------------
 
 
 def read_answer(raw: Any) -> ModelResponse:
-    """Understand the answer of ``converse``."""
+    """Read a response of ``converse``.
+
+    Args:
+        raw: The provider's JSON.
+    """
     message = (raw.get("output") or {}).get("message") or {}
     blocks = message.get("content") or ()
     reason: str | None = raw.get("stopReason")
@@ -213,7 +224,11 @@ def read_answer(raw: Any) -> ModelResponse:
 
 
 def turn_of(raw: Any) -> list[Any] | None:
-    """The message of an answer, as the interface takes it back, with its reasoning."""
+    """Return the message of a response, including its reasoning, in a form that the API accepts.
+
+    Args:
+        raw: The provider's JSON.
+    """
     message = (raw.get("output") or {}).get("message") if isinstance(raw, dict) else None
     if message is None:
         return None
@@ -230,21 +245,21 @@ def _texts(block: Mapping[str, Any]) -> Iterator[str]:
 def _usage(usage: Any) -> Usage | None:
     if not usage:
         return None
-    cached, kept = usage.get("cacheReadInputTokens"), usage.get("cacheWriteInputTokens")
-    # What the provider calls input tokens are those that had no part in its prompt cache.
-    asked = (usage.get("inputTokens") or 0) + (cached or 0) + (kept or 0)
-    answered = usage.get("outputTokens") or 0
+    cached, written = usage.get("cacheReadInputTokens"), usage.get("cacheWriteInputTokens")
+    # The provider's inputTokens excludes the tokens that were read from or written to its prompt cache.
+    input_tokens = (usage.get("inputTokens") or 0) + (cached or 0) + (written or 0)
+    output_tokens = usage.get("outputTokens") or 0
     return Usage(
-        input_tokens=asked,
-        output_tokens=answered,
-        total_tokens=usage.get("totalTokens") or asked + answered,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=usage.get("totalTokens") or input_tokens + output_tokens,
         cached_tokens=cached,
-        cache_write_tokens=kept,
+        cache_write_tokens=written,
     )
 
 
 def _is_call(block: Mapping[str, Any]) -> bool:
-    """Whether a block calls a tool of the caller's: others are run by the provider itself."""
+    """Whether a block calls a tool of the caller. The provider runs its server tools itself."""
     return "toolUse" in block and block["toolUse"].get("type") != "server_tool_use"
 
 

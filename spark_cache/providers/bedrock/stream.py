@@ -1,6 +1,6 @@
-"""The events of ``converse_stream``: what each adds, and the answer they add up to. Pure: neither the SDK nor a connection.
+"""The events of ``converse_stream``, and the response they add up to. Pure functions, without the SDK or a connection.
 
-An event is ``{type: payload}``, with the payload as the service sent it: bytes are base64 text.
+An event is ``{type: payload}``, with the payload as the service sent it: bytes are base64 strings.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["events_of", "gather", "read_event"]
 
 _PADDING = "p"
-"""A field of every event, of random length, that hides how long the text is from who sees the traffic."""
+"""A field of random length in every event. It hides the length of the text from observers of the traffic."""
 
-_MARKS = ("contentBlockIndex", _PADDING)
+_FRAMING_FIELDS = ("contentBlockIndex", _PADDING)
 
 
 def read_event(raw: Any) -> StreamEvent:
-    """Understand one event. A piece of arguments that no call was announced for belongs to a tool that the provider runs itself."""
+    """Read one event. A piece of arguments without an announced call belongs to a tool that the provider runs itself.
+
+    Args:
+        raw: The provider's event.
+    """
     match raw:
         case {"contentBlockStart": {"start": {"toolUse": call}, "contentBlockIndex": at}}:
             if call.get("type") != "server_tool_use":
@@ -42,33 +46,37 @@ def read_event(raw: Any) -> StreamEvent:
 
 
 def gather(events: Sequence[Any]) -> Any | None:
-    """The answer that events add up to, as ``converse`` gives it; None unless they end as a whole one does."""
+    """Return the response that events add up to, in the form of ``converse``. None if it is incomplete.
+
+    Args:
+        events: All events of the stream.
+    """
     message: dict[str, Any] = {}
     blocks: dict[int, dict[str, Any]] = {}
-    ends: dict[str, Any] = {}
-    told: dict[str, Any] = {}
+    stop: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     for event in events:
         match event:
-            case {"messageStart": started}:
-                message = _without_marks(started)
+            case {"messageStart": payload}:
+                message = _without_framing(payload)
             case {"contentBlockStart": {"start": start, "contentBlockIndex": at}}:
                 blocks[at] = {kind: dict(value) for kind, value in start.items()}
             case {"contentBlockDelta": {"delta": delta, "contentBlockIndex": at}}:
                 for kind, value in delta.items():
                     _ADDING.get(kind, _add_other)(blocks.setdefault(at, {}), kind, value)
-            case {"messageStop": stopped}:
-                ends = _without_marks(stopped)
-            case {"metadata": metadata}:
-                told = _without_marks(metadata)
-    # The usage comes last; without it the connection broke off.
-    if not message or not ends or not told:
+            case {"messageStop": payload}:
+                stop = _without_framing(payload)
+            case {"metadata": payload}:
+                metadata = _without_framing(payload)
+    # The usage comes last. If it is missing, the connection was lost.
+    if not message or not stop or not metadata:
         return None
     message["content"] = [_whole(blocks[at]) for at in sorted(blocks)]
-    return {"output": {"message": message}, **ends, **told}
+    return {"output": {"message": message}, **stop, **metadata}
 
 
-def _without_marks(payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in payload.items() if name not in _MARKS}
+def _without_framing(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name not in _FRAMING_FIELDS}
 
 
 def _add_text(block: dict[str, Any], kind: str, value: Any) -> None:
@@ -91,8 +99,8 @@ def _add_reasoning(block: dict[str, Any], kind: str, value: Any) -> None:
             together = b64decode(reasoning.get(name, "")) + b64decode(piece)
             reasoning[name] = b64encode(together).decode()
         else:
-            said = reasoning.setdefault("reasoningText", {})
-            said[name] = said.get(name, "") + piece
+            text = reasoning.setdefault("reasoningText", {})
+            text[name] = text.get(name, "") + piece
 
 
 def _add_citation(block: dict[str, Any], _kind: str, value: Any) -> None:
@@ -118,17 +126,21 @@ def _whole(block: dict[str, Any]) -> dict[str, Any]:
     if call is not None:
         return {**block, "toolUse": {**call, "input": arguments_in(call.get("input") or "{}")}}
     if "citationsContent" in block and "text" in block:
-        # A text with its citations is one block.
+        # A text and its citations are one block.
         cited = {"content": [{"text": block.pop("text")}], **block["citationsContent"]}
         return {**block, "citationsContent": cited}
     return block
 
 
 def events_of(raw: Any) -> list[Any]:
-    """The events that stand for an answer that was not streamed."""
+    """Return events for a response that was not streamed.
+
+    Args:
+        raw: The provider's JSON.
+    """
     message = raw["output"]["message"]
-    ends = {name: raw[name] for name in ("stopReason", "additionalModelResponseFields") if name in raw}
-    told = {name: value for name, value in raw.items() if name != "output" and name not in ends}
+    stop = {name: raw[name] for name in ("stopReason", "additionalModelResponseFields") if name in raw}
+    metadata = {name: value for name, value in raw.items() if name != "output" and name not in stop}
     return [
         {"messageStart": {name: value for name, value in message.items() if name != "content"}},
         *(
@@ -136,8 +148,8 @@ def events_of(raw: Any) -> list[Any]:
             for at, block in enumerate(message.get("content") or ())
             for event in _events_of_block(at, block)
         ),
-        {"messageStop": ends},
-        {"metadata": told},
+        {"messageStop": stop},
+        {"metadata": metadata},
     ]
 
 
@@ -151,7 +163,7 @@ def _events_of_block(at: int, block: Mapping[str, Any]) -> Iterator[dict[str, An
 
 
 def _split(block: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What a block's first event says, and what its others add."""
+    """Return the content of a block's first event, and those of its other events."""
     match block:
         case {"text": text}:
             return {}, [{"text": text}]

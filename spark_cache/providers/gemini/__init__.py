@@ -1,1 +1,1 @@
-"""Requests, answers and streams of Gemini, as JSON values."""
+"""Requests, responses and streams of Gemini, as JSON values."""

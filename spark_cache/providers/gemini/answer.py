@@ -1,4 +1,4 @@
-"""Gemini's generateContent: what an answer says, whole or in a stream. Pure: neither the SDK nor a connection."""
+"""Responses of Gemini's ``generateContent``, whole or streamed. Pure functions, without the SDK or a connection."""
 
 from __future__ import annotations
 
@@ -26,16 +26,20 @@ _STOP_REASONS = {
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
 }
-"""All others mean that the model went astray, and are given as they are."""
+"""The stop reasons with a common name. All others report a fault of the model and are kept unchanged."""
 
 
 def read_answer(raw: Any) -> ModelResponse:
-    """Understand the JSON of an answer; its first candidate is the answer."""
+    """Read the JSON of a response. Only its first candidate is read.
+
+    Args:
+        raw: The provider's JSON.
+    """
     first = next(iter(_candidates(raw)), {})
     parts = _parts(first)
     blocked = None if first else _blocked(raw)
     return ModelResponse(
-        content="".join(_said(part) for part in parts),
+        content="".join(_visible_text(part) for part in parts),
         stop_reason="content_filter" if blocked else _stop_reason(first),
         usage=_usage(raw.get("usageMetadata") if isinstance(raw, dict) else None),
         tool_calls=tuple(_tool_call(part["functionCall"]) for part in parts if part.get("functionCall")),
@@ -45,7 +49,11 @@ def read_answer(raw: Any) -> ModelResponse:
 
 
 def turn_of(raw: Any) -> list[Any] | None:
-    """The content of the first candidate, as the interface takes it back: its parts as they are, signed ones among them."""
+    """Return the content of the first candidate in a form that the API accepts, with all its parts, including signed ones.
+
+    Args:
+        raw: The provider's JSON.
+    """
     candidates = _candidates(raw)
     if not candidates:
         return None
@@ -54,7 +62,11 @@ def turn_of(raw: Any) -> list[Any] | None:
 
 
 def stop_reasons(raw: Any) -> Sequence[str | None]:
-    """Why the model stopped, for each of the candidates."""
+    """Return why the model stopped, for each candidate.
+
+    Args:
+        raw: The provider's JSON.
+    """
     return [_stop_reason(candidate) for candidate in _candidates(raw)]
 
 
@@ -66,13 +78,13 @@ def _parts(candidate: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return (candidate.get("content") or {}).get("parts") or ()
 
 
-def _said(part: Mapping[str, Any]) -> str:
+def _visible_text(part: Mapping[str, Any]) -> str:
     text = part.get("text")
     return text if isinstance(text, str) and not part.get("thought") else ""
 
 
 def _blocked(raw: Any) -> Any:
-    """Why the provider would not read the prompt."""
+    """Return why the provider blocked the prompt; None if it did not."""
     return (raw.get("promptFeedback") or {}).get("blockReason") if isinstance(raw, dict) else None
 
 
@@ -85,7 +97,7 @@ def _stop_reason(candidate: Mapping[str, Any]) -> str | None:
 
 def _tool_call(call: Mapping[str, Any]) -> ToolCall:
     name = call.get("name") or ""
-    # Not every service gives its calls an id; its result then carries the name.
+    # Some services give calls no ID. The tool result then contains the name.
     return ToolCall.from_text(
         call.get("id") or name, name, json.dumps(call.get("args") or {}, ensure_ascii=False)
     )
@@ -96,7 +108,7 @@ def _usage(usage: Any) -> Usage | None:
         return None
     thought = usage.get("thoughtsTokenCount")
     return Usage(
-        # What the provider's own tools brought in was read like the prompt.
+        # The output of the provider's own tools counts as input, like the prompt.
         input_tokens=(usage.get("promptTokenCount") or 0) + (usage.get("toolUsePromptTokenCount") or 0),
         output_tokens=(usage.get("candidatesTokenCount") or 0) + (thought or 0),
         total_tokens=usage.get("totalTokenCount") or 0,
@@ -105,31 +117,38 @@ def _usage(usage: Any) -> Usage | None:
     )
 
 
-# -- streams ------------------------------------------------------------------------------------------------------------------------
+# -- streams ------------------------------------------------------------------------------------------------
 
 
 def read_event(raw: Any) -> StreamEvent:
-    """Understand one event. A tool is called in one piece, and calls are not counted by the provider."""
+    """Read one event. A tool call arrives in one piece, and the provider does not number the calls.
+
+    Args:
+        raw: The provider's event.
+    """
     first = next(iter(_candidates(raw)), {})
     parts = _parts(first)
-    said = "".join(map(_said, parts))
-    thought = "".join(
+    text = "".join(map(_visible_text, parts))
+    reasoning = "".join(
         part["text"] for part in parts if part.get("thought") and isinstance(part.get("text"), str)
     )
     calls = [_tool_call(part["functionCall"]) for part in parts if part.get("functionCall")]
     pieces = tuple(ToolCallPiece(UNCOUNTED, call.id, call.name, call.arguments_text) for call in calls)
     if pieces:
-        return StreamEvent("tool_call", said, raw, pieces, reasoning=thought)
-    if said or thought:
-        return StreamEvent("text" if said else "reasoning", said, raw, reasoning=thought)
+        return StreamEvent("tool_call", text, raw, pieces, reasoning=reasoning)
+    if text or reasoning:
+        return StreamEvent("text" if text else "reasoning", text, raw, reasoning=reasoning)
     stopped = first.get("finishReason") or _blocked(raw)
     return StreamEvent("stop" if stopped else "other", raw=raw)
 
 
 def gather(events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The answer that the events of a stream add up to; None where they do not end it.
+    """Return the response that the events of a stream add up to. None if it is incomplete.
 
-    Nor do they where the arguments of a function come in pieces (``streamFunctionCallArguments``): these are not put together here.
+    A stream with function arguments in pieces (``streamFunctionCallArguments``) counts as incomplete: the pieces are not joined.
+
+    Args:
+        events: All events of the stream.
     """
     whole: dict[str, Any] = {}
     candidates: dict[int, dict[str, Any]] = {}
@@ -144,7 +163,11 @@ def gather(events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def events_of(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The events that an answer in one piece stands for: one for each of its parts, then one for all the rest."""
+    """Return events for a response that was not streamed: one for each part, and one for all the rest.
+
+    Args:
+        raw: The provider's JSON.
+    """
     events: list[dict[str, Any]] = []
     rest = []
     for candidate in _candidates(raw):
@@ -164,7 +187,7 @@ def _in_pieces(candidate: Mapping[str, Any]) -> bool:
 
 
 def _add(whole: dict[str, Any], candidate: Mapping[str, Any]) -> None:
-    """Add what one event says of a candidate: its parts follow those before, all else is as said last."""
+    """Add one event to a candidate: its parts are appended, and every other field replaces the earlier value."""
     for name, value in candidate.items():
         if name != "content":
             whole[name] = value if value != {} else whole.get(name, value)
@@ -176,7 +199,7 @@ def _add(whole: dict[str, Any], candidate: Mapping[str, Any]) -> None:
 
 
 def _add_part(parts: list[dict[str, Any]], part: dict[str, Any]) -> None:
-    """Add a part; plain text goes on with plain text, everything else, signed text too, stays a part of its own."""
+    """Add a part. Plain text is appended to plain text. Everything else, including signed text, stays a separate part."""
     if part == {"text": ""}:
         return
     if parts and _is_plain(parts[-1]) and _is_plain(part) and parts[-1].get("thought") == part.get("thought"):

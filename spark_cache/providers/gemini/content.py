@@ -1,4 +1,4 @@
-"""Gemini's contents and tools, from messages in our form. Pure; what is in Gemini's own form stays as it is."""
+"""Conversion of messages and tools from the common form to Gemini's. Pure functions; values in Gemini's own form are kept unchanged."""
 
 from __future__ import annotations
 
@@ -32,11 +32,15 @@ _MEDIA_TYPES = {
     "mp3": "audio/mpeg",
     "txt": "text/plain",
 }
-"""The media types that are not made of the kind of a block and its format."""
+"""The media types that do not consist of the kind of a block and its format."""
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON: objects of the SDK by the names of the wire, bytes as the SDK writes them."""
+    """Convert a value to JSON: the SDK's objects with the field names of the API, and bytes encoded as the SDK does it.
+
+    Args:
+        value: The value.
+    """
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -55,37 +59,53 @@ def _of_pydantic(value: Any) -> Any:
 
 
 def instructions_of(system_prompt: str | None, messages: Sequence[Any]) -> list[Any]:
-    """The parts of the system instruction: the system prompt, and the messages of that role."""
+    """Return the parts of the system instruction: the system prompt, and the messages of that role.
+
+    Args:
+        system_prompt: The system prompt.
+        messages: The conversation.
+    """
     parts: list[Any] = [] if system_prompt is None else [{"text": system_prompt}]
     for message in messages:
-        if _is_ours(message) and message.get("role") in _INSTRUCTIONS:
+        if _is_common(message) and message.get("role") in _INSTRUCTIONS:
             parts += _parts(message, {})
     return parts
 
 
 def contents_of(messages: Sequence[Any]) -> list[Any]:
-    """The conversation without its system instructions."""
+    """Return the conversation in Gemini's form, without system instructions.
+
+    Args:
+        messages: The conversation.
+    """
     contents: list[Any] = []
     functions: dict[str, str] = {}
-    of_tools = False
+    after_result = False
     for message in messages:
-        role = message["role"] if _is_ours(message) else None
+        role = message["role"] if _is_common(message) else None
         if role in _INSTRUCTIONS:
             continue
-        ours = role is not None
-        content = {"role": _ROLES.get(role, role), "parts": _parts(message, functions)} if ours else message
-        functions |= _called(content)
-        if of_tools and role == "tool":
-            # The answers of all functions that were called at once are one content.
+        content = (
+            {"role": _ROLES.get(role, role), "parts": _parts(message, functions)}
+            if role is not None
+            else message
+        )
+        functions |= _called_functions(content)
+        if after_result and role == "tool":
+            # The results of parallel function calls are one content.
             contents[-1]["parts"] += content["parts"]
         else:
             contents.append(content)
-        of_tools = role == "tool"
+        after_result = role == "tool"
     return contents
 
 
 def tools_of(specs: Sequence[Any]) -> list[Any]:
-    """The tools; all functions in our form, whose parameters are a JSON schema, are declared in one."""
+    """Return the tools in Gemini's form. All functions in the common form, with a JSON schema, are declared in one tool.
+
+    Args:
+        specs: The tools.
+    """
     tools = [_declared(spec) for spec in specs]
     declared = [tool for tool in tools if "name" in tool]
     others = [tool for tool in tools if "name" not in tool]
@@ -93,7 +113,11 @@ def tools_of(specs: Sequence[Any]) -> list[Any]:
 
 
 def tool_config_of(choice: Any) -> Any:
-    """The tool config that a choice of a tool means."""
+    """Return the tool configuration for a tool choice.
+
+    Args:
+        choice: The tool choice.
+    """
     match choice:
         case str() if choice in _MODES:
             return {"functionCallingConfig": {"mode": _MODES[choice]}}
@@ -102,12 +126,12 @@ def tool_config_of(choice: Any) -> Any:
     return plain(choice)
 
 
-def _is_ours(message: Any) -> bool:
+def _is_common(message: Any) -> bool:
     return isinstance(message, dict) and "parts" not in message and "role" in message
 
 
 def _declared(spec: Any) -> Any:
-    """A function in our form as Gemini declares it, by its name; every other tool as it is."""
+    """Convert a function in the common form to Gemini's declaration. Every other tool is returned unchanged."""
     match plain(spec):
         case {"type": "function", "function": dict(function)}:
             return _declared(function)
@@ -119,20 +143,20 @@ def _declared(spec: Any) -> Any:
             return tool
 
 
-def _called(content: Any) -> dict[str, str]:
-    """The functions that a content calls, by the ids of the calls: an answer has to name both."""
+def _called_functions(content: Any) -> dict[str, str]:
+    """Return the functions that a content calls, by the IDs of the calls. A result must contain both."""
     parts = (content.get("parts") or ()) if isinstance(content, dict) else ()
     calls = (part.get("functionCall") or {} for part in parts if isinstance(part, dict))
     return {call["id"]: call["name"] for call in calls if "id" in call and "name" in call}
 
 
-# -- parts --------------------------------------------------------------------------------------------------------------------------
+# -- parts --------------------------------------------------------------------------------------------------
 
 
 def _parts(message: Mapping[str, Any], functions: Mapping[str, str]) -> list[Any]:
     content = normalise_message(message).get("content")
     if "tool_call_id" in message:
-        return [_answer(message["tool_call_id"], content, functions, name=message.get("name"))]
+        return [_result(message["tool_call_id"], content, functions, name=message.get("name"))]
     calls = [_call(call.get("id"), **call["function"]) for call in message.get("tool_calls") or ()]
     if isinstance(content, str):
         return calls if calls and not content else [{"text": content}, *calls]
@@ -148,7 +172,7 @@ def _part(block: Any, functions: Mapping[str, str]) -> Any:
         case {"toolUse": {"name": name, "input": arguments, **use}}:
             return _call(use.get("toolUseId"), name, arguments)
         case {"toolResult": {"toolUseId": call, "content": content, **result}}:
-            return _answer(call, content, functions, failed=result.get("status") == "error")
+            return _result(call, content, functions, failed=result.get("status") == "error")
         case {"image": media} | {"audio": media} | {"video": media} | {"document": media}:
             return _inline(next(iter(block)), media)
     return block
@@ -156,27 +180,27 @@ def _part(block: Any, functions: Mapping[str, str]) -> Any:
 
 def _call(call: Any, name: str, arguments: Any) -> dict[str, Any]:
     written = orjson.loads(arguments) if isinstance(arguments, str) else arguments
-    # The name of the function stands for the id of a call that has none.
+    # A call without an ID has the name of its function as its ID.
     named = {"id": call} if call and call != name else {}
     return {"functionCall": {**named, "name": name, "args": written}}
 
 
-def _answer(
+def _result(
     call: str, content: Any, functions: Mapping[str, str], *, name: str | None = None, failed: bool = False
 ) -> dict[str, Any]:
     blocks = [{"text": content}] if isinstance(content, str) else content or []
     function = name or functions.get(call, call)
-    answer: dict[str, Any] = {"name": function, "response": _response(blocks, failed=failed)}
+    result: dict[str, Any] = {"name": function, "response": _response(blocks, failed=failed)}
     if call != function:
-        answer["id"] = call
+        result["id"] = call
     media = [_part(block, functions) for block in blocks if not block.keys() & {"text", "json"}]
     if media:
-        answer["parts"] = media
-    return {"functionResponse": answer}
+        result["parts"] = media
+    return {"functionResponse": result}
 
 
 def _response(blocks: Sequence[Any], *, failed: bool) -> Any:
-    """What a function gave back: Gemini takes an object, and knows these two names in it."""
+    """Return the result of a function as an object, with one of the two field names that Gemini knows."""
     values = [block["json"] for block in blocks if "json" in block]
     if len(values) == 1 and isinstance(values[0], dict) and not failed:
         return values[0]

@@ -1,4 +1,4 @@
-"""Gemini's generateContent: what is sent, and where it leans on the provider. Pure: neither the SDK nor a connection."""
+"""Requests of Gemini's ``generateContent``, and the state that they refer to. Pure functions, without the SDK or a connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["body_of", "kept_by_provider", "model_path"]
 
-_BESIDE = {
+_TOP_LEVEL = {
     "cached_content": "cachedContent",
     "continuation_token": "continuationToken",
     "labels": "labels",
@@ -28,12 +28,12 @@ _BESIDE = {
     "tool_config": "toolConfig",
     "tools": "tools",
 }
-"""The parameters that stand beside the generation config, by their names on the wire; all others are a part of it."""
+"""The parameters outside the generation config, with their names in the API. All others are part of it."""
 
 _OTHER_NAMES = {"max_tokens": "maxOutputTokens"}
-"""Parameters that have another name with this provider."""
+"""Parameters that have a different name in this API."""
 
-_AS_THEY_ARE = frozenset(
+_UNCHANGED = frozenset(
     {
         "generationConfig",
         "labels",
@@ -43,22 +43,26 @@ _AS_THEY_ARE = frozenset(
         "tools",
     }
 )
-"""Parameters that hold names of the caller's, or what may be in the form of the wire already."""
+"""Parameters that contain names chosen by the caller, or that may already be in the form of the API."""
 
 _NOT_SENT = ("extra_body", "extra_headers", "generation_config", "timeout")
 
 _STORES = ("fileSearch", "file_search", "retrieval")
-"""Tools that read what was put into a store at the provider."""
+"""Tools that read from a store at the provider."""
 
-_HUMP = re.compile(r"_([a-z0-9])")
+_WORD_START = re.compile(r"_([a-z0-9])")
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The JSON of a ``generateContent`` request, as it goes over the wire, but for the extra body that the SDK lays over it."""
+    """Return the JSON body of a ``generateContent`` request, before the SDK merges the extra body into it.
+
+    Args:
+        request: The request.
+    """
     messages = [plain(message) for message in request.messages]
     given = {name: _value(name, value) for name, value in request.parameters.items() if value is not None}
     body: dict[str, Any] = {"contents": contents_of(messages)}
-    body |= {_BESIDE.get(name, name): value for name, value in given.items() if _is_beside(name)}
+    body |= {_TOP_LEVEL.get(name, name): value for name, value in given.items() if _is_top_level(name)}
     instructions = instructions_of(request.system_prompt, messages)
     if not instructions and isinstance(body.get("systemInstruction"), str):
         instructions = [{"text": body["systemInstruction"]}]
@@ -78,9 +82,14 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 def model_path(model_id: str, *, vertex: bool) -> str:
-    """The path of a model, from its name or its path."""
-    known = ("projects/", "models/", "publishers/") if vertex else ("models/", "tunedModels/")
-    if model_id.startswith(known):
+    """Return the path of a model.
+
+    Args:
+        model_id: The name of the model, or its path.
+        vertex: Whether the service is Vertex AI.
+    """
+    path_prefixes = ("projects/", "models/", "publishers/") if vertex else ("models/", "tunedModels/")
+    if model_id.startswith(path_prefixes):
         return model_id
     if not vertex:
         return f"models/{model_id}"
@@ -89,10 +98,13 @@ def model_path(model_id: str, *, vertex: bool) -> str:
 
 
 def kept_by_provider(request: Request) -> str | None:
-    """Where a request names something that is kept at the provider and may change there; None where it does not.
+    """Return the path of a reference to state at the provider that may change; None if there is none.
 
-    That is an uploaded file (once it is deleted, another may get its name), an object in Google's storage, the store of a search tool,
-    and an answer that is to be continued. An address anywhere else on the web is like one in the text of a prompt: it is keyed as it is.
+    Such state is an uploaded file (after it is deleted, another file may get its name), an object in Google's storage, the store
+    of a search tool, and a response to be continued. Any other address on the web is keyed like an address in the text of a prompt.
+
+    Args:
+        request: The request.
     """
     for index, message in enumerate(request.messages):
         if any(map(_is_kept, _file_uris(_blocks(message)))):
@@ -110,29 +122,29 @@ def kept_by_provider(request: Request) -> str | None:
     return None
 
 
-def _is_beside(name: str) -> bool:
-    return name in _BESIDE or name in _BESIDE.values()
+def _is_top_level(name: str) -> bool:
+    return name in _TOP_LEVEL or name in _TOP_LEVEL.values()
 
 
 def _generation_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {
         _config_name(name, value): _value(name, value)
         for name, value in parameters.items()
-        if value is not None and not _is_beside(name) and name not in _NOT_SENT
+        if value is not None and not _is_top_level(name) and name not in _NOT_SENT
     }
 
 
 def _config_name(name: str, value: Any) -> str:
     if isinstance(value, type) and name in ("response_schema", "responseSchema"):
-        # A model class has a JSON schema; the other schema is of Gemini's own kind.
+        # A model class gives a JSON schema. response_schema is Gemini's own schema format.
         return "responseJsonSchema"
     return _OTHER_NAMES.get(name) or _camel(name)
 
 
 def _value(name: str, value: Any) -> Any:
-    """The value of a parameter as JSON, in which the SDK's names of fields become those of the wire."""
+    """Convert the value of a parameter to JSON, with the field names of the API instead of the SDK's."""
     value = plain(value)
-    return value if _camel(name) in _AS_THEY_ARE else _camelled(value)
+    return value if _camel(name) in _UNCHANGED else _camelled(value)
 
 
 def _camelled(value: Any) -> Any:
@@ -142,7 +154,7 @@ def _camelled(value: Any) -> Any:
 
 
 def _camel(name: str) -> str:
-    return _HUMP.sub(lambda hump: hump[1].upper(), name)
+    return _WORD_START.sub(lambda match: match[1].upper(), name)
 
 
 def _blocks(message: Any) -> Sequence[Any]:
@@ -155,13 +167,13 @@ def _file_uris(blocks: Sequence[Any]) -> Iterator[str]:
         file = _field(block, "fileData") or _field(block, "file_data")
         if file is not None:
             yield str(_field(file, "fileUri") or _field(file, "file_uri"))
-        answer = _field(block, "functionResponse") or _field(block, "function_response")
-        if answer is not None:
-            yield from _file_uris(_blocks(answer))
+        result = _field(block, "functionResponse") or _field(block, "function_response")
+        if result is not None:
+            yield from _file_uris(_blocks(result))
 
 
 def _field(value: Any, name: str) -> Any:
-    """A field of a dictionary, or of an object of the SDK."""
+    """Return a field of a dictionary or of an SDK object."""
     return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
 
 

@@ -1,4 +1,4 @@
-"""Which of Google's services a client reaches, and what it adds to every request: known without the SDK."""
+"""The Google service that a client calls, and what the client adds to every request. Resolved without the SDK."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _VERTEX_HOST = re.compile(r"([a-z0-9-]+-)?aiplatform(\.[a-z0-9-]+\.rep)?(\.mtls)
 """The hosts of Vertex AI, one for each location."""
 
 _USUAL_VERSIONS = ("v1", "v1beta", "v1beta1", "beta")
-"""Versions of the interface that serve the same models; which is the default differs between releases of the SDK."""
+"""API versions that serve the same models. The default differs between releases of the SDK."""
 
 _SDK_HEADERS = re.compile(
     r"accept|accept-encoding|connection|content-type|user-agent"
     r"|x-goog-api-client|x-goog-user-project|x-server-timeout"
 )
-"""Headers that the SDK and its HTTP client send by themselves, or that say who pays."""
+"""Headers that the SDK and its HTTP client always send, and headers for billing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where the requests of a client go, and what they carry beside what is asked.
+    """The service that a client calls, and what the client adds to every request.
 
     Attributes:
-        vertex: Whether it is Vertex AI; else the Gemini API.
-        base_url: The address that it was given; None is Google's own.
-        version: The version of the interface that it was given; None is the SDK's choice.
-        headers: Its headers that are neither the SDK's own nor credentials, by their names in lower case.
-        query: What its HTTP client appends to every address, likewise.
-        body: What it lays over the body of every request.
+        vertex: Whether the service is Vertex AI rather than the Gemini API.
+        base_url: The configured address. None is Google's own.
+        version: The configured API version. None leaves it to the SDK.
+        headers: The client's headers that are neither the SDK's own nor credentials, with names in lower case.
+        query: The query that its HTTP client appends to every address, without credentials.
+        body: Values that the client merges into the body of every request.
     """
 
     vertex: bool
@@ -50,23 +50,28 @@ class Service:
 
     @property
     def endpoint(self) -> str | None:
-        """The address as it enters a key; None is the Gemini API of Google's own.
+        """The address in the form that is part of a key. None is Google's own Gemini API.
 
-        The locations of Vertex AI are one address: they serve the same models. So do the usual versions of the interface.
+        All locations of Vertex AI count as one address, because they serve the same models. The same holds for the usual API
+        versions.
         """
         address = (self.base_url or (_VERTEX if self.vertex else _GEMINI_API)).rstrip("/")
         query = [self.query] if self.query else []
         if _VERTEX_HOST.fullmatch(urlsplit(address).hostname or ""):
             address = _VERTEX
         elif self.vertex:
-            # Behind an address of somebody else's the two services differ only in the paths of their models.
+            # At an address other than Google's, the two services differ only in the paths of their models.
             query.append("vertexai=true")
         if self.version and self.version not in _USUAL_VERSIONS:
             address = f"{address}/{self.version}"
         return normalise_endpoint(f"{address}?{'&'.join(query)}" if query else address, _GEMINI_API)
 
     def pinned(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of a client that reaches this service, whatever the environment says by then."""
+        """Return arguments for a client that calls this service even if the environment has changed.
+
+        Args:
+            arguments: The client arguments of the caller.
+        """
         base_url = self.base_url or (None if self.vertex else _GEMINI_API)
         options = {} if base_url is None else _with_base_url(arguments.get("http_options"), base_url)
         kind = {} if arguments.get("enterprise") is not None else {"vertexai": self.vertex}
@@ -74,11 +79,18 @@ class Service:
 
 
 def service_of(client: Any, arguments: Mapping[str, Any], environ: Mapping[str, str]) -> Service:
-    """The service of a client that was given, or of one that is made with these arguments in this environment."""
+    """Return the service of a given client, or of a client created from arguments and the environment.
+
+    Args:
+        client: The client. None if it is yet to be created.
+        arguments: The arguments of the client.
+        environ: The environment.
+    """
     if client is not None:
-        # The SDK has no public names for what a client was made with.
-        known = client._api_client  # noqa: SLF001
-        options, vertex, http_client = known._http_options, bool(client.vertexai), known._async_httpx_client  # noqa: SLF001
+        # The SDK has no public names for the options of a client.
+        api_client = client._api_client  # noqa: SLF001
+        options, vertex = api_client._http_options, bool(client.vertexai)  # noqa: SLF001
+        http_client = api_client._async_httpx_client  # noqa: SLF001
         base_url, version = options.base_url, options.api_version
     else:
         options, vertex = arguments.get("http_options"), _is_vertex(arguments, environ)
@@ -86,10 +98,10 @@ def service_of(client: Any, arguments: Mapping[str, Any], environ: Mapping[str, 
         named = environ.get("GOOGLE_VERTEX_BASE_URL" if vertex else "GOOGLE_GEMINI_BASE_URL")
         base_url = _option(options, "base_url") or named
         version = _option(options, "api_version") or environ.get("GOOGLE_GENAI_API_VERSION")
-    made_with = _option(options, "async_client_args") or {}
-    sources = (_option(http_client, "headers"), made_with.get("headers"), _option(options, "headers"))
+    client_options = _option(options, "async_client_args") or {}
+    sources = (_option(http_client, "headers"), client_options.get("headers"), _option(options, "headers"))
     headers = {name.lower(): value for source in sources for name, value in (source or {}).items()}
-    params = _option(http_client, "params") or made_with.get("params") or {}
+    params = _option(http_client, "params") or client_options.get("params") or {}
     pairs = params.multi_items() if hasattr(params, "multi_items") else dict(params).items()
     return Service(
         vertex=vertex,
@@ -102,15 +114,20 @@ def service_of(client: Any, arguments: Mapping[str, Any], environ: Mapping[str, 
 
 
 def merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object with another laid over it, at every depth."""
-    together = dict(base)
+    """Merge a JSON object into another, at every depth.
+
+    Args:
+        base: The object.
+        extra: The object that takes precedence.
+    """
+    result = dict(base)
     for name, value in extra.items():
-        below = together.get(name)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            together[name] = merged(below, value)
+        current = result.get(name)
+        if isinstance(current, Mapping) and isinstance(value, Mapping):
+            result[name] = merged(current, value)
         else:
-            together[name] = value
-    return together
+            result[name] = value
+    return result
 
 
 def _with_base_url(options: Any, base_url: str) -> dict[str, Any]:
@@ -131,5 +148,5 @@ def _is_vertex(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> bool
 
 
 def _can_matter(header: str) -> bool:
-    """Whether a header is neither the SDK's own nor a credential."""
+    """Whether a header can change the response: it is neither the SDK's own nor a credential."""
     return not _SDK_HEADERS.fullmatch(header) and not is_credential(header)

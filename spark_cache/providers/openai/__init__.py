@@ -1,1 +1,1 @@
-"""Requests, answers and streams of OpenAI, as JSON values."""
+"""Requests, responses and streams of OpenAI, as JSON values."""

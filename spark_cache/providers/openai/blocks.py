@@ -1,4 +1,4 @@
-"""Blocks of messages in our form, as OpenAI's interfaces write them. Pure."""
+"""Conversion of message blocks from the common form to OpenAI's APIs. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEDIA_TYPES = {"jpg": "image/jpeg", "pdf": "application/pdf"}
 
 
 class ToolUse(NamedTuple):
-    """A call of a tool, with its arguments as JSON text."""
+    """A tool call, with its arguments as JSON text."""
 
     id: str
     name: str
@@ -24,14 +24,18 @@ class ToolUse(NamedTuple):
 
 
 class ToolResult(NamedTuple):
-    """What a tool gave back: a text, or blocks of which the values are texts by now."""
+    """The result of a tool: a string, or blocks in which JSON values are already text."""
 
     id: str
     content: str | list[Any]
 
 
 def tool_use(block: Any) -> ToolUse | None:
-    """The call of a tool that a block is; None for any other block."""
+    """Return the tool call in a block. None for any other block.
+
+    Args:
+        block: A block of a message.
+    """
     match block:
         case {"toolUse": {"toolUseId": call, "name": name, "input": arguments}}:
             return ToolUse(call, name, orjson.dumps(arguments).decode())
@@ -39,7 +43,11 @@ def tool_use(block: Any) -> ToolUse | None:
 
 
 def tool_result(block: Any) -> ToolResult | None:
-    """The result of a tool that a block is; None for any other block. That a tool failed is for its text to say."""
+    """Return the tool result in a block. None for any other block. The API has no field for failure: the text must state it.
+
+    Args:
+        block: A block of a message.
+    """
     match block:
         case {"toolResult": {"toolUseId": call, "content": str(text)}}:
             return ToolResult(call, text)
@@ -61,20 +69,33 @@ def _is_one_text(blocks: list[Any]) -> bool:
 
 
 def data_url(kind: str, media: Mapping[str, Any]) -> str:
-    """The bytes of an image or a document as a URL."""
+    """Return the bytes of an image or a document as a data URL.
+
+    Args:
+        kind: The first part of the media type, for formats without an exception.
+        media: The image or document.
+    """
     form = str(media.get("format"))
     media_type = _MEDIA_TYPES.get(form, f"{kind}/{form}")
     return f"data:{media_type};base64,{b64encode(media['source']['bytes']).decode()}"
 
 
 def file_name(document: Mapping[str, Any]) -> str:
-    """What a document is called: the interfaces want a name, and tell its kind by the ending."""
+    """Return the file name of a document. The APIs require a name, and derive the type from its extension.
+
+    Args:
+        document: The document.
+    """
     name = str(document.get("name") or "document")
     return name if "." in name else f"{name}.{document.get('format')}"
 
 
 def function_of(spec: Any) -> Any:
-    """The function that a tool is, in any form of ours or of chat completions; None for a tool of another kind."""
+    """Return the function of a tool in the common form or in that of chat completions. None for other kinds of tools.
+
+    Args:
+        spec: The tool.
+    """
     match spec:
         case {"type": "function", "function": function}:
             return function

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions: what is sent, and what the answer says. Pure: neither the SDK nor a connection."""
+"""Requests and responses of OpenAI's chat completions. Pure functions, without the SDK or a connection."""
 
 from __future__ import annotations
 
@@ -36,7 +36,11 @@ _STOP_REASONS = {
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The arguments of ``chat.completions.create``, for an answer in one piece."""
+    """Return the arguments of ``chat.completions.create`` for a response that is not streamed.
+
+    Args:
+        request: The request.
+    """
     messages = [written for message in request.messages for written in _messages(message)]
     if request.system_prompt is not None:
         messages.insert(0, {"role": "system", "content": request.system_prompt})
@@ -52,11 +56,11 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 _OF_STREAMS = frozenset({"stream", "stream_options"})
-"""Parameters that say how an answer is streamed; they can be among those of the model, for the calls that are."""
+"""Parameters of streams. A model can have them for its streamed calls."""
 
 
 def _messages(message: Any) -> Iterator[Any]:
-    """A message as the interface writes it: the results of tools are messages of their own there."""
+    """Yield a message in the API's form, in which each tool result is a separate message."""
     message = normalise_message(message)
     if not isinstance(message, dict) or not isinstance(message.get("content"), list | tuple):
         yield message
@@ -67,11 +71,11 @@ def _messages(message: Any) -> Iterator[Any]:
         if use is not None:
             uses.append(_use(use))
         elif result is not None:
-            said = result.content
+            parts = result.content
             yield {
                 "role": "tool",
                 "tool_call_id": result.id,
-                "content": said if isinstance(said, str) else [_block(part) for part in said],
+                "content": parts if isinstance(parts, str) else [_block(part) for part in parts],
             }
         else:
             content.append(_block(block))
@@ -125,7 +129,11 @@ def _tool_choice(choice: Any, tools: Sequence[Any]) -> Any:
 
 
 def read_answer(raw: Any) -> ModelResponse:
-    """Understand a chat completion; what a compatible service leaves out stays empty."""
+    """Read a chat completion. Fields that a compatible service leaves out are empty.
+
+    Args:
+        raw: The provider's JSON.
+    """
     choice = next(iter(_choices(raw)), {})
     message = choice.get("message") or {}
     return ModelResponse(
@@ -139,16 +147,24 @@ def read_answer(raw: Any) -> ModelResponse:
 
 
 def turn_of(raw: Any) -> list[Any] | None:
-    """The message of the first choice, as the interface takes it back: without what is there to say that there is nothing."""
+    """Return the message of the first choice in a form that the API accepts, without null fields and empty lists.
+
+    Args:
+        raw: The provider's JSON.
+    """
     message = next(iter(_choices(raw)), {}).get("message")
     if not message:
         return None
-    said = {name: value for name, value in message.items() if value not in (None, [])}
-    return [{"content": None, **said}] if said.keys() - {"role"} else []
+    fields = {name: value for name, value in message.items() if value not in (None, [])}
+    return [{"content": None, **fields}] if fields.keys() - {"role"} else []
 
 
 def stop_reasons(raw: Any) -> Sequence[str | None]:
-    """Why the model stopped, for each of the choices that were asked for."""
+    """Return why the model stopped, for each choice.
+
+    Args:
+        raw: The provider's JSON.
+    """
     return [_stop_reason(choice) for choice in _choices(raw)]
 
 
@@ -164,7 +180,11 @@ def _stop_reason(choice: Mapping[str, Any]) -> str | None:
 
 
 def text_of(content: Any) -> str:
-    """The text of an answer; some compatible services give it in parts, of which others hold the reasoning."""
+    """Return the text of a response. Some compatible services send it in parts, next to parts that hold the reasoning.
+
+    Args:
+        content: The content of the message.
+    """
     if isinstance(content, list):
         return "".join(
             part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)

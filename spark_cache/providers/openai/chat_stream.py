@@ -1,4 +1,4 @@
-"""OpenAI's chat completions as streams: what a chunk says, and what all of them add up to. Pure."""
+"""The chunks of streamed chat completions, and the completion they add up to. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,23 +15,31 @@ if TYPE_CHECKING:
 __all__ = ["body_of", "event_of", "events_of", "gather"]
 
 _REASONING = ("reasoning_content", "reasoning")
-"""What compatible services call the reasoning that they show."""
+"""The fields in which compatible services send reasoning."""
 
-_SAID_ONCE = frozenset({"id", "index", "name", "role", "type"})
-"""Texts that name something: some services repeat them in every chunk."""
+_SENT_ONCE = frozenset({"id", "index", "name", "role", "type"})
+"""Strings that are never appended to, because some services repeat them in every chunk."""
 
 _NOT_OF_THE_ANSWER = frozenset({"choices", "object", "obfuscation", "usage"})
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The arguments of ``chat.completions.create`` for a stream: one that tells its usage, unless its options are given."""
+    """Return the arguments of ``chat.completions.create`` for a stream. It includes the usage, unless stream options are given.
+
+    Args:
+        request: The request.
+    """
     options = request.parameters.get("stream_options", {"include_usage": True})
     body = chat.body_of(request)
     return body if options is None else {**body, "stream_options": options}
 
 
 def event_of(raw_event: Any) -> StreamEvent:
-    """What a chunk adds to the first of the choices, which is the one that is read."""
+    """Read a chunk. Only its first choice is read.
+
+    Args:
+        raw_event: The chunk.
+    """
     choices = raw_event.get("choices") or ()
     choice = next((one for one in choices if not one.get("index")), None)
     if choice is None:
@@ -55,7 +63,7 @@ def _piece(call: Mapping[str, Any]) -> ToolCallPiece:
     named = custom or call.get("function") or {}
     written = named.get("input" if custom else "arguments")
     return ToolCallPiece(
-        # Services that do not count calls send each of them whole.
+        # Services that do not number calls send each call in one piece.
         UNCOUNTED if at is None else at,
         call.get("id") or "",
         named.get("name") or "",
@@ -64,7 +72,11 @@ def _piece(call: Mapping[str, Any]) -> ToolCallPiece:
 
 
 def gather(events: Sequence[Any]) -> dict[str, Any] | None:
-    """The completion that the chunks add up to; None when one of its choices did not come to its end."""
+    """Return the completion that the chunks add up to. None if one of its choices is incomplete.
+
+    Args:
+        events: All chunks of the stream.
+    """
     completion: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     usage = None
@@ -76,15 +88,15 @@ def gather(events: Sequence[Any]) -> dict[str, Any] | None:
         }
         usage = chunk.get("usage") or usage
         for choice in chunk.get("choices") or ():
-            _take(choices.setdefault(choice.get("index") or 0, {}), choice)
+            _add_choice(choices.setdefault(choice.get("index") or 0, {}), choice)
     if not choices or any(choice.get("finish_reason") is None for choice in choices.values()):
         return None
-    listed = [_finished({**choices[index], "index": index}) for index in sorted(choices)]
+    listed = [_without_indexes({**choices[index], "index": index}) for index in sorted(choices)]
     return {**completion, "object": "chat.completion", "choices": listed, "usage": usage}
 
 
-def _take(choice: dict[str, Any], chunk: Mapping[str, Any]) -> None:
-    """Add to a choice what a chunk brings of it."""
+def _add_choice(choice: dict[str, Any], chunk: Mapping[str, Any]) -> None:
+    """Add the part of a choice that a chunk contains."""
     for name, value in chunk.items():
         whole = "message" if name == "delta" else name
         if isinstance(value, dict):
@@ -95,35 +107,35 @@ def _take(choice: dict[str, Any], chunk: Mapping[str, Any]) -> None:
             choice[whole] = value
 
 
-def _finished(choice: dict[str, Any]) -> dict[str, Any]:
-    """A choice without the numbers by which the pieces of its tool calls met."""
+def _without_indexes(choice: dict[str, Any]) -> dict[str, Any]:
+    """Remove the indexes of tool calls, which only streams have."""
     for call in (choice.get("message") or {}).get("tool_calls") or ():
         call.pop("index", None)
     return choice
 
 
 def _add(whole: dict[str, Any], piece: Mapping[str, Any]) -> None:
-    """Add a piece to a whole: texts and lists grow, the elements of lists that are numbered meet at their number."""
+    """Merge a piece into a whole: strings and lists grow, and list elements with an index are merged by it."""
     for name, value in piece.items():
-        known = whole.get(name)
-        if known is None:
-            whole[name] = _begun(value)
-        elif isinstance(value, str) and isinstance(known, str):
-            whole[name] = (known or value) if name in _SAID_ONCE else known + value
-        elif isinstance(value, dict) and isinstance(known, dict):
-            _add(known, value)
-        elif isinstance(value, list) and isinstance(known, list):
-            _add_items(known, value)
+        current = whole.get(name)
+        if current is None:
+            whole[name] = _copy(value)
+        elif isinstance(value, str) and isinstance(current, str):
+            whole[name] = (current or value) if name in _SENT_ONCE else current + value
+        elif isinstance(value, dict) and isinstance(current, dict):
+            _add(current, value)
+        elif isinstance(value, list) and isinstance(current, list):
+            _add_items(current, value)
         elif value is not None:
             whole[name] = value
 
 
-def _begun(value: Any) -> Any:
-    """A value of its own to add to."""
+def _copy(value: Any) -> Any:
+    """Copy a value, so that later pieces can be added to it."""
     if isinstance(value, dict):
-        begun: dict[str, Any] = {}
-        _add(begun, value)
-        return begun
+        copy: dict[str, Any] = {}
+        _add(copy, value)
+        return copy
     if isinstance(value, list):
         items: list[Any] = []
         _add_items(items, value)
@@ -134,15 +146,19 @@ def _begun(value: Any) -> Any:
 def _add_items(whole: list[Any], pieces: Sequence[Any]) -> None:
     for piece in pieces:
         at = piece.get("index") if isinstance(piece, dict) else None
-        known = next((one for one in whole if isinstance(one, dict) and one.get("index") == at), None)
-        if at is None or known is None:
-            whole.append(_begun(piece))
+        current = next((one for one in whole if isinstance(one, dict) and one.get("index") == at), None)
+        if at is None or current is None:
+            whole.append(_copy(piece))
         else:
-            _add(known, piece)
+            _add(current, piece)
 
 
 def events_of(raw: Any) -> list[dict[str, Any]]:
-    """Chunks that stand for a completion: each message in one, each of its tool calls in one, then why it stopped."""
+    """Return chunks for a completion: one for each message, one for each tool call, and one with the stop reason.
+
+    Args:
+        raw: The provider's JSON.
+    """
     frame = {name: value for name, value in raw.items() if name not in _NOT_OF_THE_ANSWER}
     frame["object"] = "chat.completion.chunk"
     chunks = [

@@ -1,4 +1,4 @@
-"""OpenAI's Responses interface: what is sent, and what the answer says. Pure: neither the SDK nor a connection."""
+"""Requests and responses of OpenAI's Responses API. Pure functions, without the SDK or a connection."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["body_of", "read_answer", "state_of", "stop_reasons", "turn_of"]
 
 _NOT_SENT = frozenset({"api", "stream", "stream_options"})
-"""Parameters of ours, and those that say how an answer is streamed."""
+"""The parameter of this package, and those of streams."""
 
 _WHOLE = frozenset({"completed", "complete"})
 
-_CUT = {"max_output_tokens": "max_tokens", "content_filter": "content_filter"}
-"""Why an answer is incomplete."""
+_INCOMPLETE_REASONS = {"max_output_tokens": "max_tokens", "content_filter": "content_filter"}
+"""The reasons for an incomplete response, as stop reasons."""
 
 _FOR_THE_CALLER = frozenset(
     {
@@ -35,11 +35,15 @@ _FOR_THE_CALLER = frozenset(
         "shell_call",
     }
 )
-"""Items that ask the caller to do something before the conversation can go on."""
+"""Items that the caller must handle before the conversation can continue."""
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The arguments of ``responses.create``, for an answer in one piece."""
+    """Return the arguments of ``responses.create`` for a response that is not streamed.
+
+    Args:
+        request: The request.
+    """
     given = {name: value for name, value in request.parameters.items() if name not in _NOT_SENT}
     items = [item for message in request.messages for item in _items(message)]
     body = {**given, "model": request.model_id, "input": items}
@@ -56,7 +60,7 @@ def body_of(request: Request) -> dict[str, Any]:
 
 
 def _items(message: Any) -> Iterator[Any]:
-    """A message as the interface writes it: calls of tools and their results are items of their own there."""
+    """Yield a message in the API's form, in which tool calls and their results are separate items."""
     message = normalise_message(message)
     if not isinstance(message, dict) or "type" in message or "role" not in message:
         yield message
@@ -76,7 +80,7 @@ def _items(message: Any) -> Iterator[Any]:
 
 
 def _items_of_blocks(message: Mapping[str, Any], role: str, content: Sequence[Any]) -> Iterator[Any]:
-    said, calls = [], []
+    parts, calls = [], []
     for block in content:
         use, result = tool_use(block), tool_result(block)
         if use is not None:
@@ -84,11 +88,11 @@ def _items_of_blocks(message: Mapping[str, Any], role: str, content: Sequence[An
         elif result is not None:
             yield _output(result.id, result.content)
         else:
-            said.append(_block(block, role))
-    if said or not content:
+            parts.append(_block(block, role))
+    if parts or not content:
         yield {
             **{name: value for name, value in message.items() if name != "tool_calls"},
-            "content": said,
+            "content": parts,
         }
     yield from calls
 
@@ -98,12 +102,12 @@ def _call(call: str, name: str, arguments: str) -> dict[str, Any]:
 
 
 def _output(call: str, content: Any) -> dict[str, Any]:
-    said = [_block(block, "user") for block in content] if isinstance(content, list | tuple) else content
-    return {"type": "function_call_output", "call_id": call, "output": said}
+    output = [_block(block, "user") for block in content] if isinstance(content, list | tuple) else content
+    return {"type": "function_call_output", "call_id": call, "output": output}
 
 
 def _block(block: Any, role: str) -> Any:
-    """A block in our form or that of chat completions, as the interface writes it."""
+    """Convert a block from the common form, or from that of chat completions, to the API's form."""
     match block:
         case {"text": str(text), **rest} if rest.keys() <= {"type"} and rest.get("type", "text") == "text":
             return {"type": "output_text" if role == "assistant" else "input_text", "text": text}
@@ -131,7 +135,7 @@ def _media(block: Any) -> Any:
 
 def _tool(spec: Any) -> Any:
     function = function_of(spec)
-    # The interface takes a function that does not say for a strict one, whose parameters are all required.
+    # Without "strict", the API treats a function as strict and requires all its parameters.
     return spec if function is None else {"type": "function", "strict": False, **function}
 
 
@@ -150,13 +154,16 @@ def _tool_choice(choice: Any, tools: Sequence[Any]) -> Any:
     return choice
 
 
-# -- state --------------------------------------------------------------------------------------------------------------------------
+# -- state --------------------------------------------------------------------------------------------------
 
 
 def state_of(request: Request) -> str | None:
-    """Where a request names something that the service keeps and that may change: the same request then has other answers.
+    """Return the path of a reference to state at the service that may change; None if there is none.
 
-    What never changes under its name (a file, an item of reasoning) is not meant: a request that names it is cached.
+    Objects that never change (a file, a reasoning item) do not count: a request that refers to them is cached.
+
+    Args:
+        request: The request.
     """
     for at, item in enumerate(request.messages):
         if isinstance(item, dict) and item.get("type") == "item_reference":
@@ -181,28 +188,36 @@ def _state_of_tool(tool: Mapping[str, Any]) -> str | None:
     return None
 
 
-# -- answers ------------------------------------------------------------------------------------------------------------------------
+# -- responses ----------------------------------------------------------------------------------------------
 
 
 def read_answer(raw: Any) -> ModelResponse:
-    """Understand a response; what a compatible service leaves out stays empty."""
-    answer = raw if isinstance(raw, dict) else {}
-    output = [item for item in answer.get("output") or () if isinstance(item, dict)]
+    """Read a response. Fields that a compatible service leaves out are empty.
+
+    Args:
+        raw: The provider's JSON.
+    """
+    response = raw if isinstance(raw, dict) else {}
+    output = [item for item in response.get("output") or () if isinstance(item, dict)]
     parts = [part for item in output if item.get("type") == "message" for part in item.get("content") or ()]
     return ModelResponse(
         content="".join(part.get("text") or "" for part in parts if part.get("type") == "output_text"),
-        stop_reason=_stop_reason(answer, output, parts),
-        usage=_usage(answer.get("usage")),
+        stop_reason=_stop_reason(response, output, parts),
+        usage=_usage(response.get("usage")),
         tool_calls=tuple(
             _tool_call(item) for item in output if item.get("type") in ("function_call", "custom_tool_call")
         ),
         raw=raw,
-        provider_stop_reason=_cut_by(answer) or answer.get("status"),
+        provider_stop_reason=_incomplete_reason(response) or response.get("status"),
     )
 
 
 def turn_of(raw: Any) -> list[Any] | None:
-    """The items of a response, as the interface takes them back: without fields that are null."""
+    """Return the items of a response in a form that the API accepts, without null fields.
+
+    Args:
+        raw: The provider's JSON.
+    """
     output = raw.get("output") if isinstance(raw, dict) else None
     if output is None:
         return None
@@ -210,22 +225,26 @@ def turn_of(raw: Any) -> list[Any] | None:
 
 
 def stop_reasons(raw: Any) -> Sequence[str | None]:
-    """Why the model stopped; a response holds one answer."""
+    """Return why the model stopped. A response of this API has a single stop reason.
+
+    Args:
+        raw: The provider's JSON.
+    """
     return [read_answer(raw).stop_reason]
 
 
-def _cut_by(answer: Mapping[str, Any]) -> str | None:
-    reason: str | None = (answer.get("incomplete_details") or {}).get("reason")
+def _incomplete_reason(response: Mapping[str, Any]) -> str | None:
+    reason: str | None = (response.get("incomplete_details") or {}).get("reason")
     return reason
 
 
 def _stop_reason(
-    answer: Mapping[str, Any], output: Sequence[Mapping[str, Any]], parts: Sequence[Mapping[str, Any]]
+    response: Mapping[str, Any], output: Sequence[Mapping[str, Any]], parts: Sequence[Mapping[str, Any]]
 ) -> str | None:
-    status: str | None = answer.get("status")
+    status: str | None = response.get("status")
     if status not in _WHOLE:
-        cut_by = _cut_by(answer)
-        return status if cut_by is None else _CUT.get(cut_by, cut_by)
+        reason = _incomplete_reason(response)
+        return status if reason is None else _INCOMPLETE_REASONS.get(reason, reason)
     if any(part.get("type") == "refusal" for part in parts):
         return "refusal"
     return "tool_use" if any(item.get("type") in _FOR_THE_CALLER for item in output) else "end_turn"

@@ -1,4 +1,4 @@
-"""OpenAI's Responses interface as streams: what an event says, and what all of them add up to. Pure."""
+"""The events of streams of OpenAI's Responses API, and the response they add up to. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["body_of", "event_of", "events_of", "gather"]
 
 _ENDS = frozenset({"response.completed", "response.failed", "response.incomplete"})
-"""The last event of a stream, which holds the whole response."""
+"""The types of the last event of a stream, which holds the whole response."""
 
 _REASONING = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
 
@@ -25,14 +25,22 @@ _CALLS = frozenset({"custom_tool_call", "function_call"})
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The arguments of ``responses.create`` for a stream."""
+    """Return the arguments of ``responses.create`` for a stream.
+
+    Args:
+        request: The request.
+    """
     options = request.parameters.get("stream_options")
     body = responses.body_of(request)
     return body if options is None else {**body, "stream_options": options}
 
 
 def event_of(raw_event: Any) -> StreamEvent:
-    """What an event adds to the answer."""
+    """Read an event.
+
+    Args:
+        raw_event: The provider's event.
+    """
     kind = raw_event.get("type")
     if kind == "response.output_text.delta":
         return StreamEvent("text", raw_event["delta"], raw_event)
@@ -49,14 +57,22 @@ def event_of(raw_event: Any) -> StreamEvent:
 
 
 def gather(events: Sequence[Any]) -> Any | None:
-    """The response that the last event holds; None when none of them ends the stream."""
+    """Return the response that the last event holds. None if no event ends the stream.
+
+    Args:
+        events: All events of the stream.
+    """
     return next((event.get("response") for event in reversed(events) if event.get("type") in _ENDS), None)
 
 
 def events_of(raw: Any) -> list[dict[str, Any]]:
-    """Events that stand for a response: each of its items begun, told and done, and the whole at the end."""
-    begun = {**raw, "status": "in_progress", "output": [], "usage": None}
-    events = [{"type": "response.created", "response": begun}]
+    """Return events for a response: those of each item from start to end, and then the whole response.
+
+    Args:
+        raw: The provider's JSON.
+    """
+    started = {**raw, "status": "in_progress", "output": [], "usage": None}
+    events = [{"type": "response.created", "response": started}]
     for at, item in enumerate(raw.get("output") or ()):
         events += _events_of_item(item, at)
     status = "incomplete" if raw.get("status") == "incomplete" else "completed"
@@ -67,8 +83,8 @@ def events_of(raw: Any) -> list[dict[str, Any]]:
 def _events_of_item(item: Mapping[str, Any], at: int) -> Iterator[dict[str, Any]]:
     place = {"item_id": item.get("id"), "output_index": at}
     kind = item.get("type")
-    begun = {**item, **_EMPTY.get(str(kind), {})}
-    yield {"type": "response.output_item.added", "output_index": at, "item": begun}
+    started = {**item, **_EMPTY.get(str(kind), {})}
+    yield {"type": "response.output_item.added", "output_index": at, "item": started}
     for index, part in enumerate(item.get("content") or ()):
         where = {**place, "content_index": index}
         if part.get("type") == "output_text":
@@ -103,4 +119,4 @@ _EMPTY: dict[str, dict[str, Any]] = {
     "message": {"content": []},
     "reasoning": {"summary": []},
 }
-"""What an item of a kind says when it begins."""
+"""The fields that are empty in the first event of an item, by the type of the item."""

@@ -1,4 +1,4 @@
-"""JSON schemas as OpenAI's structured answers take them. Pure."""
+"""JSON schemas in the form that OpenAI's structured outputs accept. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ _LONGEST_NAME = 64
 _NOT_STRICT = frozenset(
     {"allOf", "dependentRequired", "else", "if", "not", "oneOf", "patternProperties", "propertyNames", "then"}
 )
-"""Keywords that strict mode does not take."""
+"""Keywords that strict mode does not accept."""
 
 
 class _NotStrictError(Exception):
-    """A schema means something that strict mode cannot say."""
+    """A schema cannot be expressed in strict mode."""
 
 
 def format_of(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The format of a structured answer: its name, its schema, and whether the service is to hold the model to it.
+    """Return the format of a structured output: its name, its schema, and whether it is strict.
 
-    In strict mode every object is closed and every property is required. A schema that means the same when it is written so is
-    sent that way; any other as it is, without strict mode: the answer is held to it when it is read.
+    In strict mode every object is closed and every property is required. A schema is sent in strict mode if that does not change
+    its meaning. Any other schema is sent unchanged, without strict mode: the response is validated when it is read.
+
+    Args:
+        schema: The schema.
     """
     title = re.sub(r"[^a-zA-Z0-9_-]+", "_", str(schema.get("title") or "")).strip("_")
     named = {"name": title[:_LONGEST_NAME] or "answer"}
@@ -40,10 +43,10 @@ def _strict(schema: Any) -> Any:
     if not isinstance(schema, dict) or _NOT_STRICT & schema.keys():
         raise _NotStrictError
     if "$ref" in schema and len(schema) > 1:
-        # Strict mode takes nothing beside a reference.
-        beside = {name: value for name, value in schema.items() if name not in ("$ref", "default")}
+        # Strict mode does not accept other keywords next to a reference.
+        others = {name: value for name, value in schema.items() if name not in ("$ref", "default")}
         return (
-            {"$ref": schema["$ref"]} if len(beside) == 0 else {"anyOf": [{"$ref": schema["$ref"]}], **beside}
+            {"$ref": schema["$ref"]} if len(others) == 0 else {"anyOf": [{"$ref": schema["$ref"]}], **others}
         )
     strict = {name: _part(name, value) for name, value in schema.items() if name != "default"}
     if schema.get("type") == "object" or "properties" in schema:
@@ -51,7 +54,7 @@ def _strict(schema: Any) -> Any:
         if properties is None or schema.get("additionalProperties") not in (None, False):
             raise _NotStrictError
         required = schema.get("required") or ()
-        if any(name not in required and not _may_be_given(part) for name, part in properties.items()):
+        if any(name not in required and not _has_default(part) for name, part in properties.items()):
             raise _NotStrictError
         strict |= {"required": list(properties), "additionalProperties": False}
     return strict
@@ -65,6 +68,6 @@ def _part(name: str, value: Any) -> Any:
     return _strict(value) if name == "items" else value
 
 
-def _may_be_given(part: Any) -> bool:
-    """Whether a property that may be left out may as well be asked for: it has a value for when there is nothing to say."""
+def _has_default(part: Any) -> bool:
+    """Whether an optional property can be required, because it has a default that the model can send instead of leaving it out."""
     return isinstance(part, dict) and "default" in part
