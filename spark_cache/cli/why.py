@@ -82,4 +82,4 @@ def _lookup(cache: CacheManager) -> Lookup:
     from spark_cache.events import StructlogSink  # noqa: PLC0415 - see open_cache
     from spark_cache.keys import DigestMemo  # noqa: PLC0415 - see open_cache
 
-    return Cache(cache.config, clock=time.time, sink=StructlogSink(), memo=DigestMemo()).opened.lookup
+    return Cache(cache.config, clock=time.time, sink=StructlogSink(), memo=DigestMemo()).open().lookup

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.core.directory import open_directory
 from spark_cache.core.entry_names import EntryNames
-from spark_cache.core.key_maker import KeyMaker
 from spark_cache.core.lookup import Lookup
+from spark_cache.core.plan import Planner
 from spark_cache.core.telemetry import Recorder
 from spark_cache.core.write import Writer
 from spark_cache.types import MissReason
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from spark_cache.config import CacheConfig, Policy
+    from spark_cache.config import CacheConfig
     from spark_cache.core.directory import Directory
     from spark_cache.core.plan import Miss
     from spark_cache.entries.keyring import KeyRing
@@ -52,6 +52,9 @@ class Cache:
         clock: Returns the time in seconds since the epoch.
         sink: Receives events.
         memo: Digests of long values that were hashed before.
+
+    Attributes:
+        opened: What :meth:`open` returned, if it was called.
     """
 
     def __init__(
@@ -59,10 +62,10 @@ class Cache:
     ) -> None:
         self.config = config
         self.ring = _ring_of(config)
-        self.keys = KeyMaker(config, memo)
+        self.planner = Planner(config, memo, has_key=self.ring is not None)
+        self.opened: Opened | None = None
         self._clock = clock
         self._sink = sink
-        self._opened: Opened | None = None
 
     @property
     def path(self) -> Path:
@@ -73,29 +76,18 @@ class Cache:
 
         return ConfigContext.of().default_cache_dir
 
-    @property
-    def opened(self) -> Opened:
-        """The parts that work on the directory, which is opened on first use."""
+    def open(self) -> Opened:
+        """Return the parts that work on the directory, which is opened on first use."""
         # Not functools.cached_property: before Python 3.12 it holds a lock, which a forked child may inherit locked.
-        opened = self._opened
+        opened = self.opened
         if opened is None:
             directory = open_directory(str(self.path), self.config, clock=self._clock, sink=self._sink)
             recorder = Recorder(directory, profile=self.config.profile, sink=self._sink)
             names = EntryNames(self.ring)
             lookup = Lookup(directory, self.config, ring=self.ring, names=names, recorder=recorder)
-            opened = self._opened = Opened(
-                directory, recorder, lookup, Writer(lookup, self.config, ring=self.ring)
-            )
+            writer = Writer(lookup, self.config, ring=self.ring)
+            opened = self.opened = Opened(directory, recorder, lookup, writer)
         return opened
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the directory has been opened."""
-        return self._opened is not None
-
-    def can_encrypt(self, policy: Policy) -> bool:
-        """Whether encryption is on and has a key."""
-        return self.ring is not None and policy.encryption != "off"
 
     def warn_once(self, operation: str, error: str, *, hint: str | None = None) -> None:
         """Warn that an operation around the cache failed, once for each cause.
@@ -105,7 +97,7 @@ class Cache:
             error: The cause.
             hint: The way out.
         """
-        self.opened.directory.warn_once(operation, error, profile=self.config.profile, hint=hint)
+        self.open().directory.warn_once(operation, error, profile=self.config.profile, hint=hint)
 
     def warn_of_refusal(self, refusal: Miss) -> None:
         """Warn once that a request bypasses the cache, where its author would not expect it."""

@@ -73,7 +73,7 @@ class Directory:
             if isinstance(self.store, MemoryStore)
             else KeyLocks(f"{path}/{HIDDEN}/leases", prepare=self.store.prepare, on_fault=self._no_key_locks)
         )
-        self._faults: dict[tuple[str, str], str] = {}
+        self.faults: dict[tuple[str, str], str] = {}
         self._faults_lock = Lock()
         at_fork(after_in_child=self.forget)
 
@@ -118,18 +118,18 @@ class Directory:
             until: The operation or entry whose success clears the fault.
         """
         with self._faults_lock:
-            if (subject, cause) in self._faults:
+            if (subject, cause) in self.faults:
                 return False
-            if len(self._faults) >= _FAULTS_REMEMBERED:
-                self._faults.clear()
-            self._faults[subject, cause] = until
+            if len(self.faults) >= _FAULTS_REMEMBERED:
+                self.faults.clear()
+            self.faults[subject, cause] = until
             return True
 
     def clear_fault(self, what: str) -> None:
         """Note that an operation, or the entry of this name, works again, so that its next fault is reported."""
-        if self._faults:
+        if self.faults:
             with self._faults_lock:
-                self._faults = {fault: until for fault, until in self._faults.items() if until != what}
+                self.faults = {fault: until for fault, until in self.faults.items() if until != what}
 
     def _no_key_locks(self, error: OSError | StoreError) -> None:
         # Reported as a write fault: what prevents locks usually prevents writing entries too.

@@ -146,7 +146,8 @@ class Lookup:
             return Miss(MissReason.UNREADABLE, error.cause)
         if not isinstance(data, bytes):
             return Miss(data)
-        self.directory.clear_fault("read")
+        if self.directory.faults:
+            self.directory.clear_fault("read")
         return data
 
     def open(

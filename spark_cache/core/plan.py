@@ -1,17 +1,20 @@
-"""What one call may do with the cache: a pure decision, made before anything is read."""
+"""What one call may do with the cache, and under which key: decided before anything is read."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spark_cache.keys import stateful_parameter
+from spark_cache.errors import UncacheableRequestError
+from spark_cache.keys import DigestMemo, Frame, digest_of, frame_of, key_of, stateful_parameter
 from spark_cache.types import MissReason, Mode
 
 if TYPE_CHECKING:
-    from spark_cache.config import Policy
+    from spark_cache.config import CacheConfig, Policy
     from spark_cache.types import CacheKey, Request
 
-__all__ = ["Hit", "Miss", "Plan", "mode_of", "must_encrypt", "refusal_of"]
+__all__ = ["Hit", "Miss", "Plan", "Planner", "mode_of", "must_encrypt", "refusal_of"]
+
+_FRAMES_REMEMBERED = 1024
 
 
 # Named tuples: every call makes one of each, and a frozen dataclass takes four times as long to make.
@@ -90,3 +93,91 @@ def refusal_of(
     if encrypted and not can_encrypt:
         return Miss(MissReason.SENSITIVE)
     return None
+
+
+class Planner:
+    """Plans calls under one configuration, and keys their requests.
+
+    Args:
+        config: The configuration.
+        memo: Digests of long values that were hashed before.
+        has_key: Whether there is an encryption key.
+    """
+
+    def __init__(self, config: CacheConfig, memo: DigestMemo, *, has_key: bool) -> None:
+        self._config = config
+        self._memo = memo
+        self._has_key = has_key
+        self._frames: dict[tuple[str, str, str, str | None], tuple[Frame, bool]] = {}
+
+    def plan(self, request: Request, *, mode: Mode | None, sensitive: bool) -> Plan:
+        """Decide what a call may do with the cache, and key its request if it may do anything.
+
+        Args:
+            request: The request.
+            mode: The mode that the call asks for; None is the configured one.
+            sensitive: Whether the call declares its request sensitive.
+        """
+        policy = self._config.policy(request.provider, request.model_id)
+        chosen = mode_of(policy, mode)
+        encrypted = must_encrypt(policy, sensitive=sensitive)
+        can_encrypt = self.can_encrypt(policy)
+        refusal = refusal_of(request, policy, mode, encrypted=encrypted, can_encrypt=can_encrypt)
+        if refusal is None:
+            try:
+                return Plan(policy, chosen, encrypted, self.key(request, sensitive=encrypted))
+            except UncacheableRequestError as error:
+                # The names inside a sensitive request may reveal as much as its values, so only its part is shown.
+                part = error.path.partition(".")[0].partition("[")[0] if encrypted else error.path
+                refusal = Miss(MissReason.UNCACHEABLE, f"{part}: {error.reason}")
+        return Plan(policy, chosen, encrypted, refusal=refusal)
+
+    def can_encrypt(self, policy: Policy) -> bool:
+        """Whether encryption is on and has a key.
+
+        Args:
+            policy: The settings of the call.
+        """
+        return self._has_key and policy.encryption != "off"
+
+    def key(self, request: Request, *, sensitive: bool) -> CacheKey:
+        """Key a request with the namespace, version and endpoint of the configuration.
+
+        Args:
+            request: The request.
+            sensitive: Whether the request is sensitive. Nothing of a sensitive request is kept in memory.
+
+        Raises:
+            UncacheableRequestError: The request holds a value that cannot be part of a cache key.
+        """
+        frame, always_sensitive = self._frame(request)
+        # A sensitive value is not remembered, not even as the object behind a digest.
+        return key_of(frame, digest_of if sensitive or always_sensitive else self._memo, request)
+
+    def _frame(self, request: Request) -> tuple[Frame, bool]:
+        """Return the part of the key that such requests share, and whether the configuration makes them sensitive."""
+        provider, model_id, operation, endpoint = (
+            request.provider,
+            request.model_id,
+            request.operation,
+            request.endpoint,
+        )
+        # A str subclass can compare equal to a name that is written differently, so only plain ones are remembered.
+        plain = (
+            type(provider) is str
+            and type(model_id) is str
+            and type(operation) is str
+            and (endpoint is None or type(endpoint) is str)
+        )
+        known = self._frames.get((provider, model_id, operation, endpoint)) if plain else None
+        if known is not None:
+            return known
+        policy = self._config.policy(provider, model_id)
+        address = endpoint if policy.endpoint is None else policy.endpoint
+        frame = frame_of(provider, model_id, operation, address, policy.namespace, policy.cache_version)
+        known = frame, must_encrypt(policy, sensitive=False)
+        if plain:
+            if len(self._frames) >= _FRAMES_REMEMBERED:
+                self._frames.clear()
+            self._frames[provider, model_id, operation, endpoint] = known
+        return known

@@ -17,6 +17,7 @@ from spark_cache.entries.codec import (
     describe,
     encode,
     parse,
+    read_plain,
     readable,
 )
 from spark_cache.entries.comparison import same_answer
@@ -40,6 +41,7 @@ __all__ = [
     "encrypt_entry",
     "key_id_of",
     "read_answer",
+    "read_plain",
     "readable",
     "same_answer",
     "staleness",
@@ -66,7 +68,7 @@ def decode(
     Returns:
         The entry, or the reason why it cannot be used.
     """
-    document = _plain_document(data, ring, encrypted_only)
+    document = _parse_plain(data, ring, encrypted_only)
     return document if isinstance(document, MissReason) else decode_document(document, key, namespace)
 
 
@@ -90,19 +92,17 @@ def read_answer(
     Returns:
         The three parts, or the reason why the entry cannot be used.
     """
-    document = _plain_document(data, ring, encrypted_only)
+    document = _parse_plain(data, ring, encrypted_only)
     return answer_in(document, key, namespace) if isinstance(document, dict) else document
 
 
-def _plain_document(data: bytes, ring: KeyRing | None, encrypted_only: bool) -> dict[str, Any] | MissReason:
+def _parse_plain(data: bytes, ring: KeyRing | None, encrypted_only: bool) -> dict[str, Any] | MissReason:
     """Parse a file and decrypt it if it is encrypted."""
     document = parse(data)
-    if not isinstance(document, dict):
-        return document
-    if "token" in document:
+    if isinstance(document, dict) and "token" in document:
         decrypted = decrypt_document(document, ring)
         return decrypted[1] if isinstance(decrypted, tuple) else decrypted
-    return MissReason.PLAIN_REFUSED if encrypted_only else document
+    return MissReason.PLAIN_REFUSED if encrypted_only and isinstance(document, dict) else document
 
 
 def encrypt_entry(entry: CacheEntry, ring: KeyRing) -> bytes:

@@ -23,6 +23,7 @@ __all__ = [
     "encode",
     "other_version",
     "parse",
+    "read_plain",
     "readable",
 ]
 
@@ -141,6 +142,23 @@ def decode_document(
         request=document.get("request"),
         namespace=document.get("namespace"),
     )
+
+
+def read_plain(data: bytes, key: str, namespace: str | None) -> Answer | MissReason:
+    """Read the parts of a plain entry that a hit needs: response, timestamp and TTL.
+
+    Args:
+        data: The content of the file.
+        key: The cache key that the entry must have.
+        namespace: The reader's namespace.
+
+    Returns:
+        The three parts, or the reason why the entry cannot be used; ``UNDECRYPTABLE`` for an encrypted one.
+    """
+    document = parse(data)
+    if not isinstance(document, dict):
+        return document
+    return MissReason.UNDECRYPTABLE if "token" in document else answer_in(document, key, namespace)
 
 
 def answer_in(document: dict[str, Any], key: str, namespace: str | None) -> Answer | MissReason:

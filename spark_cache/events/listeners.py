@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from spark_cache.events.types import Event, Sink
 
-__all__ = ["has_listeners", "listening", "notify_listeners"]
+__all__ = ["active", "listening", "notify"]
 
 _lock = Lock()
-_listeners: tuple[Sink, ...] = ()
+active: tuple[Sink, ...] = ()
+"""The listeners. Read it as an attribute of this module, which replaces it as a whole."""
 
 
 @contextmanager
@@ -27,26 +28,21 @@ def listening(sink: Sink) -> Iterator[None]:
     Args:
         sink: The sink that receives the events.
     """
-    global _listeners  # noqa: PLW0603 - replaced as a whole, so that a hit reads it without a lock
+    global active  # noqa: PLW0603 - replaced as a whole, so that a hit reads it without a lock
     with _lock:
-        _listeners = (*_listeners, sink)
+        active = (*active, sink)
     try:
         yield
     finally:
         with _lock:
-            _listeners = tuple(listener for listener in _listeners if listener is not sink)
+            active = tuple(listener for listener in active if listener is not sink)
 
 
-def has_listeners() -> bool:
-    """Return whether any listener is registered."""
-    return bool(_listeners)
-
-
-def notify_listeners(event: Event) -> None:
+def notify(event: Event) -> None:
     """Send an event to every listener.
 
     Args:
         event: The event to send.
     """
-    for listener in _listeners:
+    for listener in active:
         listener.emit(event)

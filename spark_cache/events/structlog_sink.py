@@ -10,7 +10,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.events.listeners import has_listeners, notify_listeners
+from spark_cache.events import listeners
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -39,7 +39,7 @@ class StructlogSink:
         Args:
             level: The level of the event.
         """
-        return self._target.isEnabledFor(level) or has_listeners()
+        return self._target.isEnabledFor(level) or bool(listeners.active)
 
     def emit(self, event: Event) -> None:
         """Log an event at its level.
@@ -49,7 +49,7 @@ class StructlogSink:
         Args:
             event: The event to log.
         """
-        notify_listeners(event)
+        listeners.notify(event)
         if not self._target.isEnabledFor(event.level):
             return
         if self._bound is None:

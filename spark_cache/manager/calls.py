@@ -6,8 +6,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.core.plan import Hit, Miss, Plan, mode_of, must_encrypt, refusal_of
-from spark_cache.entries import read_answer
+from spark_cache.core.plan import Hit, Miss, Plan, must_encrypt
+from spark_cache.entries import read_plain, staleness
 from spark_cache.errors import StoreError, UncacheableRequestError, UncacheableResponseError
 from spark_cache.events import CacheBypass
 from spark_cache.keys import readable_request, stateful_parameter
@@ -44,21 +44,10 @@ class Calls:
             mode: The mode that the call asks for; None is the configured one.
             sensitive: Whether the request is sensitive. Rules can only raise it.
         """
-        cache = self._cache
-        policy = cache.config.policy(request.provider, request.model_id)
-        chosen = mode_of(policy, mode)
-        encrypted = must_encrypt(policy, sensitive=bool(sensitive))
-        can_encrypt = cache.can_encrypt(policy)
-        refusal = refusal_of(request, policy, mode, encrypted=encrypted, can_encrypt=can_encrypt)
-        if refusal is None:
-            try:
-                return Plan(policy, chosen, encrypted, cache.keys.key(request, sensitive=encrypted))
-            except UncacheableRequestError as error:
-                # The names inside a sensitive request may reveal as much as its values, so only its part is shown.
-                part = error.path.partition(".")[0].partition("[")[0] if encrypted else error.path
-                refusal = Miss(MissReason.UNCACHEABLE, f"{part}: {error.reason}")
-        cache.warn_of_refusal(refusal)
-        return Plan(policy, chosen, encrypted, refusal=refusal)
+        plan = self._cache.planner.plan(request, mode=mode, sensitive=bool(sensitive))
+        if plan.refusal is not None:
+            self._cache.warn_of_refusal(plan.refusal)
+        return plan
 
     def try_fast_hit(
         self, request: Request, parse: Callable[[dict[str, Any], CacheKey, bool], Any]
@@ -85,42 +74,45 @@ class Calls:
             or not mode.reads
             or policy.ttl_seconds == 0
             or must_encrypt(policy, sensitive=False)
-            or stateful_parameter(request.parameters) is not None
+            or (request.parameters and stateful_parameter(request.parameters) is not None)
         ):
             return None
-        writes, lookup = mode.writes, cache.opened.lookup
+        writes = mode.writes
+        directory, recorder, _, _ = cache.opened or cache.open()
         try:
-            key = cache.keys.key(request, sensitive=False)
+            key = cache.planner.key(request, sensitive=False)
             started = perf_counter()
             # A key that was just made is a name as it is.
             name = str.__str__(key)
             at = Address(folder_name(key.provider), folder_name(key.model_id), name)
-            data = lookup.directory.store.read(at, note_use=writes)
+            data = directory.store.read(at, note_use=writes)
         except (UncacheableRequestError, StoreError):
             return None
         if data is MissReason.ABSENT:
             plan, miss = Plan(policy, mode, False, key), Miss(MissReason.ABSENT)
-            lookup.recorder.count(miss, key.provider, key.model_id, name, mode, request.operation, started)
+            recorder.count(miss, key.provider, key.model_id, name, mode, request.operation, started)
             if writes:
                 self._note_miss(plan, key, miss)
             return plan, miss
-        opened = read_answer(data, key, policy.namespace) if isinstance(data, bytes) else data
-        if not isinstance(opened, tuple) or lookup.why_stale(opened[1], opened[2], policy, mode) is not None:
+        opened = read_plain(data, key, policy.namespace) if isinstance(data, bytes) else data
+        if not isinstance(opened, tuple):
             return None
-        response, timestamp, _ = opened
-        parsed = parse(response, key, writes)
+        response, timestamp, ttl = opened
+        fresh = mode is Mode.REPLAY or not staleness(timestamp, ttl, directory.clock(), policy.ttl_seconds)
+        parsed = parse(response, key, writes) if fresh else None
         if parsed is None or isinstance(parsed, MissReason):
             return None
-        lookup.directory.clear_fault("read")
+        if directory.faults:
+            directory.clear_fault("read")
         hit = Hit(response, timestamp, parsed)
-        lookup.recorder.count(hit, key.provider, key.model_id, name, mode, request.operation, started)
+        recorder.count(hit, key.provider, key.model_id, name, mode, request.operation, started)
         return hit
 
     def entry_name(self, plan: Plan) -> str | None:
         """Return the name of a call's entry, which is the part of the key that may be shown; None without a key."""
         if plan.key is None:
             return None
-        return self._cache.opened.lookup.names.written(plan.key, encrypted=plan.encrypted)
+        return self._cache.open().lookup.names.written(plan.key, encrypted=plan.encrypted)
 
     def look_up(
         self, plan: Plan, operation: str = "text", *, parse: Callable[[dict[str, Any]], Any] | None = None
@@ -134,7 +126,7 @@ class Calls:
         """
         if plan.key is None or not plan.mode.reads:
             return plan.refusal or Miss(MissReason.BYPASSED)
-        found = self._cache.opened.lookup.fetch(
+        found = self._cache.open().lookup.fetch(
             plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, operation=operation, parse=parse
         )
         if isinstance(found, Miss) and plan.mode.writes:
@@ -150,7 +142,7 @@ class Calls:
         """
         if plan.key is None or not plan.mode.reads:
             return Miss(MissReason.BYPASSED)
-        found, _ = self._cache.opened.lookup.find(
+        found, _ = self._cache.open().lookup.find(
             plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, parse=parse
         )
         if isinstance(found, Hit):
@@ -165,7 +157,7 @@ class Calls:
             response: The response, as it is stored.
         """
         if plan.key is not None:
-            self._cache.opened.recorder.count_shared(plan.key, plan.mode, response)
+            self._cache.open().recorder.count_shared(plan.key, plan.mode, response)
 
     def store(self, plan: Plan, request: Request, response: dict[str, Any]) -> bool:
         """Store the response of a planned call, if it may be stored. An I/O error is a warning.
@@ -181,7 +173,7 @@ class Calls:
         if plan.key is None or not plan.mode.writes:
             return False
         try:
-            return self._cache.opened.writer.store(
+            return self._cache.open().writer.store(
                 plan.key,
                 plan.key.provider,
                 plan.key.model_id,
@@ -206,7 +198,7 @@ class Calls:
             reason: Why.
         """
         name = self.entry_name(plan)
-        self._cache.opened.recorder.emit(
+        self._cache.open().recorder.emit(
             CacheBypass,
             provider=request.provider,
             model=request.model_id,
@@ -227,7 +219,7 @@ class Calls:
     @property
     def single_flight(self) -> SingleFlight:
         """The running provider calls, shared by everyone who uses the directory in this process."""
-        return self._cache.opened.directory.single_flight
+        return self._cache.open().directory.single_flight
 
     def lease(self, plan: Plan) -> AbstractAsyncContextManager[None]:
         """Hold the lease for a planned call while the body runs. If no lease can be had, the body runs anyway.
@@ -237,7 +229,7 @@ class Calls:
         Args:
             plan: The call.
         """
-        key_locks = self._cache.opened.directory.key_locks
+        key_locks = self._cache.open().directory.key_locks
         name = self.entry_name(plan)
         if key_locks is None or name is None or plan.mode is not Mode.READ_WRITE:
             return nullcontext()
@@ -257,12 +249,12 @@ class Calls:
         from spark_cache.explain import explain_call  # noqa: PLC0415 - imported for those who ask
 
         plan = self.plan(request, mode=mode, sensitive=sensitive)
-        return explain_call(self._cache.opened.lookup, self._cache.ring, plan, request, missed)
+        return explain_call(self._cache.open().lookup, self._cache.ring, plan, request, missed)
 
     def _note_miss(self, plan: Plan, key: CacheKey, miss: Miss) -> None:
         """Add a miss to the miss log; of a request that must be encrypted, only the name of its entry."""
-        self._cache.opened.directory.miss_log.missed(
-            self._cache.opened.lookup.names.written(key, encrypted=plan.encrypted),
+        self._cache.open().directory.miss_log.missed(
+            self._cache.open().lookup.names.written(key, encrypted=plan.encrypted),
             provider=key.provider,
             model=key.model_id,
             reason=miss.reason.value,

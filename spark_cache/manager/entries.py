@@ -38,14 +38,14 @@ class Entries:
             if not policy.enabled or not policy.mode.reads:
                 return None
             encrypted = must_encrypt(policy, sensitive=False)
-            found = self._cache.opened.lookup.fetch(key, policy, policy.mode, encrypted=encrypted)
+            found = self._cache.open().lookup.fetch(key, policy, policy.mode, encrypted=encrypted)
         else:
             found = self._find_string(key, provider)
         return found.response if isinstance(found, Hit) else None
 
     def get_entry(self, key: str) -> CacheEntry | None:
         """Return the whole entry of a key, whatever its age. See :meth:`spark_cache.CacheManager.get_entry`."""
-        lookup = self._cache.opened.lookup
+        lookup = self._cache.open().lookup
         for at in lookup.addresses(key):
             entry = lookup.open(at, key)
             if isinstance(entry, CacheEntry):
@@ -73,10 +73,10 @@ class Entries:
         if not policy.enabled or not policy.mode.writes or ttl == 0:
             return False
         encrypted = must_encrypt(policy, sensitive=bool(sensitive))
-        if encrypted and not self._cache.can_encrypt(policy):
+        if encrypted and not self._cache.planner.can_encrypt(policy):
             self._cache.warn_of_refusal(Miss(MissReason.SENSITIVE))
             return False
-        return self._cache.opened.writer.store(
+        return self._cache.open().writer.store(
             key,
             provider,
             model_id,
@@ -90,20 +90,20 @@ class Entries:
     def has_entry(self, key: str) -> bool:
         """Whether the cache would answer this key now. See :meth:`spark_cache.CacheManager.has_entry`."""
         return any(
-            isinstance(self._judge(at, key)[0], Hit) for at in self._cache.opened.lookup.addresses(key)
+            isinstance(self._judge(at, key)[0], Hit) for at in self._cache.open().lookup.addresses(key)
         )
 
     def remove_entry(self, key: str) -> bool:
         """Remove the entry of a key. See :meth:`spark_cache.CacheManager.remove_entry`."""
-        directory = self._cache.opened.directory
-        removed = [at.name for at in self._cache.opened.lookup.addresses(key) if directory.store.remove(at)]
+        directory = self._cache.open().directory
+        removed = [at.name for at in self._cache.open().lookup.addresses(key) if directory.store.remove(at)]
         for name in removed:
             directory.miss_log.removed(name, "remove")
         return bool(removed)
 
     def _judge(self, at: Address, key: str) -> tuple[Hit | Miss, Policy, tuple[str, str]]:
         """Open an entry and judge it by the settings of the model that the key, the entry, or else the folder names."""
-        lookup, config = self._cache.opened.lookup, self._cache.config
+        lookup, config = self._cache.open().lookup, self._cache.config
         opened = lookup.open(at, key, note_use=config.mode.writes)
         if isinstance(key, CacheKey):
             names = key.provider, key.model_id
@@ -121,7 +121,7 @@ class Entries:
     def _find_string(self, key: str, provider: str | None) -> Hit | Miss:
         """Find the entry of a string in all folders. It counts as one lookup; the first hit wins."""
         started = perf_counter()
-        lookup, config = self._cache.opened.lookup, self._cache.config
+        lookup, config = self._cache.open().lookup, self._cache.config
         found: Hit | Miss = Miss(MissReason.ABSENT)
         about = (provider or "", "", lookup.names.written(key, encrypted=True), config.mode)
         may_read = config.enabled and config.mode.reads
@@ -135,7 +135,7 @@ class Entries:
                     found, about = judged, (*names, name, policy.mode)
         if not may_read:
             return Miss(MissReason.BYPASSED)
-        self._cache.opened.recorder.count(found, *about, None, started)
+        self._cache.open().recorder.count(found, *about, None, started)
         return found
 
 

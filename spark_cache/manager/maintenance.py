@@ -31,22 +31,22 @@ class Maintenance:
 
     def entries(self, provider: str | None, model_id: str | None) -> Iterator[EntryMeta]:
         """Yield the listing of every readable entry."""
-        return (meta for _, meta in self._cache.opened.lookup.metas(provider, model_id))
+        return (meta for _, meta in self._cache.open().lookup.metas(provider, model_id))
 
     def clean_up(self, provider: str | None) -> int:
         """Remove expired entries and return how many there were."""
-        return self._cache.opened.directory.store.expire(None if provider is None else folder_name(provider))
+        return self._cache.open().directory.store.expire(None if provider is None else folder_name(provider))
 
     def clear(self, provider: str | None = None, model_id: str | None = None) -> int:
         """Remove all entries, or those of one provider or model, and return how many there were."""
-        return self._cache.opened.directory.store.clear(
+        return self._cache.open().directory.store.clear(
             None if provider is None else folder_name(provider),
             None if model_id is None else folder_name(model_id),
         )
 
     def statistics(self) -> dict[str, Any]:
         """Return the figures of the directory and of this process. See :meth:`spark_cache.CacheManager.get_stats`."""
-        directory, config = self._cache.opened.directory, self._cache.config
+        directory, config = self._cache.open().directory, self._cache.config
         return {
             "cache_dir": str(self._cache.path),
             **statistics(directory.store, write=config.enabled and config.mode.writes),
@@ -58,13 +58,13 @@ class Maintenance:
         """Return what the cache saved. See :meth:`spark_cache.CacheManager.get_savings`."""
         from spark_cache.savings.report import first_day, savings  # noqa: PLC0415 - imports a price table
 
-        directory = self._cache.opened.directory
+        directory = self._cache.open().directory
         return savings(directory.ledger.lines(), by=by, since=first_day(since, directory.clock()))
 
     def flush(self) -> None:
         """Write the counts and notes that are still in memory."""
-        self._cache.opened.directory.ledger.flush()
-        self._cache.opened.directory.miss_log.flush()
+        self._cache.open().directory.ledger.flush()
+        self._cache.open().directory.miss_log.flush()
 
 
 def _totals(totals: Totals) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 import weakref
 from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from spark_cache.core.cache import Cache
 from spark_cache.errors import ConfigError
@@ -32,15 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["CacheManager"]
 
 
-class _Parts(NamedTuple):
-    """What a manager delegates to, for one configuration."""
-
-    cache: Cache
-    calls: Calls
-    entries: Entries
-    maintenance: Maintenance
-
-
 class CacheManager:
     """Reads, writes and manages the entries of a cache directory.
 
@@ -54,6 +45,9 @@ class CacheManager:
 
     Raises:
         ConfigError: The configuration cannot be used.
+
+    Attributes:
+        calls: The cache's part in model calls, for models. A call keeps the object it began with.
     """
 
     def __init__(
@@ -73,23 +67,19 @@ class CacheManager:
 
     def _use(self, config: CacheConfig) -> None:
         cache = Cache(config, clock=self._clock, sink=self._sink, memo=self._memo)
-        # One assignment, so that no thread sees parts of two configurations.
-        self._parts = _Parts(cache, Calls(cache), Entries(cache), Maintenance(cache))
-
-    @property
-    def calls(self) -> Calls:
-        """The cache's part in model calls, for models. A call keeps the object it began with."""
-        return self._parts.calls
+        # Each method uses one of these, so no thread sees parts of two configurations.
+        self._cache, self._entries, self._maintenance = cache, Entries(cache), Maintenance(cache)
+        self.calls = Calls(cache)
 
     @property
     def config(self) -> CacheConfig:
         """The configuration in force."""
-        return self._parts.cache.config
+        return self._cache.config
 
     @property
     def cache_dir(self) -> Path:
         """The cache directory, absolute. It may not exist yet."""
-        return self._parts.cache.path
+        return self._cache.path
 
     # -- shared instances --------------------------------------------------------------------------------------
 
@@ -219,7 +209,7 @@ class CacheManager:
         Raises:
             UncacheableRequestError: The request holds a value that cannot be keyed exactly.
         """
-        return self._parts.cache.keys.key(request, sensitive=sensitive)
+        return self._cache.planner.key(request, sensitive=sensitive)
 
     # -- entries by key ----------------------------------------------------------------------------------------
 
@@ -230,7 +220,7 @@ class CacheManager:
             cache_key: A key from :meth:`generate_cache_key`, or any string that was given to :meth:`set`.
             provider: The only provider to search for a string. A :class:`spark_cache.CacheKey` knows its provider.
         """
-        return self._parts.entries.get(cache_key, provider)
+        return self._entries.get(cache_key, provider)
 
     def get_entry(self, cache_key: str) -> CacheEntry | None:
         """Return the whole entry of a key, whatever its age; None if there is none. Does not count as a use.
@@ -238,7 +228,7 @@ class CacheManager:
         Args:
             cache_key: The key.
         """
-        return self._parts.entries.get_entry(cache_key)
+        return self._entries.get_entry(cache_key)
 
     def set(
         self,
@@ -269,7 +259,7 @@ class CacheManager:
             UncacheableResponseError: The response would not come back equal.
             ValueError: The key was made for another provider or model, or the TTL is negative.
         """
-        return self._parts.entries.set(
+        return self._entries.set(
             cache_key,
             provider,
             model_id,
@@ -285,7 +275,7 @@ class CacheManager:
         Args:
             key: The key.
         """
-        return self._parts.entries.has_entry(key)
+        return self._entries.has_entry(key)
 
     def remove_entry(self, key: str) -> bool:
         """Remove the entry of a key and return whether there was one.
@@ -296,7 +286,7 @@ class CacheManager:
         Raises:
             StoreError: The entry exists and cannot be removed.
         """
-        return self._parts.entries.remove_entry(key)
+        return self._entries.remove_entry(key)
 
     def explain(
         self,
@@ -341,7 +331,7 @@ class CacheManager:
         elif model_id is None:
             from spark_cache.explain import explain_name  # noqa: PLC0415 - imported for those who ask
 
-            return explain_name(self._parts.cache.opened.lookup, self._parts.cache.ring, asked)
+            return explain_name(self._cache.open().lookup, self._cache.ring, asked)
         else:
             request = Request(
                 asked,
@@ -367,7 +357,7 @@ class CacheManager:
             provider: The only provider to list.
             model_id: The only model to list.
         """
-        return self._parts.maintenance.entries(provider, model_id)
+        return self._maintenance.entries(provider, model_id)
 
     def cleanup_expired(self, provider: str | None = None) -> int:
         """Remove expired entries and return how many there were.
@@ -375,11 +365,11 @@ class CacheManager:
         Args:
             provider: The only provider to clean up.
         """
-        return self._parts.maintenance.clean_up(provider)
+        return self._maintenance.clean_up(provider)
 
     def clear_all(self) -> int:
         """Remove every entry and return how many there were."""
-        return self._parts.maintenance.clear()
+        return self._maintenance.clear()
 
     def clear_provider(self, provider: str) -> int:
         """Remove the entries of a provider and return how many there were.
@@ -387,7 +377,7 @@ class CacheManager:
         Args:
             provider: The provider.
         """
-        return self._parts.maintenance.clear(provider)
+        return self._maintenance.clear(provider)
 
     def clear_model(self, provider: str, model_id: str) -> int:
         """Remove the entries of a model and return how many there were.
@@ -396,7 +386,7 @@ class CacheManager:
             provider: The provider.
             model_id: The model.
         """
-        return self._parts.maintenance.clear(provider, model_id)
+        return self._maintenance.clear(provider, model_id)
 
     def get_stats(self) -> dict[str, Any]:
         """Return the figures of the directory and of this process.
@@ -410,7 +400,7 @@ class CacheManager:
         Raises:
             StoreError: The directory cannot be listed.
         """
-        return self._parts.maintenance.statistics()
+        return self._maintenance.statistics()
 
     def get_savings(
         self, by: str = "model", since: str | float | timedelta | date | None = None
@@ -432,12 +422,12 @@ class CacheManager:
         Raises:
             ValueError: ``by`` or ``since`` is not one of these.
         """
-        return self._parts.maintenance.savings(by, since)
+        return self._maintenance.savings(by, since)
 
     def flush(self) -> None:
         """Write the counts that are still in memory, so that nothing is written to the directory later."""
-        if self._parts.cache.is_open:
-            self._parts.maintenance.flush()
+        if self._cache.opened is not None:
+            self._maintenance.flush()
 
 
 def _loaded(config: CacheConfig | None) -> CacheConfig:

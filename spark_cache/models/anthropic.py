@@ -98,8 +98,9 @@ class AnthropicProvider(Provider):
         return self._client.is_not_given(value)
 
     def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - text and JSON alike
-        refuse_reserved(given, _RESERVED)
-        refuse_stream(given)
+        if given:
+            refuse_reserved(given, _RESERVED)
+            refuse_stream(given)
         if given.get("max_tokens") is None:
             given["max_tokens"] = _MAX_TOKENS
         self._client.add_to(given)

@@ -143,8 +143,9 @@ class OpenAIProvider(Provider):
         return self._client.endpoint()
 
     def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:
-        refuse_reserved(given, self._api.reserved)
-        refuse_stream(given)
+        if given:
+            refuse_reserved(given, self._api.reserved)
+            refuse_stream(given)
         self._client.add_to(given)
         # Embeddings have one API. A response of one text API cannot serve the other.
         if self._api_name != "chat" and operation != "embedding":

@@ -83,9 +83,10 @@ def read_file(path: str) -> tuple[bytes, float, int] | MissReason:
         data = os.read(fd, min(size, _PIECE))
         if len(data) != size:
             data = _read_rest(fd, data, size)
-        return data, status.st_mtime, status.st_uid
     except OSError as error:
         raise failure("read", error) from None
+    else:
+        return data, status.st_mtime, status.st_uid
     finally:
         os.close(fd)
 

@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 from models_world import QUESTION, Events, entry_files, events_of
 
 from spark_cache import CacheConfig, CacheMissError, Mode
-from spark_cache.core.key_maker import KeyMaker
+from spark_cache.core.plan import Planner
 from spark_cache.manager.calls import Calls
 
 KEY = Fernet.generate_key().decode()
@@ -156,7 +156,7 @@ async def test_a_miss_keys_its_request_and_looks_up_its_entry_once(make_model, m
     model = make_model()
     path = cache_dir / "openai" / "gpt-4o" / f"{model.cache_key(QUESTION)}.json"
     opened, keyed = [], []
-    whole, key = os.open, KeyMaker.key
+    whole, key = os.open, Planner.key
 
     def counting(name, *arguments, **options):
         opened.append(str(name))
@@ -167,7 +167,7 @@ async def test_a_miss_keys_its_request_and_looks_up_its_entry_once(make_model, m
         return key(*arguments, **options)
 
     monkeypatch.setattr(os, "open", counting)
-    monkeypatch.setattr(KeyMaker, "key", keying)
+    monkeypatch.setattr(Planner, "key", keying)
     assert not (await model.get_text(QUESTION)).cached
     assert (len(keyed), opened.count(str(path))) == (1, 2)
 

@@ -108,7 +108,7 @@ async def test_off_computes_no_key(monkeypatch, cache_dir):
     def must_not_be_called(*_, **__):
         raise AssertionError("the cache is off")
 
-    monkeypatch.setattr("spark_cache.core.key_maker.key_of", must_not_be_called)
+    monkeypatch.setattr("spark_cache.core.plan.key_of", must_not_be_called)
     monkeypatch.setattr("spark_cache.core.cache.open_directory", must_not_be_called)
     model = EchoModel("echo-1", enable_cache=False, cache_dir=cache_dir)
     for _ in range(2):

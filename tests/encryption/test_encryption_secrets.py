@@ -83,12 +83,12 @@ def test_no_object_shows_its_keys(cache_dir, caplog):
             for each in (
                 cache,
                 cache.config,
-                cache._parts.cache.ring,
-                cache._parts.cache.ring._keys,
-                cache._parts.entries,
+                cache._cache.ring,
+                cache._cache.ring._keys,
+                cache._entries,
             )
         ),
-        *(str(each) for each in (cache.config, cache._parts.cache.ring)),
+        *(str(each) for each in (cache.config, cache._cache.ring)),
         cache.config.model_dump_json(),
         repr(cache.config.origins),
         repr(cache.get_stats()),

@@ -14,9 +14,8 @@ from spark_cache.errors import UncacheableRequestError
 from spark_cache.keys import key_parameters, normalise_message
 from spark_cache.keys.canonical import DIGEST_FROM, canonical_bytes
 from spark_cache.keys.memo import digest_of
-from spark_cache.keys.messages import are_plain_turns
 from spark_cache.keys.parameters import simple_parameters
-from spark_cache.keys.request import _messages, _parameters
+from spark_cache.keys.request import _messages, _parameters, are_plain_turns
 
 _often = settings(deadline=None, max_examples=500)
 
