@@ -32,8 +32,8 @@ class EntryNames:
     def candidates(self, key: str) -> tuple[str, ...]:
         """Return every name to look for: under each encryption key, newest first, then the plain name.
 
-        With encryption keys, the first name comes again at the end. While the others were tried, a rotation may have moved
-        the entry there.
+        With encryption keys, the plain name is the last but one, and the first name comes again at the end: while the
+        others were tried, a rotation may have moved the entry there.
         """
         if self._ring is None:
             return (entry_name(key),)

@@ -83,13 +83,14 @@ class Lookup:
     ) -> tuple[Hit | Miss, str]:
         """Do what :meth:`fetch` does without counting it; return the result and the name of the entry it is about."""
         provider_folder, model_folder = folder_name(key.provider), folder_name(key.model_id)
-        plain_name = entry_name(key)
         if self._ring is None:
-            at = Address(provider_folder, model_folder, plain_name)
-            return self._try(at, key, policy, mode, parse, encrypted), plain_name
+            at = Address(provider_folder, model_folder, entry_name(key))
+            return self._try(at, key, policy, mode, parse, encrypted), at.name
         result = Miss(MissReason.ABSENT)
         first = ""
-        for name in self.names.candidates(key):
+        names = self.names.candidates(key)
+        plain_name = names[-2]
+        for name in names:
             if name == first and result.reason is not MissReason.ABSENT:
                 # The first name comes again in case the entry moved there. It cannot have: the name is taken.
                 break

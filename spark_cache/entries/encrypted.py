@@ -64,7 +64,7 @@ def decrypt_document(
     if plain is None:
         return MissReason.UNDECRYPTABLE
     inner = parse(plain)
-    if isinstance(inner, MissReason):
+    if not isinstance(inner, dict):
         return inner
     try:
         agree = _plain_fields_of(inner) == _plain_fields_of(document)
