@@ -60,7 +60,7 @@ def check(profile: Origin | None, context: ConfigContext) -> Verdict:
         *_sensitive_without_key(resolution),
     ]
     name = resolution.choice.name or (None if profile is None else str(profile.raw))
-    return Verdict(name, tuple(dict.fromkeys(problems)), tuple(ignored))
+    return Verdict(name, tuple(dict.fromkeys(problems)), (*ignored, *resolution.ignored))
 
 
 def _shadowed_profiles(resolution: Resolution) -> Iterator[Problem]:
@@ -137,5 +137,8 @@ def _could_be_committed(path: Path) -> bool:
         return False
     # The exit code is 0 for an ignored file, 1 for any other file, and 128 outside a work tree.
     command = [git, "-C", str(path.parent), "check-ignore", "--quiet", path.name]
-    done = subprocess.run(command, check=False, capture_output=True, timeout=_GIT_SECONDS)  # noqa: S603 - no shell
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, timeout=_GIT_SECONDS)  # noqa: S603 - no shell
+    except (OSError, subprocess.TimeoutExpired):
+        return False
     return done.returncode == 1

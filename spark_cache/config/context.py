@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_cache.config.values import home
-from spark_cache.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,15 +24,17 @@ class ConfigContext:
 
     Attributes:
         environ: The process environment.
-        cwd: The working directory.
+        cwd: The working directory; ``/`` if it no longer exists.
         shipped: The folder with the shipped profiles.
         unset: Variables that count as unset, also in ``.env``.
+        has_cwd: Whether the working directory exists.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # may hold secrets
     cwd: Path
     shipped: Path
     unset: frozenset[str] = frozenset()
+    has_cwd: bool = True
 
     @classmethod
     def of(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> ConfigContext:
@@ -42,15 +43,30 @@ class ConfigContext:
         Args:
             environ: The process environment.
             cwd: The working directory.
-
-        Raises:
-            ConfigError: The working directory no longer exists.
         """
+        given = os.environ if environ is None else environ
         try:
             folder = Path.cwd() if cwd is None else cwd.absolute()
         except FileNotFoundError:
-            raise ConfigError("the working directory no longer exists: change to another one") from None
-        return cls(os.environ if environ is None else environ, folder, shipped_profiles())
+            # A deployment replaced it. Only relative paths need it.
+            return cls(given, Path("/"), shipped_profiles(), has_cwd=False)
+        return cls(given, folder, shipped_profiles())
+
+    def start(self, base: Path | None) -> Path:
+        """Return the directory at which a relative path starts.
+
+        Args:
+            base: The directory that the layer of the path names; None is the working directory.
+
+        Raises:
+            ValueError: The working directory no longer exists.
+        """
+        folder = self.cwd if base is None else base
+        if not self.has_cwd and folder == self.cwd:
+            raise ValueError(
+                "a relative path needs the working directory, which no longer exists: use an absolute path"
+            )
+        return folder
 
     def without(self, variables: Iterable[str]) -> ConfigContext:
         """Return a context in which some variables count as unset.
@@ -60,11 +76,13 @@ class ConfigContext:
         """
         unset = self.unset.union(variables)
         environ = {name: value for name, value in self.environ.items() if name not in unset}
-        return ConfigContext(environ, self.cwd, self.shipped, unset)
+        return ConfigContext(environ, self.cwd, self.shipped, unset, self.has_cwd)
 
     @cached_property
     def project(self) -> tuple[Path, ...]:
         """The working directory and its parents up to the project root. Without a root, only the working directory."""
+        if not self.has_cwd:
+            return ()
         folders = (self.cwd, *self.cwd.parents)
         for count, folder in enumerate(folders, 1):
             if any(os.path.lexists(folder / mark) for mark in _ROOT_MARKS):
@@ -74,7 +92,7 @@ class ConfigContext:
     @property
     def project_root(self) -> Path:
         """The project root, or the working directory if there is none."""
-        return self.project[-1]
+        return self.project[-1] if self.project else self.cwd
 
     @cached_property
     def user_profiles(self) -> Path:

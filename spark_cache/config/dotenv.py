@@ -1,25 +1,24 @@
-"""Read a ``.env`` file and expand the references in its values."""
+"""Read a ``.env`` file. References such as ``${NAME}`` are not expanded, so no other secret reaches a setting."""
 
 from __future__ import annotations
 
-from collections import ChainMap
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import StringIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from dotenv.parser import Binding, parse_stream
-from dotenv.variables import parse_variables
 
 from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 __all__ = ["DotenvFile", "read_dotenv"]
 
-_OURS = ("SPARK_", "ENVIRONMENT")
+_NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,10 @@ class DotenvFile:
 
     Attributes:
         path: The path of the file.
-        variables: Every variable and its value, with references expanded.
+        variables: Every variable and its value.
         lines: The line of each variable, counted from 1.
-        problems: Malformed lines that concern a setting of this library, or the reason why the file cannot be read.
+        problems: Malformed lines that concern a setting of this library.
+        unreadable: The reason why the file cannot be read.
         ignored: Other malformed lines, which another reader of the file may understand.
     """
 
@@ -38,15 +38,16 @@ class DotenvFile:
     variables: Mapping[str, str] = field(repr=False)  # may hold secrets
     lines: Mapping[str, int]
     problems: tuple[Problem, ...] = ()
+    unreadable: Problem | None = None
     ignored: tuple[Problem, ...] = ()
 
 
-def read_dotenv(path: Path, environ: Mapping[str, str]) -> DotenvFile:
+def read_dotenv(path: Path, is_ours: Callable[[str], bool]) -> DotenvFile:
     """Read a ``.env`` file.
 
     Args:
         path: The path of the file.
-        environ: The process environment. In references such as ``${NAME}`` it takes precedence over the file.
+        is_ours: Whether a variable is a setting of this library.
 
     Returns:
         The content. If several lines set a variable, the last one counts.
@@ -55,27 +56,24 @@ def read_dotenv(path: Path, environ: Mapping[str, str]) -> DotenvFile:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "the file is not UTF-8 text"
-        return DotenvFile(path, {}, {}, problems=(Problem(f"cannot be read: {cause}", str(path)),))
+        return DotenvFile(path, {}, {}, unreadable=Problem(f"cannot be read: {cause}", str(path)))
     variables: dict[str, str] = {}
     lines: dict[str, int] = {}
     problems: list[Problem] = []
     ignored: list[Problem] = []
-    scope: ChainMap[str, str | None] = ChainMap(
-        cast("dict[str, str | None]", environ), cast("dict[str, str | None]", variables)
-    )
     for binding in _bindings(text):
         written = binding.original.string
         # A binding includes the blank lines above it.
         line = binding.original.line + written[: len(written) - len(written.lstrip())].count("\n")
         if binding.error:
-            statement = written.strip().removeprefix("export ").lstrip()
-            listed = problems if statement.startswith(_OURS) else ignored
+            name = _NAME.match(written)
+            listed = problems if name is not None and is_ours(name[1]) else ignored
             message = "malformed line: use NAME=value, and quote values that contain spaces"
             listed.append(Problem(message, str(path), line))
         elif binding.key is not None and binding.value is not None:
-            variables[binding.key] = "".join(atom.resolve(scope) for atom in parse_variables(binding.value))
+            variables[binding.key] = binding.value
             lines[binding.key] = line
-    return DotenvFile(path, variables, lines, tuple(problems), tuple(ignored))
+    return DotenvFile(path, variables, lines, tuple(problems), ignored=tuple(ignored))
 
 
 @lru_cache(maxsize=8)

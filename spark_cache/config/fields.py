@@ -49,6 +49,7 @@ KeyPath = tuple[str | int, ...]
 _MIN_SIMILARITY = 0.6
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LOG_LEVEL_ALIASES = {"warn": "WARNING", "fatal": "CRITICAL"}
 
 
 def _mode(raw: object) -> Mode:
@@ -56,6 +57,8 @@ def _mode(raw: object) -> Mode:
 
 
 def _log_level(raw: object) -> str | None:
+    if isinstance(raw, str) and raw.strip().lower() in _LOG_LEVEL_ALIASES:
+        return _LOG_LEVEL_ALIASES[raw.strip().lower()]
     return None if raw is None else values.choice(_LOG_LEVELS)(raw)
 
 
@@ -337,6 +340,8 @@ def suggestion(word: str, known: Iterable[str]) -> str:
         known: The known names.
     """
     names = sorted(known)
+    if not names:
+        return ""
     field = canonical_name(word)
     if field in names:
         return f"; did you mean {field}?"

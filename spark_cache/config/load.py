@@ -69,7 +69,9 @@ def usable(resolution: Resolution) -> CacheConfig:
         ConfigError: The resolution has problems. The error lists all of them.
     """
     for warning in resolution.warnings:
-        warn_once(str(warning))
+        # ENVIRONMENT belongs to the whole application: with the cache off, its value does not matter here.
+        if resolution.is_on or warning not in resolution.choice.warnings:
+            warn_once(str(warning))
     if resolution.config is None:
         raise ConfigError(resolution.problems)
     return resolution.config

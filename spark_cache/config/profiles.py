@@ -103,7 +103,7 @@ class Profiles:
         self.warnings: list[Problem] = []
 
     def find(self, name: str) -> str | None:
-        """Return the full name of a profile: an exact match, a lower-case match, or the meaning of an alias.
+        """Return the full name of a profile: an exact match, a match in another case, or the meaning of an alias.
 
         Args:
             name: The name or alias.
@@ -112,11 +112,12 @@ class Profiles:
             return None
         lower = name.lower()
         candidates = dict.fromkeys((name, lower, ALIASES.get(lower, lower)))
-        return next((candidate for candidate in candidates if self.layers(candidate)), None)
+        found = next((candidate for candidate in candidates if self.layers(candidate)), None)
+        return found or next((other for other in self.names() if other.lower() == lower), None)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all profiles that can be found, sorted."""
-        found = {path.stem for folder in self.folders() for path in folder.glob("*.toml")}
+        found = {path.stem for folder in self.folders() for path in _toml_files(folder)}
         return tuple(sorted(name for name in found if is_profile_name(name) and self.layers(name)))
 
     def folders(self) -> Iterator[Path]:
@@ -228,6 +229,14 @@ class Profiles:
         self.tried[path] = "read"
         data, lines = content
         return ProfileFile(name, kind, path, data, lines, base)
+
+
+def _toml_files(folder: Path) -> list[Path]:
+    try:
+        return list(folder.glob("*.toml"))
+    except OSError:
+        # The folder belongs to another user, as the home of root does under sudo -E.
+        return []
 
 
 def _content(path: Path) -> tuple[Mapping[str, Any], Mapping[KeyPath, int]] | Problem:

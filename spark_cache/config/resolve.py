@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.config.dotenv import DotenvFile, read_dotenv
-from spark_cache.config.fields import FIELDS, KEY_FIELDS, PROFILES_DIR
+from spark_cache.config.fields import FIELDS, KEY_FIELDS, LEVELS, PROFILES_DIR
 from spark_cache.config.guard import Condition, Guard
 from spark_cache.config.model import CacheConfig, Provenance
 from spark_cache.config.origins import Origin, origin_of
@@ -21,6 +21,7 @@ from spark_cache.config.sources import (
     Setting,
     Source,
     VariableSource,
+    is_ours,
     shown_name,
     unread_variables,
 )
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 __all__ = ["PlacedRule", "Resolution", "resolve"]
 
 _DEFAULTS = {name: Origin("default", raw=info.default) for name, info in CacheConfig.model_fields.items()}
+
+
+_CHECKOUT = frozenset({".env", "project profile"})
+"""The layers that come from a checkout of somebody's repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class Resolution:
         profiles: The profiles that can be found.
         dotenv: The ``.env`` file, if there is one.
         tried: Every file that was looked for, and the outcome.
+        is_on: Whether the cache is on, for every model or for some.
+        ignored: Problems of files that may belong to other programs. They count only if the cache is on.
     """
 
     config: CacheConfig | None
@@ -82,6 +89,8 @@ class Resolution:
     profiles: Profiles
     dotenv: DotenvFile | None
     tried: Mapping[Path, str]
+    is_on: bool
+    ignored: tuple[Problem, ...]
 
 
 def resolve(profile: Origin | None, overrides: Mapping[str, Any], context: ConfigContext) -> Resolution:
@@ -129,6 +138,10 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], context: Confi
     }
     values.setdefault("cache_dir", context.default_cache_dir)
     config = _construct(values, origins, Guard(conditions), problems)
+    unreadable = () if dotenv is None or dotenv.unreadable is None else (dotenv.unreadable,)
+    is_on = _can_be_on(config)
+    if is_on:
+        problems += unreadable
     return Resolution(
         config=None if problems else config,
         origins=origins,
@@ -141,6 +154,14 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], context: Confi
         profiles=profiles,
         dotenv=dotenv,
         tried=tried | profiles.tried,
+        is_on=is_on,
+        ignored=() if is_on else unreadable,
+    )
+
+
+def _can_be_on(config: CacheConfig | None) -> bool:
+    return config is not None and (
+        config.enabled or any(dict(rule.settings).get("enabled") for rule in config.rules)
     )
 
 
@@ -149,10 +170,10 @@ def _find_dotenv(context: ConfigContext, tried: dict[Path, str]) -> DotenvFile |
         path = folder / ".env"
         if os.path.isfile(path):  # also false if this user may not search the folder
             tried[path] = "read"
-            file = read_dotenv(path, context.environ)
+            file = read_dotenv(path, is_ours)
             kept = {name: value for name, value in file.variables.items() if name not in context.unset}
             return replace(file, variables=kept) if context.unset else file
-        tried[path] = "absent"
+        tried[path] = "skipped: not a regular file" if os.path.lexists(path) else "absent"
     return None
 
 
@@ -160,14 +181,14 @@ def _profiles_folder(
     context: ConfigContext, dotenv: DotenvFile | None, problems: list[Problem]
 ) -> Path | None:
     raw = context.environ.get(PROFILES_DIR, "").strip()
-    origin, variables = Origin("environment", PROFILES_DIR), context.environ
+    origin = Origin("environment", PROFILES_DIR)
     if not raw and dotenv is not None:
-        raw, variables = dotenv.variables.get(PROFILES_DIR, "").strip(), dotenv.variables
+        raw = dotenv.variables.get(PROFILES_DIR, "").strip()
         origin = Origin(".env", PROFILES_DIR, dotenv.path, dotenv.lines.get(PROFILES_DIR))
     if not raw:
         return None
     try:
-        path = Setting(raw, origin, variables=variables).path(context)
+        path = Setting(raw, origin, from_file=origin.source != "environment").path(context)
         folder = Path(os.path.abspath(path))  # relative paths in profiles start at its parent
     except ValueError as error:
         problems.append(Problem(str(error), origin.source, origin.line, origin.name))
@@ -190,6 +211,8 @@ def _winners(
         placed = [
             (rank, source.settings[name]) for rank, source in enumerate(sources) if name in source.settings
         ]
+        if name == "encryption":
+            placed = _not_lowered(placed)
         below = [setting.origin for _, setting in placed] + [fallback]
         if name in KEY_FIELDS and placed and placed[0][0] > key_rank:
             note = (
@@ -202,6 +225,29 @@ def _winners(
         else:
             origins[name] = fallback
     return winners, origins
+
+
+def _not_lowered(placed: list[tuple[int, Setting]]) -> list[tuple[int, Setting]]:
+    """Move a user profile to the top if the checkout that would win asks for less encryption.
+
+    A checkout, with its profiles and its ``.env``, can raise the encryption that the user asks for, never lower it.
+    """
+    if not placed or placed[0][1].origin.kind not in _CHECKOUT:
+        return placed
+    for entry in placed:
+        if entry[1].origin.kind == "user profile" and _level(entry[1].raw) > _level(placed[0][1].raw):
+            rank, setting = entry
+            noted = replace(setting.origin, note="a checkout cannot lower the encryption of a user profile")
+            return [
+                (rank, replace(setting, origin=noted)),
+                *(other for other in placed if other is not entry),
+            ]
+    return placed
+
+
+def _level(raw: object) -> int:
+    """Return the rank of an encryption level; that of an invalid one is the highest, so that it is reported."""
+    return LEVELS.index(raw) if raw in LEVELS else len(LEVELS)
 
 
 def _key_rank(sources: Sequence[Source]) -> int:

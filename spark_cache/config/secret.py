@@ -15,6 +15,7 @@ __all__ = ["fernet_keys", "key_id", "key_ids", "key_text", "read_key_file"]
 _FERNET = re.compile(r"[A-Za-z0-9_-]{43}=")
 _LENGTH = 44
 _LARGEST_FILE = 64 * 1024
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _HOW = "generate one with Fernet.generate_key() from the cryptography package"
 
 
@@ -49,7 +50,8 @@ def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
     """Read a key file with one key per line, newest first.
 
     Args:
-        path: A regular file outside the cache directory that the current user owns and no other user can access.
+        path: A regular file outside the cache directory that the current user owns and no other user can access; or a file
+            as containers mount secrets, possibly behind links, that only root can change.
         cache_dir: The cache directory, if it is known.
 
     Returns:
@@ -62,8 +64,9 @@ def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
         raise ValueError(
             "this is an encryption key, not a file path: set SPARK_CACHE_ENCRYPTION_KEY to it instead"
         )
+    mounted = _is_mounted(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, _FLAGS if mounted else _FLAGS | os.O_NOFOLLOW)
     except OSError as error:
         if os.path.islink(path):
             raise ValueError(
@@ -71,7 +74,8 @@ def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
             ) from None
         raise ValueError(f"the key file {path} cannot be read: {error.strerror}") from None
     try:
-        _check_owner_only(path, os.fstat(descriptor))
+        if not mounted:
+            _check_owner_only(path, os.fstat(descriptor))
         content = os.read(descriptor, _LARGEST_FILE + 1)
     finally:
         os.close(descriptor)
@@ -99,6 +103,30 @@ def key_ids(raw: object) -> str | None:
         return ", ".join(f"key id {key_id(key.get_secret_value())}" for key in fernet_keys(raw))
     except ValueError:
         return None
+
+
+def _is_mounted(path: Path) -> bool:
+    """Return whether a file is a secret as Kubernetes and Docker mount it: read-only, root's, behind root's links.
+
+    Group or other users may read such a file, because a container has no other users. Nobody but root can replace it: no
+    folder on the way to it, or to what its links lead to, can be changed by anyone else.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o222:
+            return False
+        places = {Path(os.path.abspath(path)), Path(os.path.realpath(path))}
+        while not all(place == place.parent for place in places):
+            places = {place.parent for place in places}
+            for place in places:
+                folder = os.stat(place)
+                # In a sticky folder, only the owner of a file can replace it.
+                is_open = folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX
+                if folder.st_uid != 0 or is_open:
+                    return False
+    except OSError:
+        return False
+    return True
 
 
 def _check_owner_only(path: Path, status: os.stat_result) -> None:

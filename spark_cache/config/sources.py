@@ -7,6 +7,7 @@ settings classes can return the sources from ``settings_customise_sources``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
@@ -24,7 +25,7 @@ from spark_cache.config.guard import CONDITIONS, Condition
 from spark_cache.config.origins import Kind, Origin, redacted
 from spark_cache.config.profiles import TABLES
 from spark_cache.config.rules import Rule, parse_rules
-from spark_cache.config.values import expand_path
+from spark_cache.config.values import expand_path, is_location_variable, is_quoted, shown
 from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = [
     "Setting",
     "Source",
     "VariableSource",
+    "is_ours",
     "shown_name",
     "unread_variables",
 ]
@@ -52,6 +54,7 @@ _LONGEST_NAME = 40
 
 _PREFIX = "SPARK_CACHE_"
 _KNOWN = (*VARIABLES, *PROFILE_VARIABLES, PROFILES_DIR)
+_CLOSE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,14 @@ class Setting:
         raw: The raw value.
         origin: The origin of the value.
         base: The directory at which a relative path starts. None means the working directory.
-        variables: Variables that a path may refer to in addition to those of the process.
+        from_file: Whether a file sets the value. Its paths can refer to few variables, so that no secret of the
+            environment reaches a path.
     """
 
     raw: Any = field(repr=False)  # secrets are not redacted here
     origin: Origin
     base: Path | None = None
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    from_file: bool = False
 
     def path(self, context: ConfigContext) -> Path:
         """Return the value as an absolute path.
@@ -79,8 +83,8 @@ class Setting:
         Raises:
             ValueError: The value is not a valid path.
         """
-        variables = {**self.variables, **context.environ} if self.variables else context.environ
-        return expand_path(self.raw, variables, lambda: self.base or context.cwd)
+        is_allowed = is_location_variable if self.from_file else None
+        return expand_path(self.raw, context.environ, lambda: context.start(self.base), is_allowed)
 
 
 class Source(PydanticBaseSettingsSource):
@@ -153,8 +157,12 @@ class VariableSource(Source):
         kind: Kind = "environment" if file is None else ".env"
         super().__init__(kind)
         for variable, spec in VARIABLES.items():
-            raw = variables.get(variable)
-            if raw and raw.strip():
+            # docker run --env-file keeps the carriage returns and quotes of the file.
+            raw = variables.get(variable, "").strip()
+            if file is None and len(raw) > 1 and is_quoted(raw):
+                message = f"{shown(raw)} has quotes, which are part of the value: remove them"
+                self.problems.append(Problem(message, kind, key=variable))
+            elif raw:
                 origin = Origin(
                     kind,
                     variable,
@@ -162,7 +170,7 @@ class VariableSource(Source):
                     None if file is None else file.lines[variable],
                     raw=redacted(spec.name, raw),
                 )
-                self._set(spec.name, Setting(raw, origin, variables={} if file is None else variables))
+                self._set(spec.name, Setting(raw, origin, from_file=file is not None))
 
 
 class ProfileSource(Source):
@@ -213,7 +221,9 @@ class ProfileSource(Source):
                     )
                 )
             else:
-                self._set(name, Setting(value, self._origin("cache", key, raw=value), file.base))
+                self._set(
+                    name, Setting(value, self._origin("cache", key, raw=value), file.base, from_file=True)
+                )
 
     def _guard(self, table: Mapping[str, Any]) -> None:
         for name, value in table.items():
@@ -236,7 +246,10 @@ class ProfileSource(Source):
 
 
 def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return every unknown variable with the prefix ``SPARK_CACHE_``, and a warning for each.
+    """Return every unknown variable that looks like one of this library, and a warning for each.
+
+    Those are the variables with the prefix ``SPARK_CACHE_``, and misspelt ones such as ``SPARK_ENABLE_CAHCE``. Apache
+    Spark has variables of its own, such as ``SPARK_HOME``.
 
     Args:
         variables: The variables of the process or of a ``.env`` file.
@@ -244,8 +257,22 @@ def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
     return [
         (name, f"unknown variable {shown_name(name)} is ignored{suggestion(name[:_LONGEST_NAME], _KNOWN)}")
         for name in variables
-        if name.startswith(_PREFIX) and name not in VARIABLES
+        if name not in _KNOWN
+        and (
+            name.startswith(_PREFIX)
+            or name == _PREFIX[:-1]
+            or (name.startswith("SPARK_") and get_close_matches(name, _KNOWN, n=1, cutoff=_CLOSE))
+        )
     ]
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a variable is a setting of this library, or carries its prefix.
+
+    Args:
+        name: The name of the variable.
+    """
+    return name in _KNOWN or name.startswith(_PREFIX)
 
 
 def shown_name(name: str) -> str:

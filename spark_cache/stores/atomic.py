@@ -204,7 +204,9 @@ def make_folder(path: str) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
     except FileNotFoundError:
         make_folder(os.path.dirname(path))
-        make_folder(path)
+        # Not again from the top: in /proc and the like, a folder cannot be made though the one above it exists.
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
     else:
         # The umask may have taken from the owner too.
         os.chmod(path, 0o700)

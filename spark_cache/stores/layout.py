@@ -14,7 +14,7 @@ from spark_cache.stores.names import HIDDEN, SCRATCH
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ORPHAN_AGE", "Ground"]
+__all__ = ["ORPHAN_AGE", "Ground", "is_volume"]
 
 ORPHAN_AGE = 3600.0
 """A temporary file this old, in seconds, has lost its writer."""
@@ -67,7 +67,7 @@ class Ground:
         status = os.lstat(path) if path != self._root else os.stat(path)
         if not stat.S_ISDIR(status.st_mode):
             raise StoreError("write", f"{os.path.basename(path)} in the cache directory is no folder")
-        if status.st_uid != os.geteuid():
+        if status.st_uid != os.geteuid() and not (path == self._root and is_volume(path, status)):
             raise StoreError("write", "the directory belongs to another user")
 
     def _write_gitignore(self) -> None:
@@ -85,3 +85,13 @@ class Ground:
                         os.unlink(item.path)
                 except OSError:
                     continue
+
+
+def is_volume(path: str, status: os.stat_result) -> bool:
+    """Return whether a directory is root's and this user may write to it, as the mount point of a container's volume.
+
+    Args:
+        path: The directory.
+        status: Its status.
+    """
+    return status.st_uid == 0 and os.access(path, os.W_OK | os.X_OK)

@@ -218,15 +218,31 @@ def test_a_directory_that_others_can_access_is_noted(doctor, store, development,
 
 
 @pytest.mark.parametrize("mode", ["read-write", "read-only"])
-def test_the_directory_of_another_user_is_a_problem_for_a_writer(doctor, store, monkeypatch, mode):
+def test_the_directory_of_another_user_is_a_problem_for_a_writer(
+    doctor, store, development, monkeypatch, mode
+):
     """A reader may use the directory of another user."""
     store()
+    if os.geteuid() == 0:
+        # A directory of root may be a volume.
+        os.chown(development, _NOBODY, -1)
     owner = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     code, findings = doctor(SPARK_CACHE_MODE=mode)
     writes = mode == "read-write"
     assert (code, findings["access"]["level"]) == ((1, "problem") if writes else (0, "ok"))
     assert findings["hidden folder"]["level"] == ("problem" if writes else "note")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a directory of root for another user")
+def test_a_writable_directory_of_root_is_a_volume(locked):
+    """A container mounts a volume as root's, and lets others write to it."""
+    os.seteuid(0)
+    os.chown(locked, 0, 0)
+    locked.chmod(0o777)
+    os.seteuid(_NOBODY)
+    found = access(str(locked), writes=True)
+    assert (found.level, found.found) == (Level.OK, "readable and writable: a volume that belongs to root")
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ def latin_profile(world: World) -> None:
 
 
 def latin_dotenv(world: World) -> None:
+    world.environ["SPARK_ENABLE_CACHE"] = "true"
     world.dotenv("").write_bytes(b"SPARK_CACHE_NAMESPACE=caf\xe9\n")
 
 

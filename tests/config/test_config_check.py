@@ -39,7 +39,10 @@ def test_a_shadowed_value_is_checked(world: World) -> None:
             f"{path}:2: cache.ttl: 'soon' is not a duration: "
             "use a number of seconds, a value such as 90s, 30m, 24h, 7d or 1h30m, or never"
         ),
-        f"{path}:3: cache.cache_dir: '$NOWHERE' refers to the variable NOWHERE, which is not set",
+        (
+            f"{path}:3: cache.cache_dir: '$NOWHERE' refers to the variable NOWHERE: "
+            "profiles and .env files can only use ~, $HOME, $USER, $TMPDIR and $XDG_…"
+        ),
     ]
 
 

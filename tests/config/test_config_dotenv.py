@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from spark_cache import ConfigError
+
 if TYPE_CHECKING:
     from config_world import World
 
@@ -30,11 +34,23 @@ def test_variables_of_the_application_are_ignored(world: World) -> None:
     assert world.load().namespace == "ours"
 
 
-def test_references_are_expanded_and_the_process_wins(world: World) -> None:
-    """A reference uses the value of the process, then that of the file, then its default."""
+def test_references_are_not_expanded(world: World) -> None:
+    """A value is what the file says, so no other variable becomes part of it."""
     world.environ["TEAM"] = "process"
-    world.dotenv('TEAM=file\nAPP=shop\nSPARK_CACHE_NAMESPACE="${TEAM}-${APP}-${STAGE:-dev}"\n')
-    assert world.load().namespace == "process-shop-dev"
+    world.dotenv('TEAM=file\nSPARK_CACHE_NAMESPACE="${TEAM}-${STAGE:-dev}"\n')
+    assert world.load().namespace == "${TEAM}-${STAGE:-dev}"
+
+
+def test_a_secret_never_becomes_part_of_a_path(world: World) -> None:
+    """A path in a file that may come from a checkout cannot refer to a secret of the environment."""
+    world.environ["OPENAI_API_KEY"] = "sk-velvet-otter"
+    path = world.dotenv("SPARK_CACHE_DIR=./${OPENAI_API_KEY}/c\n")
+    with pytest.raises(ConfigError) as caught:
+        world.load()
+    assert str(caught.value) == (
+        f"{path}:1: SPARK_CACHE_DIR: './${{OPENAI_API_KEY}}/c' refers to the variable OPENAI_API_KEY: "
+        "profiles and .env files can only use ~, $HOME, $USER, $TMPDIR and $XDG_…"
+    )
 
 
 def test_the_last_line_wins(world: World) -> None:
@@ -76,9 +92,9 @@ def test_a_byte_order_mark_is_not_part_of_a_name(world: World) -> None:
     assert config.origins["ttl_seconds"].line == 2
 
 
-def test_a_path_may_refer_to_a_variable_of_the_same_file(world: World) -> None:
-    """``$NAME`` finds variables of the file, as ``${NAME}`` does. The process takes precedence here as well."""
-    world.dotenv("DATA=/file\nSPARK_CACHE_DIR=$DATA/entries\n")
-    assert str(world.load().cache_dir) == "/file/entries"
-    world.environ["DATA"] = "/process"
+@pytest.mark.parametrize("written", ["$TMPDIR/entries", "${XDG_RUNTIME_DIR}/entries"])
+def test_a_path_may_refer_to_places_on_the_machine(world: World, written: str) -> None:
+    """The value is that of the process. The file cannot redefine it."""
+    world.environ |= {"TMPDIR": "/process", "XDG_RUNTIME_DIR": "/process"}
+    world.dotenv(f"TMPDIR=/file\nSPARK_CACHE_DIR={written}\n")
     assert str(world.load().cache_dir) == "/process/entries"

@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +20,6 @@ from spark_cache.config.sources import VariableSource
 from spark_cache.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from config_world import World
 
 
@@ -126,14 +125,22 @@ def test_a_changed_file_of_the_same_length_is_read_again(world: World) -> None:
     assert world.load("mine").ttl_seconds == 7200
 
 
-def test_a_deleted_working_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error is a ``ConfigError`` that names the cause, not an ``OSError``."""
+def test_a_deleted_working_directory_matters_only_to_relative_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deployment may replace the folder a program was started in. The error names the cause and is a ``ConfigError``."""
     folder = tmp_path / "gone"
     folder.mkdir()
     monkeypatch.chdir(folder)
     folder.rmdir()
-    with pytest.raises(ConfigError, match="the working directory no longer exists"):
-        load_config()
+    assert not load_config().enabled
+    assert load_config(enabled=True, cache_dir="/x").cache_dir == Path("/x")
+    with pytest.raises(
+        ConfigError, match="the working directory, which no longer exists: use an absolute path"
+    ):
+        load_config(enabled=True, cache_dir="answers")
+    with pytest.raises(ConfigError, match="the working directory, which no longer exists"):
+        load_config("development")
 
 
 def test_loading_costs_at_most_two_milliseconds(world: World) -> None:

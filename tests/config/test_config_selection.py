@@ -113,9 +113,13 @@ def test_an_unknown_environment_is_not_guarded(world: World) -> None:
 def test_an_unknown_environment_warns_once(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second load logs nothing."""
+    """A second load logs nothing. With the cache off, the name does not matter, and nothing is logged at all."""
     monkeypatch.setattr(warn, "_given", set())
     world.environ["ENVIRONMENT"] = "qa-7"
+    with caplog.at_level(logging.WARNING, logger="spark_cache"):
+        world.load()
+    assert caplog.records == []
+    world.environ["SPARK_ENABLE_CACHE"] = "true"
     with caplog.at_level(logging.WARNING, logger="spark_cache"):
         world.load()
         world.load()

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from spark_cache.errors import StoreError
-from spark_cache.stores import address, atomic
+from spark_cache.stores import HIDDEN, address, atomic
 from spark_cache.types import MissReason
 
 _AT = address("openai", "gpt-4o", "ab" * 32)
@@ -249,6 +249,41 @@ def test_an_owner_can_do_everything(shared_root):
     """The user to whom a cache belongs can use all of it: the setting of the tests below."""
     done = _run(_AS_NOBODY, shared_root)
     assert done == {"read": "data", "read and note": "data", "write": True, "remove": True, "list": 0}
+
+
+@pytest.mark.skipif(not _is_root, reason="only root can make a directory of root for another user")
+@pytest.mark.parametrize(("group", "mode"), [(_NOBODY, 0o2775), (0, 0o777)], ids=["fsGroup", "emptyDir"])
+def test_the_mount_point_of_a_volume_is_used(tmp_path, group, mode):
+    """A container mounts a volume as root's and lets others write to it. What the cache makes in it is its own."""
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0o755)
+    root = place / "volume"
+    root.mkdir()
+    os.chown(root, 0, group)
+    root.chmod(mode)
+    done = _run(_AS_NOBODY, root)
+    (made,) = [path for path in root.iterdir() if path.name == HIDDEN]
+    assert (done["write"], done["remove"]) == (True, True)
+    assert (made.stat().st_uid, made.stat().st_mode & 0o777) == (_NOBODY, 0o700)
+    shutil.rmtree(place)
+
+
+@pytest.mark.skipif(not _is_root, reason="only root can make a directory of root for another user")
+def test_an_unwritable_directory_of_root_is_not_used(tmp_path):
+    """Without write access, the reason is given, and nothing is created."""
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0o755)
+    done = _run(_AS_NOBODY, place)
+    assert done["write"] == "cannot write: the directory belongs to another user"
+    assert list(place.iterdir()) == []
+    place.rmdir()
+
+
+def test_a_folder_that_cannot_be_made_is_a_fault(open_store):
+    """In /proc, a folder cannot be made although the one above it exists."""
+    store = open_store(Path("/proc/nope/cache"))
+    with pytest.raises(StoreError, match="ENOENT"):
+        store.write(_AT, b"data")
 
 
 def test_an_unwritable_directory_still_answers(shared_root):

@@ -12,7 +12,13 @@ import openai
 def test_it_prints_its_address_and_serves_until_interrupted():
     """The command prints a line for the shell, and Ctrl-C stops it without an error."""
     command = [sys.executable, "-m", "spark_cache.testing.standin"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    # A shell starts background jobs with SIGINT ignored, and a child inherits that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with running:
         word, address, key = running.stdout.readline().split()
         url, name = address.partition("=")[2], key.partition("=")[2]
         with openai.OpenAI(base_url=url, api_key=name) as client:

@@ -10,6 +10,7 @@ from spark_cache.errors import StoreError
 from spark_cache.maintenance.doctor.finding import OTHER_DIRECTORY, Finding, Level
 from spark_cache.stores import Address
 from spark_cache.stores.filesystems import NETWORK, kind_of
+from spark_cache.stores.layout import is_volume
 
 if TYPE_CHECKING:
     from spark_cache.stores import FileStore
@@ -96,7 +97,8 @@ def access(root: str, *, writes: bool) -> Finding:
         )
     if not writes:
         return Finding("access", Level.OK, "readable; the configuration stores no entries")
-    if os.stat(root).st_uid != os.geteuid():
+    status = os.stat(root)
+    if status.st_uid != os.geteuid() and not is_volume(root, status):
         return Finding(
             "access",
             Level.PROBLEM,
@@ -106,6 +108,8 @@ def access(root: str, *, writes: bool) -> Finding:
     if not has_rights(root, os.W_OK):
         remedy = f"chmod u+w {root}, or set SPARK_CACHE_MODE=read-only"
         return Finding("access", Level.PROBLEM, "this user may not write to it", remedy)
+    if status.st_uid != os.geteuid():
+        return Finding("access", Level.OK, "readable and writable: a volume that belongs to root")
     return Finding("access", Level.OK, "readable and writable, owned by this user")
 
 
