@@ -29,8 +29,10 @@ def layers() -> list[list[str]]:
     (contract,) = (contract for contract in contracts if contract["type"] == "layers")
     rows = []
     for layer in contract["layers"]:
-        names = [name.strip().removeprefix("spark_cache.") for name in layer.split("|")]
-        rows.append([name for name in names if not name.startswith("(")])
+        # Rooms with a colon between them share a layer, and the first may import the second.
+        for group in layer.split(":"):
+            names = [name.strip().removeprefix("spark_cache.") for name in group.split("|")]
+            rows.append([name for name in names if not name.startswith("(")])
     return rows
 
 

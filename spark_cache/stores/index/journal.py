@@ -174,17 +174,17 @@ class Journal:
         before: int,
         after: int,
     ) -> Noted:
-        """Note a change; arguments as in :class:`Record`.
+        """Append a change to the journal.
 
         Args:
-            place: See there.
-            old_size: See there.
-            size: See there.
-            occupied: What the store occupied before it.
-            expires_at: See there.
-            used_at: See there.
-            before: See there.
-            after: See there.
+            place: The folders of provider and model and the name of the entry, separated by slashes.
+            old_size: The length of the previous file, or ``GONE``.
+            size: The length of the file, or ``GONE``.
+            occupied: The bytes in blocks that the store occupied before the change.
+            expires_at: When the entry expires, in seconds since the epoch; ``UNKNOWN`` or ``NEVER``.
+            used_at: The time that the file was given.
+            before: The modification time of the folder before the change, in nanoseconds; 0 without a folder.
+            after: The modification time of the folder after the change.
 
         Raises:
             OSError: It could not be written.

@@ -46,9 +46,9 @@ class Segment(NamedTuple):
         folder: The folders of the provider and of the model.
         certain: Whether none of its entries was replaced or removed since.
         names: The names of its entries, one at least; what else is known of them stands in the same places of the other lists.
-        sizes: See :class:`Known`, and so for the rest.
-        expires_at: See there.
-        used_at: See there.
+        sizes: The length of each file, in bytes.
+        expires_at: When each entry expires, in seconds since the epoch.
+        used_at: When each entry was last used, in seconds since the epoch.
     """
 
     number: int
