@@ -114,6 +114,8 @@ def test_directory_of_another_user(open_folder, call_as_another_user):
     cache_dir = open_folder / "cache"
     cache_dir.mkdir()
     cache_dir.chmod(0o777)
+    # Not root's: a writable directory of root is the mount point of a volume.
+    os.chown(cache_dir, 65533, 65533)
     cached, warnings = call_as_another_user(cache_dir)
     assert cached == [False] * 3
     assert list(cache_dir.iterdir()) == []
