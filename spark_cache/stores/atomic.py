@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_BYTES",
+    "commit",
     "discard",
     "failure",
     "make_folder",
-    "place",
     "read_file",
     "sync_folder",
     "write_file",
@@ -119,7 +119,7 @@ def write_file(folder: str, name: str, data: bytes, *, scratch: str, fsync: bool
     """
     temporary = write_temporary(scratch, data, fsync=fsync, now=now)
     try:
-        place(temporary, folder, name, replace=True)
+        commit(temporary, folder, name, replace=True)
     except BaseException:
         discard(temporary)
         raise
@@ -128,7 +128,7 @@ def write_file(folder: str, name: str, data: bytes, *, scratch: str, fsync: bool
 
 
 def write_temporary(scratch: str, data: bytes, *, fsync: bool, now: float) -> str:
-    """Write a file that is to be put in place by :func:`place`, or else given to :func:`discard`; its path.
+    """Write a file that is to be put in place by :func:`commit`, or else given to :func:`discard`; its path.
 
     Raises:
         OSError: It could not be done; nothing is left behind.
@@ -153,7 +153,7 @@ def write_temporary(scratch: str, data: bytes, *, fsync: bool, now: float) -> st
     return temporary
 
 
-def place(temporary: str, folder: str, name: str, *, replace: bool) -> bool:
+def commit(temporary: str, folder: str, name: str, *, replace: bool) -> bool:
     """Put a temporary file in its place in one step.
 
     Args:
@@ -170,13 +170,13 @@ def place(temporary: str, folder: str, name: str, *, replace: bool) -> bool:
     """
     target = f"{folder}/{name}"
     try:
-        return _place(temporary, target, replace=replace)
+        return _commit(temporary, target, replace=replace)
     except FileNotFoundError:
         make_folder(folder)
-        return _place(temporary, target, replace=replace)
+        return _commit(temporary, target, replace=replace)
 
 
-def _place(temporary: str, target: str, *, replace: bool) -> bool:
+def _commit(temporary: str, target: str, *, replace: bool) -> bool:
     """Move a file to its place in one step; whether it is there."""
     if replace:
         os.replace(temporary, target)

@@ -10,10 +10,10 @@ from spark_cache.stores.private import own_file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Sweeps"]
+__all__ = ["ExpirySchedule"]
 
 
-class Sweeps:
+class ExpirySchedule:
     """The times of sweeps, which the processes tell each other by the time of a file.
 
     Args:

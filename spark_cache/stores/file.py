@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 from spark_cache.errors import StoreError
 from spark_cache.stores.atomic import (
     MAX_BYTES,
+    commit,
     discard,
     failure,
-    place,
     read_file,
     sync_folder,
     write_temporary,
 )
 from spark_cache.stores.base import Address, FolderTotals, added_up, block_size
-from spark_cache.stores.expiry import Sweeps
+from spark_cache.stores.expiry import ExpirySchedule
 from spark_cache.stores.index.journal import GONE, UNKNOWN
-from spark_cache.stores.index.writer import Bookkeeper
-from spark_cache.stores.layout import Ground
-from spark_cache.stores.scan_maintenance import Upkeep
+from spark_cache.stores.index.writer import IndexWriter
+from spark_cache.stores.layout import Layout
+from spark_cache.stores.scan_maintenance import ScanMaintenance
 from spark_cache.stores.walk import ENDING, folders, is_there, leads_out, remove_if_empty, scan_folder
 
 if TYPE_CHECKING:
@@ -72,24 +72,26 @@ class FileStore:
         on_removed: Callable[[Address, int, str], None],
     ) -> None:
         self.root = root
-        self._ground = Ground(root, clock=clock, commit_entries=commit_entries)
+        self._layout = Layout(root, clock=clock, commit_entries=commit_entries)
         self._suspect = suspect
         self._clock = clock
         self._ends_at = ends_at
         self._fsync = False
         self._cap: float | None = None
-        self._sweeps = Sweeps(f"{self._ground.hidden}/{_SWEPT}", clock)
+        self._schedule = ExpirySchedule(f"{self._layout.hidden}/{_SWEPT}", clock)
         # What may be committed is not swept away in passing: only who asks for a clean-up gets one.
-        sweeps = None if commit_entries else self._sweeps
-        self._bookkeeper = Bookkeeper(
+        schedule = None if commit_entries else self._schedule
+        self._index = IndexWriter(
             root,
-            hidden=self._ground.hidden,
-            sweeps=sweeps,
+            hidden=self._layout.hidden,
+            schedule=schedule,
             clock=clock,
             end_of=self._end_of,
             on_removed=on_removed,
         )
-        self._upkeep = Upkeep(self, sweeps=sweeps, clock=clock, ends_at=ends_at, on_removed=on_removed)
+        self._scan_maintenance = ScanMaintenance(
+            self, schedule=schedule, clock=clock, ends_at=ends_at, on_removed=on_removed
+        )
 
     def require(self, *, fsync: bool, cap_bytes: float | None, cleanup_interval: float) -> None:
         """Take on what one of the managers that share the store asks for; the strictest holds.
@@ -102,12 +104,12 @@ class FileStore:
         self._fsync = self._fsync or fsync
         if cap_bytes is not None:
             self._cap = cap_bytes if self._cap is None else min(self._cap, cap_bytes)
-        self._sweeps.require(cleanup_interval)
+        self._schedule.require(cleanup_interval)
 
     def forget(self) -> None:
         """Begin with new locks in a forked child: another thread of the parent may have held the old ones."""
-        self._ground.forget()
-        self._upkeep.forget()
+        self._layout.forget()
+        self._scan_maintenance.forget()
 
     def read(self, at: Address, *, note_use: bool) -> bytes | MissReason:
         """The bytes at an address, or why there are none.
@@ -147,12 +149,12 @@ class FileStore:
             return False
         end = UNKNOWN if expires_at is None else expires_at
         try:
-            self._ground.prepare()
+            self._layout.prepare()
             try:
                 return self._put(at, data, end, replace=replace)
             except FileNotFoundError:
                 # The directory was deleted while the program runs: make it anew, once.
-                self._ground.prepare(again=True)
+                self._layout.prepare(again=True)
                 return self._put(at, data, end, replace=replace)
         except OSError as error:
             raise failure("write", error) from None
@@ -166,7 +168,7 @@ class FileStore:
         """
         if self._suspect:
             raise StoreError("write", _SUSPECT)
-        self._ground.prepare(again=True)
+        self._layout.prepare(again=True)
 
     def remove(self, at: Address) -> bool:
         """Remove an entry; whether there was one.
@@ -180,7 +182,7 @@ class FileStore:
         with _told("remove"):
             if not is_there(path):
                 return False
-        change = self._bookkeeper.begin(at, create=False)
+        change = self._index.begin(at, create=False)
         removed = False
         try:
             os.unlink(path)
@@ -192,11 +194,11 @@ class FileStore:
             raise failure("remove", error) from None
         finally:
             if change is None:
-                self._bookkeeper.miss()
+                self._index.miss()
             elif removed:
-                self._bookkeeper.end(at, change, GONE, expires_at=UNKNOWN, used_at=0.0)
+                self._index.end(at, change, GONE, expires_at=UNKNOWN, used_at=0.0)
             else:
-                self._bookkeeper.cancel()
+                self._index.cancel()
         return True
 
     def find(self, name: str) -> list[Address]:
@@ -218,18 +220,21 @@ class FileStore:
 
     def totals(self, *, write: bool) -> list[FolderTotals]:
         """What the entries of each model add up to: by the books, or by looking where there are none."""
-        accounts = self._bookkeeper.accounts(write=write)
-        if accounts is None or sum(account.entries for account in accounts.folders.values()) <= _FEW:
+        index_totals = self._index.index_totals(write=write)
+        if (
+            index_totals is None
+            or sum(model_totals.entries for model_totals in index_totals.folders.values()) <= _FEW
+        ):
             return added_up(self.scan())
         known = [
-            FolderTotals(*folder, account.entries, account.size_bytes, account.occupied_bytes)
-            for folder, account in accounts.folders.items()
-            if account.entries and not account.doubt
+            FolderTotals(*folder, model_totals.entries, model_totals.size_bytes, model_totals.occupied_bytes)
+            for folder, model_totals in index_totals.folders.items()
+            if model_totals.entries and not model_totals.stale
         ]
-        doubted = [folder for folder, account in accounts.folders.items() if account.doubt]
-        return known + [totals for folder in doubted for totals in added_up(self.scan(*folder))]
+        stale_models = [folder for folder, model_totals in index_totals.folders.items() if model_totals.stale]
+        return known + [totals for folder in stale_models for totals in added_up(self.scan(*folder))]
 
-    def compare_books(self) -> tuple[int, int] | None:
+    def compare_index(self) -> tuple[int, int] | None:
         """Compare what is derived from the entries with the entries, and write nothing.
 
         Returns:
@@ -238,19 +243,19 @@ class FileStore:
         Raises:
             StoreError: The entries could not be listed.
         """
-        accounts = self._bookkeeper.accounts(write=False)
-        if accounts is None:
+        index_totals = self._index.index_totals(write=False)
+        if index_totals is None:
             return None
         there = {totals[:2]: totals[2:] for totals in added_up(self.scan())}
         known = {
-            folder: (account.entries, account.size_bytes, account.occupied_bytes)
-            for folder, account in accounts.folders.items()
-            if account.entries or account.doubt
+            folder: (model_totals.entries, model_totals.size_bytes, model_totals.occupied_bytes)
+            for folder, model_totals in index_totals.folders.items()
+            if model_totals.entries or model_totals.stale
         }
-        doubted = {folder for folder, account in accounts.folders.items() if account.doubt}
+        stale_models = {folder for folder, model_totals in index_totals.folders.items() if model_totals.stale}
         folders = there.keys() | known.keys()
         return len(folders), sum(
-            folder in doubted or there.get(folder) != known.get(folder) for folder in folders
+            folder in stale_models or there.get(folder) != known.get(folder) for folder in folders
         )
 
     def expire(self, provider_folder: str | None = None) -> int:
@@ -260,7 +265,7 @@ class FileStore:
             StoreError: One could not be removed.
         """
         with _told("remove"):
-            count, done = self._bookkeeper.expire_all(provider_folder)
+            count, done = self._index.expire_all(provider_folder)
         if done:
             return count
         now = self._clock()
@@ -277,7 +282,7 @@ class FileStore:
         """
         listed = list(self.scan(provider_folder, model_folder))
         with _told("remove"):
-            count, done = self._bookkeeper.remove_all(listed)
+            count, done = self._index.remove_all(listed)
         return count if done else count + sum([self.remove(stored.address) for stored in listed])
 
     def path(self, at: Address) -> str:
@@ -288,36 +293,36 @@ class FileStore:
         """Put bytes in place, note it, and do a slice of the upkeep that is due; whether they are there."""
         folder = f"{self.root}/{at.provider_folder}/{at.model_folder}"
         now = self._clock()
-        books = self._bookkeeper
-        temporary = write_temporary(self._ground.scratch, data, fsync=self._fsync, now=now)
+        transaction = self._index
+        temporary = write_temporary(self._layout.scratch, data, fsync=self._fsync, now=now)
         placed, noted, cap = False, None, self._cap
         try:
-            change = books.begin(at, create=True)
+            change = transaction.begin(at, create=True)
             if cap is not None and change is not None and _grown(change, len(data)) > cap:
-                books.cancel()
-                books.make_room(len(data), cap)
+                transaction.cancel()
+                transaction.make_room(len(data), cap)
                 # One slice for one write.
                 cap = None
-                change = books.begin(at, create=True)
+                change = transaction.begin(at, create=True)
             try:
-                placed = place(temporary, folder, at.name + ENDING, replace=replace)
+                placed = commit(temporary, folder, at.name + ENDING, replace=replace)
             finally:
                 if change is None:
-                    books.miss()
+                    transaction.miss()
                 elif placed:
-                    noted = books.end(at, change, len(data), expires_at=end, used_at=now)
+                    noted = transaction.end(at, change, len(data), expires_at=end, used_at=now)
                 else:
-                    books.cancel()
+                    transaction.cancel()
         except BaseException:
             discard(temporary)
             raise
         if self._fsync and placed:
             sync_folder(folder)
         if noted is not None:
-            self._upkeep.pause()
-            books.tend(noted, len(data), cap, now)
-        elif placed and not books.working:
-            self._upkeep.after_write(len(data), self._cap)
+            self._scan_maintenance.pause()
+            transaction.tend(noted, len(data), cap, now)
+        elif placed and not transaction.working:
+            self._scan_maintenance.after_write(len(data), self._cap)
         return placed
 
     def _end_of(self, at: Address) -> tuple[float, int] | None:

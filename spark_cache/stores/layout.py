@@ -14,7 +14,7 @@ from spark_cache.stores.names import HIDDEN, SCRATCH
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ORPHAN_AGE", "Ground", "is_volume"]
+__all__ = ["ORPHAN_AGE", "Layout", "is_volume"]
 
 ORPHAN_AGE = 3600.0
 """A temporary file this old, in seconds, has lost its writer."""
@@ -23,7 +23,7 @@ _IGNORE_ALL = "# Cached answers: not for version control.\n*\n"
 _IGNORE_HIDDEN = f"# The entries may be committed; what the cache derives from them may not.\n{HIDDEN}/\n"
 
 
-class Ground:
+class Layout:
     """The directory, the hidden folder in it, and the one for temporary files.
 
     Args:

@@ -43,7 +43,7 @@ class MemoryStore:
         on_removed: Callable[[Address, int, str], None],
     ) -> None:
         self._clock = clock
-        self._sweeps = sweep
+        self._schedule = sweep
         self._ends_at = ends_at
         self._on_removed = on_removed
         self._kept: dict[Address, _Kept] = {}
@@ -142,7 +142,7 @@ class MemoryStore:
 
     def _sweep_expired(self) -> list[tuple[Stored, str]]:
         now = self._clock()
-        if not self._sweeps or (self._next_sweep is not None and now < self._next_sweep):
+        if not self._schedule or (self._next_sweep is not None and now < self._next_sweep):
             return []
         first = self._next_sweep is None
         self._next_sweep = now + (self._interval or 0)

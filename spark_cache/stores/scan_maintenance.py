@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spark_cache.stores.base import Address, Store, Stored
-    from spark_cache.stores.expiry import Sweeps
+    from spark_cache.stores.expiry import ExpirySchedule
 
-__all__ = ["Upkeep"]
+__all__ = ["ScanMaintenance"]
 
 _SLICE = 32
 """How many entries one write looks at or removes: some 0.5 ms at the most."""
 
 
-class Upkeep:
+class ScanMaintenance:
     """Counts what a store occupies, evicts when it is too much, and removes expired entries in passing.
 
     Args:
         store: The store.
-        sweeps: When expired entries are looked for; None is never.
+        schedule: When expired entries are looked for; None is never.
         clock: The time in seconds since the epoch.
         ends_at: When the life of an entry with these bytes ends, in seconds since the epoch.
         on_removed: Told of each entry that is removed: where it stood, its length, and ``evict`` or ``expire``.
@@ -38,13 +38,13 @@ class Upkeep:
         self,
         store: Store,
         *,
-        sweeps: Sweeps | None,
+        schedule: ExpirySchedule | None,
         clock: Callable[[], float],
         ends_at: Callable[[bytes], float],
         on_removed: Callable[[Address, int, str], None],
     ) -> None:
         self._store = store
-        self._sweeps = sweeps
+        self._schedule = schedule
         self._clock = clock
         self._ends_at = ends_at
         self._on_removed = on_removed
@@ -100,7 +100,7 @@ class Upkeep:
             self._occupied -= block_size(stored.size_bytes)
 
     def _expire(self) -> None:
-        if self._sweeps is None or (self._sweep is None and not self._sweeps.due(self._clock())):
+        if self._schedule is None or (self._sweep is None and not self._schedule.due(self._clock())):
             return
         if self._sweep is None:
             self._sweep = self._swept()
@@ -109,7 +109,7 @@ class Upkeep:
                 self._sweep = None
                 # Count anew with the next write: other processes have written and removed meanwhile.
                 self._occupied = None
-                self._sweeps.done()
+                self._schedule.done()
                 return
 
     def _swept(self) -> Iterator[None]:

@@ -25,8 +25,8 @@ def test_a_child_does_not_wait_for_locks_that_its_parent_held(tmp_path, store):
     directory = open_directory(str(manager.cache_dir), manager.config, clock=time.time, sink=StructlogSink())
     locks = [directory._faults_lock]
     if isinstance(directory.store, FileStore):
-        keeper = directory.store._bookkeeper
-        locks += [directory.store._ground._lock, keeper._passing._lock, keeper._books.lock]
+        keeper = directory.store._index
+        locks += [directory.store._layout._lock, keeper._maintenance._lock, keeper._transaction.lock]
     else:
         locks.append(directory.store._lock)
     for lock in locks:

@@ -228,7 +228,7 @@ def test_a_folder_that_is_written_to_while_it_is_looked_through_is_counted_right
         _fill(store, [3000 + number], size=5000)
         _fill(store, [chance.randrange(2000)], size=9000)
         store.remove(_at(chance.randrange(2000)))
-    assert store._bookkeeper._books.doubted == []
+    assert store._index._transaction.stale_models == []
     assert _figures(store, write=False) == _truth(store)
 
 
@@ -353,7 +353,7 @@ def test_the_books_hold_names_and_numbers_alone(open_store, root):
 # -- everything together --------------------------------------------------------------------------------------------------------
 
 
-class Books(RuleBasedStateMachine):
+class IndexTransaction(RuleBasedStateMachine):
     """Writers, vandals and clean-ups, in any order."""
 
     numbers = st.integers(0, 12)
@@ -476,7 +476,7 @@ class Books(RuleBasedStateMachine):
             shutil.rmtree(self.place)
 
 
-Books.TestCase.settings = settings(
+IndexTransaction.TestCase.settings = settings(
     max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestBooks = Books.TestCase
+TestBooks = IndexTransaction.TestCase

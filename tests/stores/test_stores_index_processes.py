@@ -114,14 +114,14 @@ def test_a_fold_that_was_done_is_not_done_again(open_store, monkeypatch):
     for number in range(50):
         store.write(Address("openai", "gpt-4o", f"{number:04x}"), b"x", expires_at=float("inf"))
     with monkeypatch.context() as patched:
-        patched.setattr(store._bookkeeper._books._journal, "begin", _die)
+        patched.setattr(store._index._transaction._journal, "begin", _die)
         patched.setattr(maintenance, "_FOLDED_AT_ONCE", 1)
         store.write(Address("openai", "gpt-4o", "0a0a"), b"x", expires_at=float("inf"))
     again = open_store()
     again.write(Address("openai", "gpt-4o", "0b0b"), b"x", expires_at=float("inf"))
-    accounts = again._bookkeeper.accounts(write=False)
-    (account,) = accounts.folders.values()
-    assert (account.entries, account.doubt) == (52, 0)
+    index_totals = again._index.index_totals(write=False)
+    (model_totals,) = index_totals.folders.values()
+    assert (model_totals.entries, model_totals.stale) == (52, 0)
 
 
 def _die(*_args):
@@ -143,9 +143,9 @@ def test_parent_and_child_keep_the_same_books(open_store, monkeypatch):
     if child == 0:
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    accounts = store._bookkeeper.accounts(write=False)
-    (account,) = accounts.folders.values()
-    assert (account.entries, account.doubt) == (250, 0)
+    index_totals = store._index.index_totals(write=False)
+    (model_totals,) = index_totals.folders.values()
+    assert (model_totals.entries, model_totals.stale) == (250, 0)
 
 
 _KILLED = """
@@ -176,10 +176,10 @@ def test_an_index_that_was_left_in_the_middle_is_asked_again(open_store, tmp_pat
     again = open_store()
     assert sum(folder.entries for folder in again.totals(write=write)) > 300
     again.write(Address("openai", "gpt-4o", "ffff"), b"x")
-    accounts = again._bookkeeper.accounts(write=True)
+    index_totals = again._index.index_totals(write=True)
     truth = sorted(added_up(again.scan()))
-    (account,) = accounts.folders.values()
-    assert (account.entries, account.doubt) == (truth[0].entries, 0)
+    (model_totals,) = index_totals.folders.values()
+    assert (model_totals.entries, model_totals.stale) == (truth[0].entries, 0)
 
 
 def test_a_change_that_the_folders_time_does_not_tell_is_known(open_store, tmp_path, monkeypatch):
@@ -198,7 +198,7 @@ def test_a_change_that_the_folders_time_does_not_tell_is_known(open_store, tmp_p
     assert sorted(reader.totals(write=True)) == sorted(added_up(store.scan()))
     assert not (tmp_path / "cache" / ".spark-cache" / "unnoted").exists()
     reader.write(Address("openai", "gpt-4o", "02"), b"x")
-    assert reader._bookkeeper.accounts(write=False).folders["openai", "gpt-4o"].doubt == 0
+    assert reader._index.index_totals(write=False).folders["openai", "gpt-4o"].stale == 0
     assert sorted(reader.totals(write=False)) == sorted(added_up(store.scan()))
 
 
@@ -206,7 +206,7 @@ def test_the_cap_is_not_exceeded_for_a_moment(open_store, monkeypatch):
     """Room is made before an entry is put in place, not after it."""
     store = open_store(cap_bytes=float(_CAP))
     largest = 0
-    real = file.place
+    real = file.commit
 
     def place(*args, **keywords):
         nonlocal largest
@@ -214,7 +214,7 @@ def test_the_cap_is_not_exceeded_for_a_moment(open_store, monkeypatch):
         largest = max(largest, _occupied(store))
         return placed
 
-    monkeypatch.setattr(file, "place", place)
+    monkeypatch.setattr(file, "commit", place)
     chance = random.Random(5)
     for number in range(400):
         data = b"x" * chance.randrange(9000)

@@ -133,7 +133,7 @@ def test_what_is_removed_is_as_long_as_it_is_by_then(open_store):
     store.write(_at(2), b"x", expires_at=_NEVER)
     listed = [stored for stored in store.scan() if stored.address == _at(1)]
     store.write(_at(1), b"x" * 9000, expires_at=_NEVER)
-    assert store._bookkeeper.remove_all(listed) == (1, True)
+    assert store._index.remove_all(listed) == (1, True)
     assert store.totals(write=False) == [("openai", "gpt-4o", 1, 1, _BLOCK)]
 
 

@@ -138,7 +138,7 @@ def index(folder: str, store: FileStore) -> Finding:
     files = f"{folder}/{INDEX_FILE}", f"{folder}/{JOURNAL_FILE}"
     if not any(map(os.path.lexists, files)):
         return Finding("index", Level.OK, "missing; it is created when it is needed")
-    compared = store.compare_books()
+    compared = store.compare_index()
     if compared is None:
         found = "it cannot be read, so counting and removing entries scans all of them"
         return Finding(

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from spark_cache.stores.base import LOW_WATER, Address, block_size
 from spark_cache.stores.index.removal import Bounds, evict, expire
-from spark_cache.stores.index.rescan import look_through
+from spark_cache.stores.index.rescan import rescan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from spark_cache.stores.expiry import Sweeps
+    from spark_cache.stores.expiry import ExpirySchedule
     from spark_cache.stores.index.journal import Noted
     from spark_cache.stores.index.removal import Removed
-    from spark_cache.stores.index.transaction import Books
+    from spark_cache.stores.index.transaction import IndexTransaction
 
-__all__ = ["Passing"]
+__all__ = ["IndexMaintenance"]
 
 _FOLDED_AT_ONCE = 128
 """How many records of the journal are folded at once: less than a millisecond."""
@@ -48,13 +48,13 @@ _LOOK_AROUND = 1.0
 """How often to look for folders that somebody else changed, in seconds."""
 
 
-class Passing:
+class IndexMaintenance:
     """The upkeep of one store. Safe for threads.
 
     Args:
         root: The cache directory.
-        books: The books.
-        sweeps: When expired entries are looked for; None is never.
+        transaction: The index transaction.
+        schedule: When expired entries are looked for; None is never.
         clock: The time in seconds since the epoch.
         end_of: When the life of the entry at an address ends by its own word, and its length; None when there is none.
         on_removed: Told of each entry that is removed: where it stood, its length, and ``evict`` or ``expire``.
@@ -63,16 +63,16 @@ class Passing:
     def __init__(
         self,
         root: str,
-        books: Books,
+        transaction: IndexTransaction,
         *,
-        sweeps: Sweeps | None,
+        schedule: ExpirySchedule | None,
         clock: Callable[[], float],
         end_of: Callable[[Address], tuple[float, int] | None],
         on_removed: Callable[[Address, int, str], None],
     ) -> None:
         self._root = root
-        self._books = books
-        self._sweeps = sweeps
+        self._transaction = transaction
+        self._schedule = schedule
         self._clock = clock
         self._end_of = end_of
         self._on_removed = on_removed
@@ -119,20 +119,20 @@ class Passing:
         Raises:
             OSError, sqlite3.Error, ValueError: The books or the entries could not be worked on.
         """
-        sweep = self._sweeps is not None and self._sweeps.due(now)
+        sweep = self._schedule is not None and self._schedule.due(now)
         fold = noted.waiting >= _FOLDED_AT_ONCE
         going_on = self._evicting and noted.waiting >= _EVICTED_AFTER
         full = cap_bytes is not None and (going_on or noted.occupied > cap_bytes)
-        if not (fold or full or sweep or self._books.doubted or self._listing is not None):
+        if not (fold or full or sweep or self._transaction.stale_models or self._listing is not None):
             return
         if not self._lock.acquire(blocking=False):
             return
         removed: list[tuple[Removed, str]] = []
         try:
             if fold:
-                with self._books.open(around=self._is_time_to_look()):
+                with self._transaction.open(around=self._is_time_to_look()):
                     pass
-            if self._books.doubted or self._listing is not None:
+            if self._transaction.stale_models or self._listing is not None:
                 self._look_through_some()
             if full and cap_bytes is not None:
                 self._evict(cap_bytes, block_size(size_bytes), removed)
@@ -158,14 +158,14 @@ class Passing:
 
     def _evict(self, cap: float, grown: int, removed: list[tuple[Removed, str]], *, ahead: int = 0) -> None:
         """Evict a slice: because of what was written, or so that what will be written ``ahead`` fits."""
-        with self._books.open(around=self._is_time_to_look()) as work:
-            occupied = work.accounts.occupied_bytes + ahead
+        with self._transaction.open(around=self._is_time_to_look()) as work:
+            occupied = work.index_totals.occupied_bytes + ahead
             if occupied <= cap and not self._evicting:
                 return
             low = cap * LOW_WATER
             bounds = Bounds(low - ahead, grown, _EVICTED_AT_ONCE, perf_counter() + _EVICTED_WITHIN)
             gone, error = evict(self._root, work, bounds)
-            left = work.accounts.occupied_bytes + ahead
+            left = work.index_totals.occupied_bytes + ahead
         removed.append((gone, "evict"))
         # Where nothing could be removed, what is too much is not known yet, or not the cache's.
         self._evicting = bool(gone) and error is None and left > low
@@ -173,21 +173,21 @@ class Passing:
             raise error
 
     def _sweep(self, removed: list[tuple[Removed, str]]) -> None:
-        with self._books.open(around=self._is_time_to_look()) as work:
+        with self._transaction.open(around=self._is_time_to_look()) as work:
             more, gone, error = expire(self._root, work, self._clock(), _EXPIRED_AT_ONCE, None, self._end_of)
         removed.append((gone, "expire"))
         if error is not None:
             raise error
-        if not more and self._sweeps is not None:
-            self._sweeps.done()
+        if not more and self._schedule is not None:
+            self._schedule.done()
 
     def _look_through_some(self) -> None:
         now = monotonic()
         if self._listing is None:
             if now < self._list_after:
                 return
-            folder = self._books.doubted[0]
-            self._listing = look_through(self._root, self._books, folder, at_once=False)
+            folder = self._transaction.stale_models[0]
+            self._listing = rescan(self._root, self._transaction, folder, at_once=False)
         started = perf_counter()
         try:
             while next(self._listing, self) is not self:

@@ -63,13 +63,13 @@ class _Folders:
 
     def __init__(self, root: str, work: Work) -> None:
         self._root = root
-        self._accounts = work.accounts
+        self._accounts = work.index_totals
         self._before: dict[Folder, int] = {}
         self._removed: Removed = {}
         self._occupied: dict[Folder, int] = {}
         self._overtaken: set[Folder] = set()
         self.error: OSError | None = None
-        self._occupied_before = self.occupied = work.accounts.occupied_bytes
+        self._occupied_before = self.occupied = work.index_totals.occupied_bytes
         self.removed = 0
 
     def begin(self, folder: Folder) -> str | None:
@@ -83,8 +83,8 @@ class _Folders:
 
     def undisturbed(self, folder: Folder) -> bool:
         """Whether nobody else has changed a folder since its account was right."""
-        account = self._accounts.folders[folder]
-        return not account.doubt and account.seen == self._before[folder]
+        model_totals = self._accounts.folders[folder]
+        return not model_totals.stale and model_totals.seen == self._before[folder]
 
     def remove(self, folder: Folder, path: str, names: list[str], sizes: list[int], *, certain: bool) -> int:
         """Remove entries of a folder.
@@ -137,10 +137,10 @@ class _Folders:
         """Post everything; what was removed."""
         for folder, removed in self._removed.items():
             path = f"{self._root}/{folder[0]}/{folder[1]}"
-            account = self._accounts.folders.get(folder)
-            if account is not None and account.doubt:
+            model_totals = self._accounts.folders.get(folder)
+            if model_totals is not None and model_totals.stale:
                 self._accounts.touched.setdefault(folder, set()).update(name for name, _ in removed)
-            if account is None or account.entries <= len(removed):
+            if model_totals is None or model_totals.entries <= len(removed):
                 remove_if_empty(path)
             self._accounts.post_removed(
                 folder,
@@ -180,7 +180,7 @@ def evict(root: str, work: Work, bounds: Bounds) -> tuple[Removed, OSError | Non
             elif left := _unused(folders, segment, known, chance=chance):
                 kept[segment.number].append(left)
         changed = [(segment, kept[segment.number]) for segment in segments]
-        work.index.keep([pair for pair in changed if pair[1] != pair[0].known], work.accounts)
+        work.index.keep([pair for pair in changed if pair[1] != pair[0].known], work.index_totals)
     return folders.end(), folders.error
 
 
@@ -208,7 +208,7 @@ def expire(
     folders = _Folders(root, work)
     segments = work.index.ended(now, entries, provider_folder)
     kept = [(segment, _unexpired(folders, segment, now, end_of)) for segment in segments]
-    work.index.keep(kept, work.accounts)
+    work.index.keep(kept, work.index_totals)
     looked_at = sum(len(segment.names) for segment in segments)
     return looked_at >= entries, folders.end(), folders.error
 

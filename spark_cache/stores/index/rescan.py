@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from spark_cache.stores.index.rows import Folder
-    from spark_cache.stores.index.totals import Account
-    from spark_cache.stores.index.transaction import Books, Work
+    from spark_cache.stores.index.totals import ModelTotals
+    from spark_cache.stores.index.transaction import IndexTransaction, Work
 
-__all__ = ["look_through"]
+__all__ = ["rescan"]
 
 _SLICE = 128
 """How many files are looked at at once: some 0.5 ms."""
@@ -31,7 +31,7 @@ _GIVEN_UP = 60.0
 """Who has not gone on looking through a folder for so long, in seconds, was stopped."""
 
 
-def look_through(root: str, books: Books, folder: Folder, *, at_once: bool) -> Iterator[None]:
+def rescan(root: str, transaction: IndexTransaction, folder: Folder, *, at_once: bool) -> Iterator[None]:
     """Count and file the entries of a folder anew, a slice at each step.
 
     What this cache's own writers change meanwhile is asked for again at the end. What somebody else changes meanwhile leaves the
@@ -39,7 +39,7 @@ def look_through(root: str, books: Books, folder: Folder, *, at_once: bool) -> I
 
     Args:
         root: The cache directory.
-        books: The books.
+        transaction: The index transaction.
         folder: The folders of the provider and of the model.
         at_once: Whether to take over from a process that is at it; else it is left to that one.
 
@@ -47,13 +47,13 @@ def look_through(root: str, books: Books, folder: Folder, *, at_once: bool) -> I
         OSError: The machine failed.
         sqlite3.Error, ValueError: The books could not be kept.
     """
-    return _Listing(root, books, folder).steps(at_once=at_once)
+    return _Listing(root, transaction, folder).steps(at_once=at_once)
 
 
 class _Listing:
-    def __init__(self, root: str, books: Books, folder: Folder) -> None:
+    def __init__(self, root: str, transaction: IndexTransaction, folder: Folder) -> None:
         self._root = root
-        self._books = books
+        self._transaction = transaction
         self._folder = folder
         self._series = fresh_mark()
         self._filed = 0
@@ -62,14 +62,14 @@ class _Listing:
         self._sizes = array("q")
 
     def steps(self, *, at_once: bool) -> Iterator[None]:
-        with self._books.open(around=True) as work:
-            account = work.accounts.folders.get(self._folder)
+        with self._transaction.open(around=True) as work:
+            model_totals = work.index_totals.folders.get(self._folder)
             now = monotonic()
             # A time ahead of the clock is one from before the machine was started.
             busy = now - _GIVEN_UP < work.index.listed_at() <= now
-            if account is None or (busy and not at_once):
+            if model_totals is None or (busy and not at_once):
                 return
-            account.doubt = mark = fresh_mark()
+            model_totals.stale = mark = fresh_mark()
             work.index.begin_listing(self._folder, self._series, now)
         found: list[Known] = []
         # A folder that goes meanwhile ends the listing, and the look around below tells.
@@ -86,15 +86,15 @@ class _Listing:
                 yield
         if not self._file(found):
             return
-        with self._books.open(around=True) as work:
-            account = work.accounts.folders.get(self._folder)
-            if account is not None and account.doubt == mark:
-                self._settle(work, account)
+        with self._transaction.open(around=True) as work:
+            model_totals = work.index_totals.folders.get(self._folder)
+            if model_totals is not None and model_totals.stale == mark:
+                self._settle(work, model_totals)
             work.index.end_listing(self._series, self._folder)
 
     def _file(self, found: list[Known]) -> bool:
         """File what was found; False when somebody else has begun to look through a folder."""
-        with self._books.open() as work:
+        with self._transaction.open() as work:
             if not work.index.go_on_listing(self._series, monotonic()):
                 return False
             if found:
@@ -102,7 +102,7 @@ class _Listing:
         self._filed += len(found)
         return True
 
-    def _settle(self, work: Work, account: Account) -> None:
+    def _settle(self, work: Work, model_totals: ModelTotals) -> None:
         """Make what was counted the account of the folder, with what changed since the counting began."""
         touched = work.index.touched(self._folder)
         hashes = set(map(hash, touched))
@@ -114,16 +114,16 @@ class _Listing:
             for name in touched
             if (status := status_of(f"{path}/{name}{ENDING}")) is not None
         ]
-        work.accounts.dead.append(account.series)
-        account.series, account.doubt = self._series, 0
-        account.entries = len(self._sizes) - len(counted) + len(there)
-        account.size_bytes = sum(self._sizes) - sum(counted) + sum(known.size for known in there)
-        account.occupied_bytes = (
+        work.index_totals.dead.append(model_totals.series)
+        model_totals.series, model_totals.stale = self._series, 0
+        model_totals.entries = len(self._sizes) - len(counted) + len(there)
+        model_totals.size_bytes = sum(self._sizes) - sum(counted) + sum(known.size for known in there)
+        model_totals.occupied_bytes = (
             sum(map(block_size, self._sizes))
             - sum(map(block_size, counted))
             + sum(block_size(known.size) for known in there)
         )
-        account.filed = self._filed
-        work.index.file(account, there)
+        model_totals.filed = self._filed
+        work.index.file(model_totals, there)
         # What was touched is filed twice by now.
-        account.certain_from = work.index.next_number
+        model_totals.certain_from = work.index.next_number

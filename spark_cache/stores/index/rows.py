@@ -14,14 +14,14 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache.stores.index.segments import Segment, batches, ends_of, packed, unpacked, used_of
-from spark_cache.stores.index.totals import Account, fresh_mark
+from spark_cache.stores.index.totals import ModelTotals, fresh_mark
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
     from spark_cache.stores.index.segments import Known
-    from spark_cache.stores.index.totals import Accounts
+    from spark_cache.stores.index.totals import IndexTotals
 
 __all__ = ["Folded", "Folder", "Index"]
 
@@ -33,7 +33,7 @@ _PURGED_AT_ONCE = 64
 _OVERGROWN = 1024
 """A folder is looked through anew when more than twice as many entries are filed as there are, and this many."""
 
-_numbers = attrgetter(*(field.name for field in fields(Account)))
+_numbers = attrgetter(*(field.name for field in fields(ModelTotals)))
 
 
 class Folded(NamedTuple):
@@ -54,33 +54,33 @@ class Index:
         self._database = database
         self._loaded: dict[Folder, tuple[int, ...]] = {}
 
-    def accounts(self) -> dict[Folder, Account]:
+    def index_totals(self) -> dict[Folder, ModelTotals]:
         """The accounts of all folders."""
         self._loaded = {}
         for provider, model, *numbers in self._rows("SELECT * FROM folders"):
             if not _is_folder(provider) or not _is_folder(model) or {*map(type, numbers)} != {int}:
                 raise ValueError("a damaged account")
             self._loaded[provider, model] = tuple(numbers)
-        return {folder: Account(*numbers) for folder, numbers in self._loaded.items()}
+        return {folder: ModelTotals(*numbers) for folder, numbers in self._loaded.items()}
 
     def folded(self) -> Folded:
         """How far a journal is in the index."""
         ((mark, records),) = self._rows("SELECT mark, records FROM folded")
         return Folded(mark, records)
 
-    def save(self, accounts: Accounts) -> None:
+    def save(self, index_totals: IndexTotals) -> None:
         """Write down what became of the accounts that were loaded, and file what is new in them."""
-        self._file_new(accounts)
-        gone = self._loaded.keys() - accounts.folders.keys()
+        self._file_new(index_totals)
+        gone = self._loaded.keys() - index_totals.folders.keys()
         self._many("DELETE FROM folders WHERE provider = ? AND model = ?", gone)
-        rows = {folder: _numbers(account) for folder, account in accounts.folders.items()}
+        rows = {folder: _numbers(model_totals) for folder, model_totals in index_totals.folders.items()}
         changed = [(*folder, *row) for folder, row in rows.items() if self._loaded.get(folder) != row]
         self._many("INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changed)
         self._loaded = rows
-        touched, accounts.touched = accounts.touched, {}
+        touched, index_totals.touched = index_totals.touched, {}
         names = ((*folder, name) for folder, names in touched.items() for name in names)
         self._many("INSERT OR IGNORE INTO touched VALUES (?, ?, ?)", names)
-        dead, accounts.dead = accounts.dead, []
+        dead, index_totals.dead = index_totals.dead, []
         self._many("INSERT OR IGNORE INTO dead VALUES (?)", ((series,) for series in dead))
 
     def note_folded(self, folded: Folded) -> None:
@@ -99,10 +99,10 @@ class Index:
         ((last,),) = self._rows("SELECT IFNULL(MAX(number), 0) FROM segments")
         return int(last) + 1
 
-    def file(self, account: Account, known: list[Known]) -> None:
+    def file(self, model_totals: ModelTotals, known: list[Known]) -> None:
         """File entries of a folder."""
-        account.filed += len(known)
-        self.file_in(account.series, known)
+        model_totals.filed += len(known)
+        self.file_in(model_totals.series, known)
 
     def file_in(self, series: int, known: list[Known]) -> None:
         """File entries in a series."""
@@ -121,11 +121,11 @@ class Index:
         where = "WHERE ends <= ? AND (provider = ? OR ? IS NULL) ORDER BY ends LIMIT ?"
         return self._segments(where, entries, now, provider_folder, provider_folder, entries)
 
-    def keep(self, kept: list[tuple[Segment, list[Known]]], accounts: Accounts) -> None:
+    def keep(self, kept: list[tuple[Segment, list[Known]]], index_totals: IndexTotals) -> None:
         """Keep, of the entries of segments, these and no others."""
         for segment, known in kept:
-            account = accounts.folders[segment.folder]
-            account.filed = max(0, account.filed - len(segment.names) + len(known))
+            model_totals = index_totals.folders[segment.folder]
+            model_totals.filed = max(0, model_totals.filed - len(segment.names) + len(known))
         rows = [
             (used_of(known), ends_of(known), packed(known), segment.number)
             for segment, known in kept
@@ -163,16 +163,16 @@ class Index:
         self._rows("DELETE FROM listed WHERE series = ?", series)
         self._rows("DELETE FROM touched WHERE provider = ? AND model = ?", *folder)
 
-    def _file_new(self, accounts: Accounts) -> None:
-        new, accounts.new = accounts.new, {}
-        overtaken, accounts.overtaken = accounts.overtaken, set()
+    def _file_new(self, index_totals: IndexTotals) -> None:
+        new, index_totals.new = index_totals.new, {}
+        overtaken, index_totals.overtaken = index_totals.overtaken, set()
         for folder in overtaken:
-            accounts.folders[folder].certain_from = self.next_number
+            index_totals.folders[folder].certain_from = self.next_number
         for folder, entries in new.items():
-            account = accounts.folders[folder]
-            self.file(account, list(entries.values()))
-            if account.filed > 2 * account.entries + _OVERGROWN and not account.doubt:
-                account.doubt = fresh_mark()
+            model_totals = index_totals.folders[folder]
+            self.file(model_totals, list(entries.values()))
+            if model_totals.filed > 2 * model_totals.entries + _OVERGROWN and not model_totals.stale:
+                model_totals.stale = fresh_mark()
 
     def _segments(self, which: str, entries: int, *values: object) -> list[Segment]:
         found: list[Segment] = []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from spark_cache.stores.index.journal import Record
 
-__all__ = ["Account", "Accounts", "fresh_mark"]
+__all__ = ["IndexTotals", "ModelTotals", "fresh_mark"]
 
 
 def fresh_mark() -> int:
@@ -24,7 +24,7 @@ def fresh_mark() -> int:
 
 
 @dataclass(slots=True)
-class Account:
+class ModelTotals:
     """The folder of a model.
 
     Attributes:
@@ -33,7 +33,7 @@ class Account:
         size_bytes: What they are long.
         occupied_bytes: The same in blocks.
         seen: The folder's time, in nanoseconds, when all of this was so; 0 when there was no folder.
-        doubt: 0; else a mark of the change that somebody else made, which the figures above may not hold.
+        stale: 0; else a mark of the change that somebody else made, which the figures above may not hold.
         certain_from: What is filed from this number on was neither replaced nor removed since.
         filed: How many entries are filed, with those that are gone.
     """
@@ -43,7 +43,7 @@ class Account:
     size_bytes: int = 0
     occupied_bytes: int = 0
     seen: int = 0
-    doubt: int = 0
+    stale: int = 0
     certain_from: int = 0
     filed: int = 0
 
@@ -54,7 +54,7 @@ class Account:
         self.occupied_bytes = max(0, self.occupied_bytes + occupied_bytes)
 
 
-class Accounts:
+class IndexTotals:
     """The accounts of all folders, to which changes are posted.
 
     Attributes:
@@ -65,7 +65,7 @@ class Accounts:
         dead: The series that nothing belongs to any more.
     """
 
-    def __init__(self, folders: Mapping[tuple[str, str], Account]) -> None:
+    def __init__(self, folders: Mapping[tuple[str, str], ModelTotals]) -> None:
         self.folders = dict(folders)
         self.new: dict[tuple[str, str], dict[str, Known]] = {}
         self.touched: dict[tuple[str, str], set[str]] = {}
@@ -75,7 +75,7 @@ class Accounts:
     @property
     def occupied_bytes(self) -> int:
         """What all entries occupy, in blocks."""
-        return sum(account.occupied_bytes for account in self.folders.values())
+        return sum(model_totals.occupied_bytes for model_totals in self.folders.values())
 
     def post(self, records: Iterable[Record]) -> None:
         """Add up changes, oldest first.
@@ -86,13 +86,15 @@ class Accounts:
         for _, old_size, size, expires_at, used_at, before, after, place in records:
             provider, model, name = place.split("/")
             folder = provider, model
-            account = self._account(folder, before)
+            model_totals = self._account(folder, before)
             if old_size != GONE:
-                account.grow(-1, -old_size, -block_size(old_size))
+                model_totals.grow(-1, -old_size, -block_size(old_size))
             if size != GONE:
-                account.grow(1, size, block_size(size))
-            account.seen = after
-            self._file(folder, account, Known(name, size, expires_at, used_at), replaced=old_size != GONE)
+                model_totals.grow(1, size, block_size(size))
+            model_totals.seen = after
+            self._file(
+                folder, model_totals, Known(name, size, expires_at, used_at), replaced=old_size != GONE
+            )
             if after == 0:
                 self._close(folder)
 
@@ -118,9 +120,9 @@ class Accounts:
             after: The same after it; 0 when there is no folder any more.
             overtaken: Whether some of them may still be filed.
         """
-        account = self._account(folder, before)
-        account.grow(-entries, -size_bytes, -occupied_bytes)
-        account.seen = after
+        model_totals = self._account(folder, before)
+        model_totals.grow(-entries, -size_bytes, -occupied_bytes)
+        model_totals.seen = after
         if overtaken:
             self.overtaken.add(folder)
         if after == 0:
@@ -136,26 +138,28 @@ class Accounts:
         for folder in [folder for folder in self.folders if folder not in on_disk]:
             self._close(folder)
         for folder, modified in on_disk.items():
-            account = self.folders.setdefault(folder, Account())
-            if doubt_all or account.seen != modified:
-                account.seen, account.doubt = modified, fresh_mark()
+            model_totals = self.folders.setdefault(folder, ModelTotals())
+            if doubt_all or model_totals.seen != modified:
+                model_totals.seen, model_totals.stale = modified, fresh_mark()
 
-    def _account(self, folder: tuple[str, str], before: int) -> Account:
+    def _account(self, folder: tuple[str, str], before: int) -> ModelTotals:
         """The account of a folder that stood at a time when it was changed."""
-        account = self.folders.get(folder)
-        if account is not None and account.seen == before:
-            return account
+        model_totals = self.folders.get(folder)
+        if model_totals is not None and model_totals.seen == before:
+            return model_totals
         if before == 0:
             # There was no folder: what is known of an earlier one of this name is past.
             self._close(folder)
-            account = self.folders[folder] = Account()
-            return account
-        if account is None:
-            account = self.folders[folder] = Account()
-        account.doubt = fresh_mark()
-        return account
+            model_totals = self.folders[folder] = ModelTotals()
+            return model_totals
+        if model_totals is None:
+            model_totals = self.folders[folder] = ModelTotals()
+        model_totals.stale = fresh_mark()
+        return model_totals
 
-    def _file(self, folder: tuple[str, str], account: Account, known: Known, *, replaced: bool) -> None:
+    def _file(
+        self, folder: tuple[str, str], model_totals: ModelTotals, known: Known, *, replaced: bool
+    ) -> None:
         new = self.new.setdefault(folder, {})
         if known.size == GONE:
             new.pop(known.name, None)
@@ -163,13 +167,13 @@ class Accounts:
             new[known.name] = known
         if replaced:
             self.overtaken.add(folder)
-        if account.doubt:
+        if model_totals.stale:
             self.touched.setdefault(folder, set()).add(known.name)
 
     def _close(self, folder: tuple[str, str]) -> None:
-        account = self.folders.pop(folder, None)
-        if account is not None:
-            self.dead.append(account.series)
+        model_totals = self.folders.pop(folder, None)
+        if model_totals is not None:
+            self.dead.append(model_totals.series)
         self.new.pop(folder, None)
         self.overtaken.discard(folder)
         self.touched.pop(folder, None)

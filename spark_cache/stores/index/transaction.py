@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from spark_cache.stores.index.database import INDEX_FILE, IndexFile
 from spark_cache.stores.index.journal import GONE, Journal, Record
 from spark_cache.stores.index.rows import Folded, Index
-from spark_cache.stores.index.totals import Accounts, fresh_mark
+from spark_cache.stores.index.totals import IndexTotals, fresh_mark
 from spark_cache.stores.private import own_file
 from spark_cache.stores.walk import ENDING, folder_time, is_there, model_folders, size_of
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from spark_cache.stores.index.journal import Noted
     from spark_cache.stores.index.rows import Folder
 
-__all__ = ["JOURNAL_FILE", "Books", "IndexChange", "Work"]
+__all__ = ["JOURNAL_FILE", "IndexChange", "IndexTransaction", "Work"]
 
 JOURNAL_FILE = "journal"
 """The name of the journal in the hidden folder."""
@@ -52,11 +52,11 @@ class IndexChange(NamedTuple):
 class Work:
     """The books, up to date and locked."""
 
-    accounts: Accounts
+    index_totals: IndexTotals
     index: Index
 
 
-class Books:
+class IndexTransaction:
     """The books of one store.
 
     Args:
@@ -69,7 +69,7 @@ class Books:
         self._journal = Journal(f"{hidden}/{JOURNAL_FILE}")
         self._file = IndexFile(f"{hidden}/{INDEX_FILE}")
         self._unnoted = f"{hidden}/{_UNNOTED_FILE}"
-        self.doubted: list[Folder] = []
+        self.stale_models: list[Folder] = []
         """The folders that somebody else changed, when the books were last open."""
 
     @property
@@ -81,7 +81,7 @@ class Books:
         """Begin anew in a forked child."""
         self._journal.forget()
         self._file.close()
-        self.doubted = []
+        self.stale_models = []
 
     def close(self) -> None:
         """Let go of the files."""
@@ -141,7 +141,7 @@ class Books:
         """Note nothing, and let go of the lock."""
         self._journal.release()
 
-    def doubt(self) -> None:
+    def stale(self) -> None:
         """Say, without the lock, that something was changed which is not noted; nothing, where there are no books."""
         if self._journal.exists:
             os.close(own_file(self._unnoted, create=True))
@@ -160,18 +160,18 @@ class Books:
         finally:
             self._journal.release()
 
-    def view(self) -> Accounts:
+    def view(self) -> IndexTotals:
         """The accounts as they are now, with folders that somebody else changed marked; nothing is written."""
         self._journal.acquire(create=False)
         try:
             with self._file.view() as database:
                 index = None if database is None else Index(database)
-                accounts = Accounts({} if index is None else index.accounts())
+                index_totals = IndexTotals({} if index is None else index.index_totals())
                 mark, records = self._journal.records() if self._journal.begun else (0, [])
                 folded = Folded(0, 0) if index is None else index.folded()
-            accounts.post(records[folded.records if folded.mark == mark else 0 :])
-            accounts.compare(model_folders(self._root), doubt_all=is_there(self._unnoted))
-            return accounts
+            index_totals.post(records[folded.records if folded.mark == mark else 0 :])
+            index_totals.compare(model_folders(self._root), doubt_all=is_there(self._unnoted))
+            return index_totals
         finally:
             self._journal.release()
 
@@ -186,23 +186,25 @@ class Books:
                 self._journal.end()
         with self._file.change() as database:
             index = Index(database)
-            accounts = Accounts(index.accounts())
+            index_totals = IndexTotals(index.index_totals())
             unnoted = is_there(self._unnoted)
             # A new index knows nothing of what was folded into an earlier one.
-            around = around or unnoted or not accounts.folders or not self._journal.begun
+            around = around or unnoted or not index_totals.folders or not self._journal.begun
             folded = index.folded()
             # A process that was killed between the two steps below has folded them already.
-            accounts.post(records[folded.records if folded.mark == mark else 0 :])
+            index_totals.post(records[folded.records if folded.mark == mark else 0 :])
             if around:
-                accounts.compare(model_folders(self._root), doubt_all=unnoted)
-            index.save(accounts)
+                index_totals.compare(model_folders(self._root), doubt_all=unnoted)
+            index.save(index_totals)
             index.note_folded(Folded(mark, len(records)))
-            yield Work(accounts, index)
-            index.save(accounts)
-        self.doubted = [folder for folder, account in accounts.folders.items() if account.doubt]
+            yield Work(index_totals, index)
+            index.save(index_totals)
+        self.stale_models = [
+            folder for folder, model_totals in index_totals.folders.items() if model_totals.stale
+        ]
         if unnoted:
             os.unlink(self._unnoted)
-        self._journal.begin(accounts.occupied_bytes, fresh_mark())
+        self._journal.begin(index_totals.occupied_bytes, fresh_mark())
 
     def _begin_journal(self) -> None:
         if not self._file.exists and not model_folders(self._root):

@@ -13,22 +13,22 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, TypeVar
 
 from spark_cache._lazy import at_fork
-from spark_cache.stores.index.maintenance import Passing
+from spark_cache.stores.index.maintenance import IndexMaintenance
 from spark_cache.stores.index.removal import expire, remove_all
-from spark_cache.stores.index.rescan import look_through
-from spark_cache.stores.index.transaction import Books
+from spark_cache.stores.index.rescan import rescan
+from spark_cache.stores.index.transaction import IndexTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spark_cache.stores.base import Address, Stored
-    from spark_cache.stores.expiry import Sweeps
+    from spark_cache.stores.expiry import ExpirySchedule
     from spark_cache.stores.index.journal import Noted
     from spark_cache.stores.index.removal import Removed
-    from spark_cache.stores.index.totals import Accounts
+    from spark_cache.stores.index.totals import IndexTotals
     from spark_cache.stores.index.transaction import IndexChange, Work
 
-__all__ = ["Bookkeeper"]
+__all__ = ["IndexWriter"]
 
 T = TypeVar("T")
 
@@ -47,13 +47,13 @@ _OUT_WHILE_HELD = 10.0
 """How long to do without books that somebody else holds and does not let go of, in seconds."""
 
 
-class Bookkeeper:
+class IndexWriter:
     """Keeps the books of a store, and removes by them what is too much or too old. Safe for threads, and in a forked child.
 
     Args:
         root: The cache directory.
         hidden: The folder for the books; it has to be there when something is noted.
-        sweeps: When expired entries are looked for in passing; None is never.
+        schedule: When expired entries are looked for in passing; None is never.
         clock: The time in seconds since the epoch.
         end_of: When the life of the entry at an address ends by its own word (``NEVER``), and its length; None when there is none.
         on_removed: Told of each entry that is removed in passing: where it stood, its length, and ``evict`` or ``expire``.
@@ -64,21 +64,21 @@ class Bookkeeper:
         root: str,
         *,
         hidden: str,
-        sweeps: Sweeps | None,
+        schedule: ExpirySchedule | None,
         clock: Callable[[], float],
         end_of: Callable[[Address], tuple[float, int] | None],
         on_removed: Callable[[Address, int, str], None],
     ) -> None:
         self._root = root
-        self._books = Books(root, hidden)
+        self._transaction = IndexTransaction(root, hidden)
         self._clock = clock
         self._end_of = end_of
-        self._passing = Passing(
-            root, self._books, sweeps=sweeps, clock=clock, end_of=end_of, on_removed=on_removed
+        self._maintenance = IndexMaintenance(
+            root, self._transaction, schedule=schedule, clock=clock, end_of=end_of, on_removed=on_removed
         )
         self._out_until = 0.0
         self._held = False
-        weakref.finalize(self, self._books.close)
+        weakref.finalize(self, self._transaction.close)
         # Nobody forks in the middle of a change: a copy of it in the child would undo the parent's.
         at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self._forget)
 
@@ -100,7 +100,7 @@ class Bookkeeper:
         if self._out_until and not self.working:
             return None
         try:
-            return self._books.begin(at, create=create)
+            return self._transaction.begin(at, create=create)
         except _FAULTS as fault:
             self._suffer(fault)
             return None
@@ -118,7 +118,7 @@ class Bookkeeper:
             used_at: The time that it was given.
         """
         try:
-            return self._books.end(at, change, size, expires_at=expires_at, used_at=used_at)
+            return self._transaction.end(at, change, size, expires_at=expires_at, used_at=used_at)
         except _FAULTS as fault:
             self._suffer(fault)
             return None
@@ -126,24 +126,24 @@ class Bookkeeper:
     def miss(self) -> None:
         """Say that a change was made which was not announced, or not to be noted."""
         with suppress(*_FAULTS):
-            self._books.doubt()
+            self._transaction.stale()
 
     def cancel(self) -> None:
         """Take back what was announced: nothing was changed."""
-        self._tried(self._books.cancel)
+        self._tried(self._transaction.cancel)
 
     def make_room(self, size_bytes: int, cap_bytes: float) -> None:
-        """Make room for what is to be written; arguments as for :meth:`Passing.make_room`."""
-        self._tried(partial(self._passing.make_room, size_bytes, cap_bytes))
+        """Make room for what is to be written; arguments as for :meth:`IndexMaintenance.make_room`."""
+        self._tried(partial(self._maintenance.make_room, size_bytes, cap_bytes))
 
     def tend(self, noted: Noted, size_bytes: int, cap_bytes: float | None, now: float) -> None:
-        """Do a slice of the upkeep that is due after a write; arguments as for :meth:`Passing.tend`."""
+        """Do a slice of the upkeep that is due after a write; arguments as for :meth:`IndexMaintenance.tend`."""
         try:
-            self._passing.tend(noted, size_bytes, cap_bytes, now)
+            self._maintenance.tend(noted, size_bytes, cap_bytes, now)
         except _FAULTS as fault:
             self._suffer(fault)
 
-    def accounts(self, *, write: bool) -> Accounts | None:
+    def index_totals(self, *, write: bool) -> IndexTotals | None:
         """What the folders hold; None when there are no books.
 
         Args:
@@ -153,7 +153,7 @@ class Bookkeeper:
             return None
         if write:
             self._tried(self._look_through_all)
-        return self._tried(self._books.view)
+        return self._tried(self._transaction.view)
 
     def expire_all(self, provider_folder: str | None) -> tuple[int, bool]:
         """Remove every entry whose life is over.
@@ -186,7 +186,7 @@ class Bookkeeper:
                 count += removed
                 if error is not None:
                     raise error
-            if not self._books.doubted:
+            if not self._transaction.stale_models:
                 return count, True
             # What somebody else brought is not filed yet.
             self._tried(self._look_through_all)
@@ -213,27 +213,27 @@ class Bookkeeper:
 
     def _look_through_all(self) -> None:
         try:
-            accounts = self._books.view()
+            index_totals = self._transaction.view()
         except ValueError:
-            accounts = self._begun_anew()
-        for folder, account in accounts.folders.items():
-            if account.doubt:
-                for _ in look_through(self._root, self._books, folder, at_once=True):
+            index_totals = self._begun_anew()
+        for folder, model_totals in index_totals.folders.items():
+            if model_totals.stale:
+                for _ in rescan(self._root, self._transaction, folder, at_once=True):
                     # Threads that write meanwhile have a turn.
                     sleep(0)
 
-    def _begun_anew(self) -> Accounts:
+    def _begun_anew(self) -> IndexTotals:
         """The accounts of books that are damaged: who opens them gives them up, and who opens them next begins them."""
-        with suppress(ValueError), self._books.open():
+        with suppress(ValueError), self._transaction.open():
             pass
-        with self._books.open(around=True) as work:
-            return work.accounts
+        with self._transaction.open(around=True) as work:
+            return work.index_totals
 
     def _worked(self, step: Callable[[Work], T], *, around: bool = False) -> T | None:
         """Do a step with the books, with a look around or not; None when it could not be done."""
 
         def work() -> T:
-            with self._books.open(around=around) as opened:
+            with self._transaction.open(around=around) as opened:
                 return step(opened)
 
         # Threads that write meanwhile have a turn.
@@ -259,15 +259,15 @@ class Bookkeeper:
     # -- at a fork --------------------------------------------------------------------------------
 
     def _hold(self) -> None:
-        self._held = self._books.lock.acquire(timeout=1.0)
+        self._held = self._transaction.lock.acquire(timeout=1.0)
 
     def _let_go(self) -> None:
         if self._held:
-            self._books.lock.release()
+            self._transaction.lock.release()
 
     def _forget(self) -> None:
-        self._passing.forget()
-        self._books.forget()
+        self._maintenance.forget()
+        self._transaction.forget()
 
 
 def _remove_all(root: str, listed: list[Stored], work: Work) -> tuple[int, OSError | None]:
