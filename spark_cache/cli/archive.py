@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spark_cache.cli.cache import key_ring, open_cache, with_cache
+from spark_cache.cli.cache import open_cache, with_cache
 from spark_cache.cli.moving import open_store
 from spark_cache.cli.output import print_json
 from spark_cache.cli.progress import progress
 from spark_cache.cli.text import counted, harmless, size_text
+from spark_cache.core.key_ring import key_ring
 
 if TYPE_CHECKING:
     from spark_cache.archive import CacheDiff, ChangedEntry, EntryRef

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spark_cache.core.key_ring import key_ring
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from spark_cache.config import CacheConfig
     from spark_cache.entries import CacheEntry
-    from spark_cache.entries.keyring import KeyRing
     from spark_cache.manager import CacheManager
     from spark_cache.types import EntryMeta
 
-__all__ = ["NotFoundError", "find_entry", "key_ring", "open_cache", "time_left", "with_cache"]
+__all__ = ["NotFoundError", "find_entry", "open_cache", "time_left", "with_cache"]
 
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 _LISTED = 5
@@ -126,20 +127,6 @@ def time_left(entry: EntryMeta | CacheEntry, config: CacheConfig, now: float) ->
     if policy.mode == "replay" or not ttls:
         return None
     return entry.timestamp + min(ttls) - now
-
-
-def key_ring(config: CacheConfig) -> KeyRing | None:
-    """Return the configured encryption keys, or None if there are none.
-
-    Args:
-        config: The configuration.
-    """
-    keys = config.fernet_keys()
-    if not keys:
-        return None
-    from spark_cache.entries.keyring import KeyRing  # noqa: PLC0415 - imports cryptography, which only encrypted caches need
-
-    return KeyRing(keys)
 
 
 def _files(cache_dir: Path, name: str) -> list[Path]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spark_cache.cli.cache import key_ring, with_cache
+from spark_cache.cli.cache import with_cache
 from spark_cache.cli.moving import report, required_ring, with_progress
 from spark_cache.cli.output import print_json, table
 from spark_cache.cli.text import counted, size_text
+from spark_cache.core.key_ring import key_ring
 
 if TYPE_CHECKING:
     from spark_cache.maintenance.rotation import Census

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from spark_cache.cli.cache import key_ring
 from spark_cache.cli.output import print_json
 from spark_cache.cli.progress import progress
 from spark_cache.cli.text import counted
+from spark_cache.core.key_ring import key_ring
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spark_cache.cli.cache import NotFoundError, find_entry, key_ring, time_left, with_cache
+from spark_cache.cli.cache import NotFoundError, find_entry, time_left, with_cache
 from spark_cache.cli.output import print_json
 from spark_cache.cli.text import harmless, left_text, seconds_text, size_text, span_text
+from spark_cache.core.key_ring import key_ring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

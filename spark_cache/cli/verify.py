@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from spark_cache.cli.cache import key_ring, with_cache
+from spark_cache.cli.cache import with_cache
 from spark_cache.cli.moving import with_progress
 from spark_cache.cli.output import print_json, table
 from spark_cache.cli.text import counted, harmless
+from spark_cache.core.key_ring import key_ring
 
 if TYPE_CHECKING:
     from collections.abc import Callable

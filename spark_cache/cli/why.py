@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spark_cache.cli.cache import NotFoundError, find_entry, key_ring, with_cache
+from spark_cache.cli.cache import NotFoundError, find_entry, with_cache
 from spark_cache.cli.output import print_json
 from spark_cache.cli.progress import progress
 from spark_cache.cli.text import harmless
+from spark_cache.core.key_ring import key_ring
 
 if TYPE_CHECKING:
     from spark_cache.core.lookup import Lookup

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.core.directory import open_directory
 from spark_cache.core.entry_names import EntryNames
+from spark_cache.core.key_ring import key_ring
 from spark_cache.core.lookup import Lookup
 from spark_cache.core.plan import Planner
 from spark_cache.core.telemetry import Recorder
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from spark_cache.config import CacheConfig
     from spark_cache.core.directory import Directory
     from spark_cache.core.plan import Miss
-    from spark_cache.entries.keyring import KeyRing
     from spark_cache.events import Sink
     from spark_cache.keys import DigestMemo
 
@@ -61,7 +61,7 @@ class Cache:
         self, config: CacheConfig, *, clock: Callable[[], float], sink: Sink, memo: DigestMemo
     ) -> None:
         self.config = config
-        self.ring = _ring_of(config)
+        self.ring = key_ring(config)
         self.planner = Planner(config, memo, has_key=self.ring is not None)
         self.opened: Opened | None = None
         self._clock = clock
@@ -109,12 +109,3 @@ class Cache:
                 "encryption is off or has no key",
                 hint="set SPARK_CACHE_ENCRYPTION_KEY or SPARK_CACHE_ENCRYPTION_KEY_FILE",
             )
-
-
-def _ring_of(config: CacheConfig) -> KeyRing | None:
-    keys = config.fernet_keys()
-    if not keys:
-        return None
-    from spark_cache.entries.keyring import KeyRing  # noqa: PLC0415 - without keys, cryptography is not needed
-
-    return KeyRing(keys)
