@@ -77,7 +77,13 @@ def _print_explanation(name: str, resolution: Resolution, instead: Iterable[tupl
     click.echo(f"{name} = {value}")
     click.echo(FIELDS[name].description if name in FIELDS else "Settings for matching models.")
     click.echo()
-    chain = [("wins", origin), *(("shadowed", below) for below in origin.shadows)]
+    winners = origin.items if name == "rules" and origin.items else (origin,)
+    items = origin.items if name != "rules" else ()
+    chain = [
+        *(("wins", link) for link in winners),
+        *(("item", link) for link in items),
+        *(("shadowed", below) for below in origin.shadows),
+    ]
     values = [_written_value(name, resolution, link) for _, link in chain]
     width = max(len(value) for value in values)
     for (rank, link), text in zip(chain, values, strict=True):

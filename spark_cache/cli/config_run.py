@@ -49,7 +49,8 @@ def run_show(profile: str | None, *, with_origin: bool, as_json: bool) -> None:
     rows = []
     for name, origin in config.origins.items():
         note = "" if origin.note is None else f" ({origin.note})"
-        rows.append((name, formatted(name, getattr(config, name)), f"{short_location(origin)}{note}"))
+        value = written_value(name, origin) if origin.expanded else formatted(name, getattr(config, name))
+        rows.append((name, value, f"{short_location(origin)}{note}"))
         if with_origin:
             rows += [
                 ("", f"  over {written_value(name, below)}", short_location(below))

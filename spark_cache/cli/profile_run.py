@@ -64,7 +64,7 @@ def run_show(name: str, *, as_json: bool) -> bool:
     layers = [source for source in resolution.sources if isinstance(source, ProfileSource)]
     _, problems = resolution.profiles.chain(str(resolution.choice.name))
     for layer in layers:
-        problems += (*layer.problems, *unreadable_values(layer, context))
+        problems += (*layer.problems, *unreadable_values(layer))
     if as_json:
         print_json(_json_profile(resolution, layers, problems))
     else:
@@ -189,8 +189,8 @@ def _validate(
     name: str, path: Path, data: dict[str, Any], resolution: Resolution, context: ConfigContext
 ) -> None:
     """Raise the problems that loading the profile would raise."""
-    source = ProfileSource(ProfileFile(name, "project profile", path, data, {}, path.parent))
-    problems = [*source.problems, *unreadable_values(source, context)]
+    source = ProfileSource(ProfileFile(name, "project profile", path, data, {}, path.parent), context)
+    problems = [*source.problems, *unreadable_values(source)]
     extends = data.get("extends")
     if extends is not None and resolution.profiles.find(extends) is None:
         problems.append(Problem(resolution.profiles.unknown_message(extends), str(path), key="extends"))

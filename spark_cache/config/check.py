@@ -10,6 +10,7 @@ from shutil import which
 from typing import TYPE_CHECKING
 
 from spark_cache.config.fields import FIELDS
+from spark_cache.config.origins import origin_of
 from spark_cache.config.resolve import Resolution, resolve
 from spark_cache.errors import Problem
 
@@ -55,7 +56,7 @@ def check(profile: Origin | None, context: ConfigContext) -> Verdict:
         *resolution.problems,
         *(warning for warning in resolution.warnings if warning not in ignored),
         *_shadowed_profiles(resolution),
-        *(problem for source in resolution.sources for problem in unreadable_values(source, context)),
+        *(problem for source in resolution.sources for problem in unreadable_values(source)),
         *_secret_files(resolution),
         *_sensitive_without_key(resolution),
     ]
@@ -67,28 +68,17 @@ def _shadowed_profiles(resolution: Resolution) -> Iterator[Problem]:
     """Yield unknown profile names that have no effect while a higher layer names another profile."""
     for origin in resolution.choice.origin.shadows:
         if isinstance(origin.raw, str) and resolution.profiles.find(origin.raw) is None:
-            yield Problem(
-                resolution.profiles.unknown_message(origin.raw), origin.source, origin.line, origin.name
-            )
+            yield origin.problem(resolution.profiles.unknown_message(origin.raw))
 
 
-def unreadable_values(source: Source, context: ConfigContext) -> Iterator[Problem]:
-    """Yield a problem for every invalid value of a layer, shadowed or not.
-
-    Args:
-        source: The layer.
-        context: The context that the layers are read from.
-    """
+def unreadable_values(source: Source) -> Iterator[Problem]:
+    """Yield a problem for every invalid value of a layer, shadowed or not."""
     for name, setting in source.settings.items():
-        spec = FIELDS[name]
         try:
-            if spec.is_path:
-                setting.path(context)
-            else:
-                spec.parse(setting.raw)
+            if name in FIELDS:
+                FIELDS[name].kind.parse(setting.value)
         except ValueError as error:
-            origin = setting.origin
-            yield Problem(str(error), origin.source, origin.line, origin.name)
+            yield setting.origin.problem(str(error))
 
 
 def _secret_files(resolution: Resolution) -> Iterator[Problem]:
@@ -110,7 +100,7 @@ def _secret_files(resolution: Resolution) -> Iterator[Problem]:
     path = None if resolution.config is None else resolution.config.encryption_key_file
     if path is not None and _could_be_committed(path):
         message = f"git does not ignore the key file {path}: add it to .gitignore, or move it elsewhere"
-        yield Problem(message, origin.source, origin.line, origin.name)
+        yield origin.problem(message)
 
 
 def _sensitive_without_key(resolution: Resolution) -> Iterator[Problem]:
@@ -119,15 +109,14 @@ def _sensitive_without_key(resolution: Resolution) -> Iterator[Problem]:
     if config is None or not config.enabled or (config.encryption != "off" and config.fernet_keys()):
         return
     reason = "encryption is off" if config.encryption == "off" else "no encryption key is set"
-    origin = resolution.origins["rules"]
-    for rule in config.rules:
+    for number, rule in enumerate(config.rules):
         if ("sensitive", True) in rule.settings:
             models = f"{rule.provider or '*'}/{rule.model or '*'}"
             message = (
                 f"the rule for {models} marks requests as sensitive, but {reason}: they are never cached. "
                 "Provide a key, for example with SPARK_CACHE_ENCRYPTION_KEY_FILE"
             )
-            yield Problem(message, origin.source, origin.line, "rules")
+            yield origin_of(f"rules[{number}]", resolution.origins).problem(message)
 
 
 def _could_be_committed(path: Path) -> bool:

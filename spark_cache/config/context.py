@@ -8,7 +8,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_cache.config.values import home
+from spark_cache.config.origins import Origin
+from spark_cache.config.paths import expand_path, home, is_location_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,12 +39,7 @@ class ConfigContext:
 
     @classmethod
     def of(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> ConfigContext:
-        """Create a context. Values that are not given come from the process.
-
-        Args:
-            environ: The process environment.
-            cwd: The working directory.
-        """
+        """Create a context. Values that are not given come from the process."""
         given = os.environ if environ is None else environ
         try:
             folder = Path.cwd() if cwd is None else cwd.absolute()
@@ -52,15 +48,22 @@ class ConfigContext:
             return cls(given, Path("/"), shipped_profiles(), has_cwd=False)
         return cls(given, folder, shipped_profiles())
 
-    def start(self, base: Path | None) -> Path:
-        """Return the directory at which a relative path starts.
+    def expand(self, raw: object, base: Path | None = None, *, from_file: bool = False) -> Path:
+        """Return a path setting as an absolute path.
 
         Args:
-            base: The directory that the layer of the path names; None is the working directory.
+            raw: The setting as written.
+            base: The directory at which a relative path starts. None means the working directory.
+            from_file: Whether a file contains the setting. It can refer to few variables.
 
         Raises:
-            ValueError: The working directory no longer exists.
+            ValueError: The setting is not a valid path, or it is relative and the working directory no longer exists.
         """
+        return expand_path(
+            raw, self.environ, lambda: self._start(base), is_location_variable if from_file else None
+        )
+
+    def _start(self, base: Path | None) -> Path:
         folder = self.cwd if base is None else base
         if not self.has_cwd and folder == self.cwd:
             raise ValueError(
@@ -69,11 +72,7 @@ class ConfigContext:
         return folder
 
     def without(self, variables: Iterable[str]) -> ConfigContext:
-        """Return a context in which some variables count as unset.
-
-        Args:
-            variables: The variables.
-        """
+        """Return a context in which some variables count as unset."""
         unset = self.unset.union(variables)
         environ = {name: value for name, value in self.environ.items() if name not in unset}
         return ConfigContext(environ, self.cwd, self.shipped, unset, self.has_cwd)
@@ -97,16 +96,25 @@ class ConfigContext:
     @cached_property
     def user_profiles(self) -> Path:
         """The folder with the user profiles."""
-        return self._xdg("XDG_CONFIG_HOME", ".config") / "spark-cache" / "profiles"
+        return self._xdg("XDG_CONFIG_HOME", ".config")[0] / "spark-cache" / "profiles"
 
-    @cached_property
+    @property
     def default_cache_dir(self) -> Path:
         """The default cache directory."""
-        return self._xdg("XDG_CACHE_HOME", ".cache") / "spark" / "llm-responses"
+        return self._xdg("XDG_CACHE_HOME", ".cache")[0] / "spark" / "llm-responses"
 
-    def _xdg(self, variable: str, default: str) -> Path:
+    @property
+    def default_cache_dir_origin(self) -> Origin:
+        """The origin of the default cache directory, which is derived from a variable."""
+        _, variable, written = self._xdg("XDG_CACHE_HOME", ".cache")
+        raw = f"{written}/spark/llm-responses"
+        return Origin("derived", variable, raw=raw, expanded=str(self.default_cache_dir))
+
+    def _xdg(self, variable: str, default: str) -> tuple[Path, str, str]:
         folder = Path(self.environ.get(variable, ""))
-        return folder if folder.is_absolute() else home(self.environ) / default
+        if folder.is_absolute():
+            return folder, variable, f"${variable}"
+        return home(self.environ) / default, "HOME", f"~/{default}"
 
 
 @cache

@@ -53,10 +53,6 @@ def compare_guards(before: CacheConfig, after: CacheConfig) -> tuple[FieldDiff, 
     """Return every guard condition that differs, as ``guard.NAME`` with the values as written.
 
     The value of a missing condition is None.
-
-    Args:
-        before: The first configuration.
-        after: The second configuration.
     """
     sides = [
         {condition.name: condition for condition in config.provenance.guard.conditions}

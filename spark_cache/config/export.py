@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from spark_cache.config.fields import FIELDS
+from spark_cache.config.kinds import SIZE, TTL
 from spark_cache.types import Mode
 
 if TYPE_CHECKING:
@@ -16,20 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["export_profile", "export_toml"]
 
-_UNLIMITED = {"ttl": "never", "size": "unlimited"}
-
 
 def export_profile(config: CacheConfig) -> dict[str, Any]:
-    """Return the tables of a profile for this configuration, without encryption keys and unset fields.
-
-    Args:
-        config: The configuration.
-    """
+    """Return the tables of a profile for this configuration, without encryption keys and unset fields."""
     tables: dict[str, Any] = {
         "cache": {
             name: _toml(name, value)
             for name, spec in FIELDS.items()
-            if spec.in_profiles and ((value := getattr(config, name)) is not None or spec.kind in _UNLIMITED)
+            if spec.in_profiles and ((value := getattr(config, name)) is not None or spec.kind in (TTL, SIZE))
         }
     }
     if config.rules:
@@ -40,11 +35,7 @@ def export_profile(config: CacheConfig) -> dict[str, Any]:
 
 
 def export_toml(config: CacheConfig) -> str:
-    """Return the TOML text of a profile for this configuration. A comment says if encryption keys were left out.
-
-    Args:
-        config: The configuration.
-    """
+    """Return the TOML text of a profile for this configuration. A comment says if encryption keys were left out."""
     text = tomli_w.dumps(export_profile(config))
     if config.encryption_keys:
         return f"# Encryption keys are not exported: set SPARK_CACHE_ENCRYPTION_KEY.\n{text}"
@@ -58,9 +49,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _toml(name: str, value: Any) -> Any:
-    if value is None:
-        return _UNLIMITED[FIELDS[name].kind]
-    return _plain(value)
+    return FIELDS[name].kind.unset if value is None else _plain(value)
 
 
 def _plain(value: Any) -> Any:

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spark_cache.config import secret, values
+from spark_cache.config.kinds import (
+    BOOLEAN,
+    DURATION,
+    KEYS,
+    PATH,
+    PATTERNS,
+    SIZE,
+    TEXT,
+    TTL,
+    Kind,
+    choice,
+    log_level,
+)
 from spark_cache.types import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 __all__ = [
     "FIELDS",
@@ -39,7 +51,7 @@ PROFILE_VARIABLES = ("SPARK_PROFILE", "ENVIRONMENT")
 PROFILES_DIR = "SPARK_PROFILES_DIR"
 """The variable that names the directory of the project's profiles."""
 
-KEY_FIELDS = ("encryption_keys", "encryption_key_file")
+KEY_FIELDS = frozenset({"encryption_keys", "encryption_key_file"})
 """The two fields that set encryption keys. A layer that sets one of them replaces both."""
 
 
@@ -47,19 +59,6 @@ KeyPath = tuple[str | int, ...]
 """The path of a key in a document: names, and positions in arrays."""
 
 _MIN_SIMILARITY = 0.6
-
-_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_LOG_LEVEL_ALIASES = {"warn": "WARNING", "fatal": "CRITICAL"}
-
-
-def _mode(raw: object) -> Mode:
-    return Mode(values.choice(Mode)(raw))
-
-
-def _log_level(raw: object) -> str | None:
-    if isinstance(raw, str) and raw.strip().lower() in _LOG_LEVEL_ALIASES:
-        return _LOG_LEVEL_ALIASES[raw.strip().lower()]
-    return None if raw is None else values.choice(_LOG_LEVELS)(raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +68,15 @@ class FieldSpec:
     Attributes:
         name: The field of ``CacheConfig``, and the key in TOML.
         kind: The kind of its values.
-        parse: Parses text, a TOML value or a constructor argument. Raises ``ValueError`` if it is not accepted.
         description: What the setting does, in one or two sentences.
-        examples: Example values.
         variables: The environment variables that set it, preferred one first.
         short: Its short form in TOML.
         in_profiles: Whether a profile may set it.
     """
 
     name: str
-    kind: str
-    parse: Callable[[object], Any]
+    kind: Kind
     description: str
-    examples: tuple[object, ...]
     variables: tuple[str, ...] = ()
     short: str | None = None
     in_profiles: bool = True
@@ -89,214 +84,132 @@ class FieldSpec:
     @property
     def is_secret(self) -> bool:
         """Whether the value must never be shown."""
-        return self.name == "encryption_keys"
-
-    @property
-    def is_path(self) -> bool:
-        """Whether the value is a path. The layer decides where a relative path starts."""
-        return self.kind == "path"
+        return self.kind is KEYS
 
 
 _SPECS = (
     FieldSpec(
-        "profile",
-        "name",
-        values.text,
-        "The profile that the settings come from.",
-        ("testing",),
-        variables=PROFILE_VARIABLES,
-        in_profiles=False,
+        "profile", TEXT, "The profile that the settings come from.", PROFILE_VARIABLES, in_profiles=False
     ),
     FieldSpec(
         "enabled",
-        "boolean",
-        values.boolean,
+        BOOLEAN,
         "Whether responses are read from the cache and stored in it.",
-        (True,),
-        variables=("SPARK_ENABLE_CACHE",),
+        ("SPARK_ENABLE_CACHE",),
     ),
     FieldSpec(
         "cache_dir",
-        "path",
-        values.path,
+        PATH,
         "The directory that holds the entries. ~ and $VARS are expanded.",
-        ("./dev_cache", "~/.cache/app"),
-        variables=("SPARK_CACHE_DIR",),
+        ("SPARK_CACHE_DIR",),
     ),
     FieldSpec(
         "ttl_seconds",
-        "ttl",
-        values.ttl,
+        TTL,
         "How long an entry may be served. With 0, responses are neither read nor stored.",
-        ("24h", 3600, "never"),
-        variables=("SPARK_CACHE_TTL",),
+        ("SPARK_CACHE_TTL",),
         short="ttl",
     ),
     FieldSpec(
         "max_cache_size_mb",
-        "size",
-        values.size,
+        SIZE,
         "The maximum size of the cache, in MB of 2^20 bytes. Old entries are removed to make room.",
-        ("500MB", 1000, "unlimited"),
-        variables=("SPARK_CACHE_MAX_SIZE", "SPARK_CACHE_MAX_SIZE_MB"),
+        ("SPARK_CACHE_MAX_SIZE", "SPARK_CACHE_MAX_SIZE_MB"),
         short="max_size",
     ),
     FieldSpec(
         "cleanup_interval_seconds",
-        "duration",
-        values.duration,
+        DURATION,
         "How often expired entries are removed while the cache is in use.",
-        ("1h",),
-        variables=("SPARK_CACHE_CLEANUP_INTERVAL",),
+        ("SPARK_CACHE_CLEANUP_INTERVAL",),
     ),
-    FieldSpec(
-        "mode",
-        "choice",
-        _mode,
-        "How calls use the cache.",
-        tuple(str(mode) for mode in Mode),
-        variables=("SPARK_CACHE_MODE",),
-    ),
+    FieldSpec("mode", choice(Mode, Mode), "How calls use the cache.", ("SPARK_CACHE_MODE",)),
     FieldSpec(
         "namespace",
-        "text",
-        values.text,
+        TEXT,
         "Part of every key: requests in different namespaces never share an entry.",
-        ("team-a",),
-        variables=("SPARK_CACHE_NAMESPACE",),
+        ("SPARK_CACHE_NAMESPACE",),
     ),
     FieldSpec(
         "cache_version",
-        "text",
-        values.text,
+        TEXT,
         "Part of every key: a new version starts with an empty cache.",
-        ("2",),
-        variables=("SPARK_CACHE_VERSION",),
+        ("SPARK_CACHE_VERSION",),
     ),
     FieldSpec(
         "endpoint",
-        "text",
-        values.text,
+        TEXT,
         "A name that replaces the provider's address in keys, so that a recording works with any address.",
-        ("recorded",),
-        variables=("SPARK_CACHE_ENDPOINT",),
+        ("SPARK_CACHE_ENDPOINT",),
     ),
     FieldSpec(
         "encryption",
-        "choice",
-        values.choice(LEVELS),
+        choice(LEVELS),
         "Which entries are encrypted: none, those of sensitive requests, or all.",
-        LEVELS,
-        variables=("SPARK_CACHE_ENCRYPTION",),
+        ("SPARK_CACHE_ENCRYPTION",),
     ),
     FieldSpec(
         "encryption_keys",
-        "keys",
-        secret.fernet_keys,
+        KEYS,
         "Comma-separated Fernet keys, newest first. Not allowed in a profile.",
-        (),
-        variables=("SPARK_CACHE_ENCRYPTION_KEY",),
+        ("SPARK_CACHE_ENCRYPTION_KEY",),
         in_profiles=False,
     ),
     FieldSpec(
         "encryption_key_file",
-        "path",
-        values.path,
+        PATH,
         "A file of Fernet keys, one per line, newest first. Only its owner may have access to it.",
-        ("~/.config/app/cache.keys",),
-        variables=("SPARK_CACHE_ENCRYPTION_KEY_FILE",),
+        ("SPARK_CACHE_ENCRYPTION_KEY_FILE",),
     ),
-    FieldSpec(
-        "fsync",
-        "boolean",
-        values.boolean,
-        "Whether a write waits until the data is on disk.",
-        (True,),
-        variables=("SPARK_CACHE_FSYNC",),
-    ),
+    FieldSpec("fsync", BOOLEAN, "Whether a write waits until the data is on disk.", ("SPARK_CACHE_FSYNC",)),
     FieldSpec(
         "store_requests",
-        "boolean",
-        values.boolean,
+        BOOLEAN,
         "Whether an entry stores the request in addition to the response.",
-        (True,),
-        variables=("SPARK_CACHE_STORE_REQUESTS",),
+        ("SPARK_CACHE_STORE_REQUESTS",),
     ),
     FieldSpec(
         "store_truncated",
-        "boolean",
-        values.boolean,
+        BOOLEAN,
         "Whether responses that were cut off at the token limit are stored.",
-        (True,),
-        variables=("SPARK_CACHE_STORE_TRUNCATED",),
+        ("SPARK_CACHE_STORE_TRUNCATED",),
     ),
     FieldSpec(
         "lock_timeout_seconds",
-        "duration",
-        values.duration,
+        DURATION,
         "How long a call waits for an identical call in progress before it calls the provider itself.",
-        ("60s",),
-        variables=("SPARK_CACHE_LOCK_TIMEOUT",),
+        ("SPARK_CACHE_LOCK_TIMEOUT",),
     ),
-    FieldSpec(
-        "store",
-        "choice",
-        values.choice(("file", "memory")),
-        "Where entries are stored.",
-        ("file", "memory"),
-        variables=("SPARK_CACHE_STORE",),
-    ),
+    FieldSpec("store", choice(("file", "memory")), "Where entries are stored.", ("SPARK_CACHE_STORE",)),
     FieldSpec(
         "log_level",
-        "choice",
-        _log_level,
+        log_level(),
         "The level of the spark_cache logger. If not set, the application decides.",
-        _LOG_LEVELS,
-        variables=("SPARK_CACHE_LOG_LEVEL",),
+        ("SPARK_CACHE_LOG_LEVEL",),
     ),
     FieldSpec(
         "log_format",
-        "choice",
-        values.choice(("console", "json")),
+        choice(("console", "json")),
         "The format of log lines when the library sets up logging.",
-        ("console", "json"),
-        variables=("SPARK_CACHE_LOG_FORMAT",),
+        ("SPARK_CACHE_LOG_FORMAT",),
     ),
-    FieldSpec(
-        "allow_plaintext",
-        "boolean",
-        values.boolean,
-        "Whether entries may be stored in plain text without a warning.",
-        (False,),
-    ),
+    FieldSpec("allow_plaintext", BOOLEAN, "Whether entries may be stored in plain text without a warning."),
     FieldSpec(
         "commit_entries",
-        "boolean",
-        values.boolean,
+        BOOLEAN,
         "Whether the .gitignore that the cache writes allows entries to be committed.",
-        (True,),
     ),
     FieldSpec(
         "recordings_expire",
-        "boolean",
-        values.boolean,
+        BOOLEAN,
         "Whether entries that may be committed expire. Otherwise they are valid until they are re-recorded.",
-        (True,),
     ),
     FieldSpec(
         "redact",
-        "patterns",
-        values.patterns,
+        PATTERNS,
         "Regular expressions for secrets in addition to the built-in ones. A group named secret marks the part to hide.",
-        (["KD-[0-9]{6}"],),
     ),
-    FieldSpec(
-        "redact_emails",
-        "boolean",
-        values.boolean,
-        "Whether email addresses count as secrets.",
-        (True,),
-    ),
+    FieldSpec("redact_emails", BOOLEAN, "Whether email addresses count as secrets."),
 )
 
 FIELDS = {spec.name: spec for spec in _SPECS}
@@ -311,20 +224,12 @@ _SHORT = {spec.short: spec.name for spec in _SPECS if spec.short}
 
 
 def canonical_name(key: object) -> str:
-    """Return the field name for a short form in TOML; return any other key unchanged.
-
-    Args:
-        key: A key in a TOML table.
-    """
+    """Return the field name for a short form in TOML; return any other key unchanged."""
     return _SHORT.get(str(key), str(key))
 
 
 def dotted(key_path: KeyPath) -> str:
-    """Format the path of a key: ``rules[0].ttl``.
-
-    Args:
-        key_path: The path of the key.
-    """
+    """Format the path of a key: ``rules[0].ttl``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in key_path)
     return "".join(parts).removeprefix(".")
 
@@ -334,10 +239,6 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
     The order of the words in a name is ignored, because ``SPARK_CACHE_ENABLED`` is often written for
     ``SPARK_ENABLE_CACHE``.
-
-    Args:
-        word: The unknown name.
-        known: The known names.
     """
     names = sorted(known)
     if not names:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache.config import values
 from spark_cache.config.fields import FIELDS
+from spark_cache.config.kinds import BOOLEAN, PATTERNS, TEXT
 from spark_cache.config.secret import key_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spark_cache.config.fields import FieldSpec
     from spark_cache.config.origins import Origin
     from spark_cache.config.rules import Rule
     from spark_cache.errors import Problem
@@ -32,13 +32,6 @@ __all__ = [
     "written_value",
 ]
 
-_UNSET = "not set"
-_FORMATS = {
-    "ttl": values.format_duration,
-    "duration": values.format_duration,
-    "size": values.format_size,
-}
-
 
 def formatted(name: str, value: Any) -> str:
     """Format the value of a field: ``24h``, ``500MB``, ``true``.
@@ -50,41 +43,21 @@ def formatted(name: str, value: Any) -> str:
     if name == "rules":
         return "; ".join(rule_text(rule) for rule in value) or "none"
     if name in FIELDS:
-        return _field_text(FIELDS[name], value)
+        return FIELDS[name].kind.text(value)
     # A guard keeps the value as written.
-    return _UNSET if value is None else ", ".join(value) if isinstance(value, list) else str(value).lower()
-
-
-def _field_text(spec: FieldSpec, value: Any) -> str:
-    if spec.is_secret:
-        return key_ids(value) or _UNSET
-    if spec.kind in _FORMATS:
-        return _FORMATS[spec.kind](value)
-    if spec.kind == "patterns":
-        return ", ".join(map(values.without_keys, value)) or "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return _UNSET if value is None else values.without_keys(str(value))
+    return ", ".join(value) if isinstance(value, list) else BOOLEAN.text(value)
 
 
 def written_value(name: str, origin: Origin) -> str:
-    """Format the value of a field as written at its origin.
-
-    Args:
-        name: The field.
-        origin: The origin.
-    """
-    if origin.kind == "default" and not isinstance(origin.raw, str):
+    """Format the value of a field as written at its origin, and the path that it was expanded to."""
+    if origin.kind == "default":
         return formatted(name, origin.raw)
-    return origin.value or _UNSET
+    written = origin.value or TEXT.unset
+    return f"{written} → {origin.expanded}" if origin.expanded not in (None, written) else written
 
 
 def rule_text(rule: Rule) -> str:
-    """Format a rule on one line.
-
-    Args:
-        rule: The rule.
-    """
+    """Format a rule on one line."""
     settings = ", ".join(
         f"{name} = {str(value).lower() if name == 'sensitive' else formatted(name, value)}"
         for name, value in rule.settings
@@ -93,33 +66,25 @@ def rule_text(rule: Rule) -> str:
 
 
 def location(origin: Origin) -> str:
-    """Format the location of an origin: ``FILE:LINE``, the variable or the argument.
-
-    Args:
-        origin: The origin.
-    """
+    """Format the location of an origin: ``FILE:LINE``, the variable or the argument."""
+    if origin.kind == "derived":
+        return describe(origin)
     if origin.path is not None or origin.name is None:
         return origin.place
     return f"{origin.name} in the environment" if origin.kind == "environment" else origin.name
 
 
 def layer_name(origin: Origin) -> str:
-    """Format the layer of an origin, including the profile name: ``shipped profile testing``.
-
-    Args:
-        origin: The origin.
-    """
+    """Format the layer of an origin, including the profile name: ``shipped profile testing``."""
     return f"{origin.kind} {origin.profile}" if origin.profile else origin.kind
 
 
 def describe(origin: Origin) -> str:
-    """Describe an origin: ``cache.ttl in the shipped profile testing``.
-
-    Args:
-        origin: The origin.
-    """
+    """Describe an origin: ``cache.ttl in the shipped profile testing``."""
     if origin.kind == "default":
         return "built-in default"
+    if origin.kind == "derived":
+        return f"derived from {origin.name}"
     phrases = {
         "command line": "on the command line",
         "constructor": "in code",
@@ -130,11 +95,7 @@ def describe(origin: Origin) -> str:
 
 
 def short_location(origin: Origin) -> str:
-    """Format a location that fits half a terminal: ``shipped testing.toml:6``. :func:`legend` lists the full path.
-
-    Args:
-        origin: The origin.
-    """
+    """Format a location that fits half a terminal: ``shipped testing.toml:6``. :func:`legend` lists the full path."""
     if origin.path is None:
         return location(origin)
     named = origin.kind if origin.profile is None else f"{origin.kind.split()[0]} {origin.path.name}"
@@ -142,11 +103,7 @@ def short_location(origin: Origin) -> str:
 
 
 def legend(origins: Iterable[Origin]) -> list[str]:
-    """Return one line per file that :func:`short_location` abbreviates.
-
-    Args:
-        origins: The origins shown.
-    """
+    """Return one line per file that :func:`short_location` abbreviates."""
     files = {
         short_location(replace(origin, line=None)): origin.path
         for origin in origins
@@ -168,7 +125,7 @@ def json_value(name: str, value: Any) -> Any:
         return value
     if FIELDS[name].is_secret:
         return (key_ids(value) or "").removeprefix("key id ").split(", key id ") if value else []
-    if FIELDS[name].kind == "patterns":
+    if FIELDS[name].kind is PATTERNS:
         return [values.without_keys(pattern) for pattern in value]
     return (
         value if value is None or isinstance(value, bool | int | float) else values.without_keys(str(value))
@@ -176,11 +133,7 @@ def json_value(name: str, value: Any) -> Any:
 
 
 def json_rule(rule: Rule) -> dict[str, Any]:
-    """Return a rule for JSON.
-
-    Args:
-        rule: The rule.
-    """
+    """Return a rule for JSON."""
     patterns = {"provider": rule.provider, "model": rule.model}
     settings = {
         name: value if name == "sensitive" else json_value(name, value) for name, value in rule.settings
@@ -202,6 +155,8 @@ def json_origin(origin: Origin, *, shadows: bool = True) -> dict[str, Any]:
         "line": origin.line,
         "profile": origin.profile,
         "value": origin.value,
+        "expanded": origin.expanded,
+        "items": [json_origin(item, shadows=False) for item in origin.items],
         "note": origin.note,
     }
     if shadows:
@@ -210,9 +165,5 @@ def json_origin(origin: Origin, *, shadows: bool = True) -> dict[str, Any]:
 
 
 def json_problem(problem: Problem) -> dict[str, Any]:
-    """Return a problem for JSON.
-
-    Args:
-        problem: The problem.
-    """
+    """Return a problem for JSON."""
     return {"source": problem.source, "line": problem.line, "key": problem.key, "message": problem.message}

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from spark_cache.config import values
 from spark_cache.config.fields import LEVELS
+from spark_cache.config.kinds import BOOLEAN, DURATION, MODES, choice
 from spark_cache.config.origins import origin_of
-from spark_cache.errors import Problem
-from spark_cache.types import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from spark_cache.config.kinds import Kind
     from spark_cache.config.origins import Origin
     from spark_cache.config.rules import Rule
+    from spark_cache.errors import Problem
+    from spark_cache.types import Mode
 
 __all__ = ["CONDITIONS", "Condition", "ConditionSpec", "Guard"]
 
@@ -45,17 +47,13 @@ class ConditionSpec:
 
     Attributes:
         kind: The kind of its value.
-        parse: Parses a TOML value. Raises ``ValueError`` if it is not accepted.
         violations: Yields each key of the configuration that violates the condition, with a description.
         description: What the condition requires.
-        examples: Example values.
     """
 
-    kind: str
-    parse: Callable[[object], Any]
+    kind: Kind
     violations: Callable[[GuardedConfig, Any], Iterator[tuple[str, str]]]
     description: str
-    examples: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +72,13 @@ class Guard:
     conditions: tuple[Condition, ...] = ()
 
     def problems(self, config: GuardedConfig, origins: Mapping[str, Origin]) -> list[Problem]:
-        """Return every violation, each with the origin of the value and of the condition.
-
-        Args:
-            config: The configuration to check.
-            origins: The origin of every field.
-        """
-        found = [
-            (
-                origin_of(key, origins),
-                key,
-                f"{violation}, which violates guard.{condition.name} at {condition.origin.place}",
+        """Return every violation, each with the origin of the value and of the condition."""
+        return [
+            origin_of(key, origins).problem(
+                f"{violation}, which violates guard.{condition.name} at {condition.origin.place}", key
             )
             for condition in self.conditions
             for key, violation in CONDITIONS[condition.name].violations(config, condition.value)
-        ]
-        return [
-            Problem(message, origin.source, origin.line, origin.name or key) for origin, key, message in found
         ]
 
 
@@ -143,34 +131,15 @@ def _open_cache_dir(config: GuardedConfig, forbidden: bool) -> Iterator[tuple[st
         )
 
 
-def _modes(raw: object) -> tuple[Mode, ...]:
-    parse = values.choice(Mode)
-    return tuple(Mode(parse(word)) for word in values.words(raw))
-
-
 CONDITIONS = {
     "require_encryption": ConditionSpec(
-        "choice",
-        values.choice(LEVELS[1:]),
-        _weak_encryption,
-        "The weakest encryption level that is accepted.",
-        LEVELS[1:],
+        choice(LEVELS[1:]), _weak_encryption, "The weakest encryption level that is accepted."
     ),
-    "forbid_modes": ConditionSpec(
-        "modes", _modes, _forbidden_mode, "The modes that are not accepted.", (["replay"],)
-    ),
-    "max_ttl": ConditionSpec(
-        "duration", values.duration, _long_ttl, "The longest TTL that is accepted.", ("1h",)
-    ),
-    "require_namespace": ConditionSpec(
-        "boolean", values.boolean, _no_namespace, "Whether a namespace must be set.", (True,)
-    ),
+    "forbid_modes": ConditionSpec(MODES, _forbidden_mode, "The modes that are not accepted."),
+    "max_ttl": ConditionSpec(DURATION, _long_ttl, "The longest TTL that is accepted."),
+    "require_namespace": ConditionSpec(BOOLEAN, _no_namespace, "Whether a namespace must be set."),
     "forbid_world_readable_cache_dir": ConditionSpec(
-        "boolean",
-        values.boolean,
-        _open_cache_dir,
-        "Whether a cache directory that other users can access is refused.",
-        (True,),
+        BOOLEAN, _open_cache_dir, "Whether a cache directory that other users can access is refused."
     ),
 }
 """All conditions by name."""

@@ -116,11 +116,7 @@ class use_profile:  # noqa: N801 - it is called like a function
         _active_profile.reset(self._before.pop())
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
-        """Return a function that runs with the profile.
-
-        Args:
-            function: A function or a coroutine function.
-        """
+        """Return a function that runs with the profile."""
         if iscoroutinefunction(function):
 
             @wraps(function)
@@ -139,11 +135,7 @@ class use_profile:  # noqa: N801 - it is called like a function
 
 
 def profile_from_code(profile: str | None) -> Origin | None:
-    """Return the profile that code selects: by an argument, or by :func:`use_profile`.
-
-    Args:
-        profile: The argument.
-    """
+    """Return the profile that code selects: by an argument, or by :func:`use_profile`."""
     if profile is not None:
         return Origin("constructor", "profile", raw=profile)
     active = _active_profile.get()

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, SkipValidation, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from spark_cache.config.fields import FIELDS, KEY_FIELDS, dotted, suggestion
 from spark_cache.config.guard import Guard
 from spark_cache.config.origins import Origin, redacted
 from spark_cache.config.policy import Policy, apply_rules
-from spark_cache.config.rules import Rule, parse_rules
+from spark_cache.config.rules import Rule, RuleError, parse_rules
 from spark_cache.config.secret import read_key_file
 from spark_cache.errors import ConfigError, Problem
 from spark_cache.types import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Iterator, Mapping
 
 __all__ = ["CacheConfig", "Provenance"]
 
 _MAX_CACHED_POLICIES = 1024
-
-Number = Annotated[float, SkipValidation]
-"""A number that keeps its parsed type: an integral value is an int and prints as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,9 @@ class CacheConfig(BaseModel):
     profile: str | None = None
     enabled: bool = False
     cache_dir: Path | None = None
-    ttl_seconds: Number | None = 86400
-    max_cache_size_mb: Number | None = 1000
-    cleanup_interval_seconds: Number = 3600
+    ttl_seconds: float | None = 86400
+    max_cache_size_mb: float | None = 1000
+    cleanup_interval_seconds: float = 3600
     mode: Mode = Mode.READ_WRITE
     namespace: str | None = None
     cache_version: str | None = None
@@ -102,7 +107,7 @@ class CacheConfig(BaseModel):
     fsync: bool = False
     store_requests: bool = False
     store_truncated: bool = False
-    lock_timeout_seconds: Number = 60
+    lock_timeout_seconds: float = 60
     store: Literal["file", "memory"] = "file"
     log_level: str | None = None
     log_format: Literal["console", "json"] = "console"
@@ -120,12 +125,51 @@ class CacheConfig(BaseModel):
     if not TYPE_CHECKING:  # type checkers generate the signature from the fields
 
         def __init__(self, /, **values: Any) -> None:
-            parsed, problems = _parse(values)
-            file_keys = _file_keys_of(parsed, problems)
+            problems: list[Problem] = []
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                problems += _problems_of(error)
+                invalid = {found["loc"][0] for found in error.errors(include_url=False, include_input=False)}
+                # The keys are checked as well, so that the error lists all problems.
+                super().__init__(**{name: value for name, value in values.items() if name not in invalid})
+                problems += self._read_keys(invalid)
+            else:
+                problems += self._read_keys(set())
             if problems:
                 raise ConfigError(problems)
-            super().__init__(**parsed)
-            self._file_keys = file_keys
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _parse(cls, raw: object, _: object, info: ValidationInfo) -> Any:
+        if info.field_name == "rules":
+            rules, faults = parse_rules(raw)
+            if faults:
+                raise RuleError(faults)
+            return tuple(rule for _, rule in rules)
+        return FIELDS[str(info.field_name)].kind.parse(raw)
+
+    def _read_keys(self, invalid: Container[str]) -> Iterator[Problem]:
+        """Read the key file, if one is set, and yield a problem for each setting that lacks a usable key."""
+        file = self.encryption_key_file
+        if self.encryption_keys and file:
+            message = "both encryption keys and a key file are set: keep only one of them"
+            yield Problem(message, "constructor", key="encryption_key_file")
+        elif file:
+            try:
+                self._file_keys = read_key_file(file, self.cache_dir)
+            except ValueError as error:
+                yield Problem(str(error), "constructor", key="encryption_key_file")
+        if self.encryption_keys or file or any(name in invalid for name in KEY_FIELDS):
+            return
+        solution = "set SPARK_CACHE_ENCRYPTION_KEY or SPARK_CACHE_ENCRYPTION_KEY_FILE"
+        if self.encryption == "all":
+            message = f"'all' requires an encryption key: {solution}"
+            yield Problem(message, "constructor", key="encryption")
+        for number, rule in enumerate(self.rules):
+            if ("encryption", "all") in rule.settings:
+                message = f'a rule with encryption = "all" requires an encryption key: {solution}'
+                yield Problem(message, "constructor", key=f"rules[{number}]")
 
     @property
     def origins(self) -> Mapping[str, Origin]:
@@ -147,11 +191,7 @@ class CacheConfig(BaseModel):
         return self._provenance
 
     def loaded(self, provenance: Provenance) -> Self:
-        """Return the same configuration with its provenance, for the loader.
-
-        Args:
-            provenance: The provenance.
-        """
+        """Return the same configuration with its provenance, for the loader."""
         copy = self.model_copy()
         copy._provenance = provenance  # noqa: SLF001 - an instance of this class
         return copy
@@ -208,7 +248,7 @@ class CacheConfig(BaseModel):
         if not given.keys().isdisjoint(KEY_FIELDS):
             given = {"encryption_keys": (), "encryption_key_file": None} | given
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        values["rules"] = tuple(kept for rule in self.rules if (kept := rule.without(given)) is not None)
+        values["rules"] = [kept for rule in self.rules if (kept := rule.without(given)) is not None]
         copy = type(self)(**(values | given))
         before = self.provenance
         origins = {
@@ -262,51 +302,15 @@ class CacheConfig(BaseModel):
 _DEFAULTS = {name: info.default for name, info in CacheConfig.model_fields.items()}
 
 
-def _parse(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Parse every argument and collect all problems."""
-    parsed: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for name, raw in given.items():
-        if name == "rules":
-            rules, faults = parse_rules(raw)
-            parsed[name] = tuple(rule for _, rule in rules)
-            problems += [Problem(text, "constructor", key=dotted(key_path)) for key_path, text in faults]
-            continue
-        spec = FIELDS.get(name)
-        if spec is None:
-            hint = suggestion(name, (*FIELDS, "rules"))
-            problems.append(Problem(f"unknown field{hint}", "constructor", key=name))
-            continue
-        try:
-            parsed[name] = spec.parse(raw)
-        except ValueError as error:
-            problems.append(Problem(str(error), "constructor", key=name))
-    return parsed, problems
-
-
-def _file_keys_of(parsed: Mapping[str, Any], problems: list[Problem]) -> tuple[str, ...]:
-    """Read the key file, if one is set, and check that the encryption level has the keys it requires."""
-    invalid = {problem.key for problem in problems}
-    keys, file = parsed.get("encryption_keys"), parsed.get("encryption_key_file")
-    file_keys: tuple[str, ...] = ()
-    if keys and file:
-        message = "both encryption keys and a key file are set: keep only one of them"
-        problems.append(Problem(message, "constructor", key="encryption_key_file"))
-    elif file:
-        try:
-            file_keys = read_key_file(file, parsed.get("cache_dir"))
-        except ValueError as error:
-            problems.append(Problem(str(error), "constructor", key="encryption_key_file"))
-            return ()
-    if keys or file or not invalid.isdisjoint(KEY_FIELDS):
-        return file_keys
-    solution = "set SPARK_CACHE_ENCRYPTION_KEY or SPARK_CACHE_ENCRYPTION_KEY_FILE"
-    if parsed.get("encryption") == "all":
-        problems.append(
-            Problem(f"'all' requires an encryption key: {solution}", "constructor", key="encryption")
-        )
-    for number, rule in enumerate(parsed.get("rules", ())):
-        if ("encryption", "all") in rule.settings:
-            message = f'a rule with encryption = "all" requires an encryption key: {solution}'
-            problems.append(Problem(message, "constructor", key=f"rules[{number}]"))
-    return ()
+def _problems_of(error: ValidationError) -> Iterator[Problem]:
+    """Yield the problems that pydantic found. Its own messages may repeat the value, which may be a secret."""
+    for found in error.errors(include_url=False, include_input=False):
+        name, cause = str(found["loc"][0]), found.get("ctx", {}).get("error")
+        if isinstance(cause, RuleError):
+            for key_path, message in cause.faults:
+                yield Problem(message, "constructor", key=dotted(key_path))
+        elif isinstance(cause, ValueError):
+            yield Problem(str(cause), "constructor", key=name)
+        else:
+            message = f"unknown field{suggestion(name, (*FIELDS, 'rules'))}"
+            yield Problem(message, "constructor", key=name)

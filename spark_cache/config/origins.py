@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from spark_cache.config.secret import key_ids, key_text
 from spark_cache.config.values import shown, without_keys
+from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +25,13 @@ Kind = Literal[
     "project profile",
     "user profile",
     "shipped profile",
+    "derived",
     "default",
 ]
-"""The layers that a value can come from, highest first. The command line only selects a profile."""
+"""The layers that a value can come from, highest first.
+
+The command line only selects a profile. A derived value is a default that depends on the environment.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class Origin:
         line: The line in that file, counted from 1.
         profile: The name of the profile, if the file defines one.
         raw: The value as written there. Secrets are wrapped in ``SecretStr``.
+        expanded: The absolute path that a path was expanded to.
+        items: The origin of each item, if the value is a list.
         note: Additional information, such as why the values of another profile are used.
         shadows: The origins that this one overrides, highest first. Empty for a shadowed origin itself.
     """
@@ -50,6 +57,8 @@ class Origin:
     line: int | None = None
     profile: str | None = None
     raw: object = field(default=None, repr=False)
+    expanded: str | None = None
+    items: tuple[Origin, ...] = ()
     note: str | None = None
     shadows: tuple[Origin, ...] = ()
 
@@ -75,25 +84,25 @@ class Origin:
         return without_keys(self.raw) if isinstance(self.raw, str) else shown(self.raw)
 
     def over(self, *others: Origin) -> Origin:
-        """Return this origin as one that shadows ``others`` and everything they shadow.
-
-        Args:
-            others: The origins of lower layers, highest first.
-        """
+        """Return this origin as one that shadows ``others`` and everything they shadow, highest first."""
         chain: list[Origin] = []
         for other in others:
             chain.append(replace(other, shadows=()) if other.shadows else other)
             chain += other.shadows
         return replace(self, shadows=tuple(chain))
 
+    def problem(self, message: str, key: str | None = None) -> Problem:
+        """Return a problem with the value.
+
+        Args:
+            message: What is wrong.
+            key: The name of the value if it has none of its own.
+        """
+        return Problem(message, self.source, self.line, self.name or key)
+
 
 def redacted(field: str, raw: object) -> object:
-    """Return a raw value for an origin, with encryption keys wrapped in ``SecretStr``.
-
-    Args:
-        field: The field.
-        raw: The value.
-    """
+    """Return the raw value of a field for an origin, with encryption keys wrapped in ``SecretStr``."""
     if field != "encryption_keys" or isinstance(raw, SecretStr):
         return raw
     if isinstance(raw, list | tuple):
@@ -102,17 +111,10 @@ def redacted(field: str, raw: object) -> object:
 
 
 def origin_of(key: str, origins: Mapping[str, Origin]) -> Origin:
-    """Return the origin of a field or of a single rule such as ``rules[1]``.
+    """Return the origin of a field, or of one rule such as ``rules[1]``.
 
-    The origin of ``rules`` is the origin of the first rule and shadows those of the other rules, in their order.
     Rules that code sets all at once share one origin.
-
-    Args:
-        key: A field, or ``rules[N]``.
-        origins: The origin of every field.
     """
-    field, bracket, position = key.partition("[")
-    origin = origins[field]
-    if not bracket or origin.name == field:
-        return origin
-    return (origin, *origin.shadows)[int(position.rstrip("]"))]
+    field, _, position = key.partition("[")
+    items = origins[field].items
+    return items[int(position.rstrip("]"))] if position and items else origins[field]

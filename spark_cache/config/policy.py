@@ -18,19 +18,10 @@ __all__ = ["Policy", "apply_rules"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings for calls to one model.
+    """The settings for calls to one model. They are those of ``CacheConfig``, with the rules applied.
 
     Attributes:
-        enabled: Whether the cache is used at all.
-        ttl_seconds: How long an entry may be served, in seconds. None means forever, 0 means never.
-        mode: How the call uses the cache.
-        namespace: Part of the key.
-        cache_version: Part of the key.
-        endpoint: The name that replaces the provider's address in the key.
-        encryption: ``off``, ``sensitive`` or ``all``.
         sensitive: Whether a rule marks every request to this model as sensitive.
-        store_requests: Whether an entry stores its request.
-        store_truncated: Whether responses cut off at the token limit are stored.
     """
 
     enabled: bool

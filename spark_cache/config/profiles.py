@@ -55,31 +55,18 @@ class ProfileFile:
     base: Path
 
     def problem(self, message: str, *key_path: str | int) -> Problem:
-        """Return a problem with a key.
-
-        Args:
-            message: What is wrong.
-            key_path: The path of the key.
-        """
+        """Return a problem with a key."""
         return Problem(message, str(self.path), self.line(*key_path), dotted(key_path) or None)
 
     def line(self, *key_path: str | int) -> int | None:
-        """Return the line of a key, or of the closest enclosing key that has one.
-
-        Args:
-            key_path: The path of the key.
-        """
+        """Return the line of a key, or of the closest enclosing key that has one."""
         while key_path and key_path not in self.lines:
             key_path = key_path[:-1]
         return self.lines.get(key_path)
 
 
 def is_profile_name(name: str) -> bool:
-    """Return whether a name is valid for a profile and its file.
-
-    Args:
-        name: The name.
-    """
+    """Return whether a name is valid for a profile and its file."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -103,11 +90,7 @@ class Profiles:
         self.warnings: list[Problem] = []
 
     def find(self, name: str) -> str | None:
-        """Return the full name of a profile: an exact match, a match in another case, or the meaning of an alias.
-
-        Args:
-            name: The name or alias.
-        """
+        """Return the full name of a profile: an exact match, a match in another case, or the meaning of an alias."""
         if not is_profile_name(name):
             return None
         lower = name.lower()
@@ -137,19 +120,11 @@ class Profiles:
         return next((folder for folder in folders if os.path.isdir(folder)), folders[-1])
 
     def unknown_message(self, name: str) -> str:
-        """Return the error message for an unknown profile.
-
-        Args:
-            name: The unknown name.
-        """
+        """Return the error message for an unknown profile."""
         return f"unknown profile {shown(name)}{suggestion(name, self.names())}"
 
     def layers(self, name: str) -> list[ProfileFile | Problem]:
-        """Return the files that define a profile, highest layer first, with a problem for each unusable file.
-
-        Args:
-            name: The full name of the profile.
-        """
+        """Return the files that define a profile, highest layer first, with a problem for each unusable file."""
         if name not in self._layers:
             user, shipped = self._context.user_profiles, self._context.shipped
             found = (
@@ -161,11 +136,7 @@ class Profiles:
         return self._layers[name]
 
     def chain(self, name: str) -> tuple[list[ProfileFile], list[Problem]]:
-        """Return every file of a profile and its bases, highest layer first, and all problems with them.
-
-        Args:
-            name: The full name of the profile.
-        """
+        """Return every file of a profile and its bases, highest layer first, and all problems with them."""
         files: list[ProfileFile] = []
         problems: list[Problem] = []
         waiting = list(self.layers(name))

@@ -10,15 +10,6 @@ from spark_cache.config.model import CacheConfig
 
 __all__ = ["Variable", "dotenv_example", "variables"]
 
-_KINDS = {
-    "boolean": "true or false, 1 or 0, yes or no, on or off",
-    "duration": "seconds, or 90s, 30m, 24h, 7d",
-    "ttl": "seconds, or 90s, 30m, 24h, 7d, or never",
-    "size": "MB of 2^20 bytes, or 500MB, 2GB, or unlimited",
-    "path": "path",
-    "text": "text",
-    "keys": "comma-separated Fernet keys",
-}
 _DEFAULT_DIR = "~/.cache/spark/llm-responses"
 _EXAMPLE_VALUES = {
     "SPARK_PROFILE": "development",
@@ -60,7 +51,7 @@ def variables() -> tuple[Variable, ...]:
         ),
     ]
     field_variables = [
-        Variable(name, spec.name, _type(spec), _default(defaults, spec), _description(name, spec))
+        Variable(name, spec.name, spec.kind.accepts, _default(defaults, spec), _description(name, spec))
         for name, spec in VARIABLES.items()
     ]
     folder = Variable(
@@ -84,10 +75,6 @@ def dotenv_example() -> str:
         for variable in variables()
     ]
     return "\n".join((head, *parts))
-
-
-def _type(spec: FieldSpec) -> str:
-    return " | ".join(str(option) for option in spec.examples) if spec.kind == "choice" else _KINDS[spec.kind]
 
 
 def _default(defaults: CacheConfig, spec: FieldSpec) -> str:

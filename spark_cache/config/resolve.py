@@ -8,54 +8,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.config.dotenv import DotenvFile, read_dotenv
-from spark_cache.config.fields import FIELDS, KEY_FIELDS, LEVELS, PROFILES_DIR
+from spark_cache.config.fields import PROFILES_DIR
 from spark_cache.config.guard import Condition, Guard
+from spark_cache.config.merge import merge
 from spark_cache.config.model import CacheConfig, Provenance
 from spark_cache.config.origins import Origin, origin_of
 from spark_cache.config.profiles import Profiles
-from spark_cache.config.rules import effective_rules
 from spark_cache.config.selection import ProfileChoice, select_profile
 from spark_cache.config.sources import (
     ConstructorSource,
+    DefaultSource,
+    PlacedRule,
     ProfileSource,
-    Setting,
     Source,
     VariableSource,
     is_ours,
     shown_name,
     unread_variables,
+    variable_origin,
 )
 from spark_cache.config.values import without_keys
 from spark_cache.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from spark_cache.config.context import ConfigContext
-    from spark_cache.config.rules import Rule
 
-__all__ = ["PlacedRule", "Resolution", "resolve"]
+__all__ = ["Resolution", "resolve"]
 
-_DEFAULTS = {name: Origin("default", raw=info.default) for name, info in CacheConfig.model_fields.items()}
-
-
-_CHECKOUT = frozenset({".env", "project profile"})
-"""The layers that come from a checkout of somebody's repository."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedRule:
-    """A rule and its origin.
-
-    Attributes:
-        written: The whole rule, as its layer defines it.
-        kept: The rule without the fields that higher layers set. None if nothing is left.
-        origin: The origin of the rule.
-    """
-
-    written: Rule
-    kept: Rule | None
-    origin: Origin
+_DEFAULTS = {name: info.default for name, info in CacheConfig.model_fields.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,40 +85,24 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], context: Confi
     """
     tried: dict[Path, str] = {}
     dotenv = _find_dotenv(context, tried)
-    code = ConstructorSource(overrides)
-    environment = VariableSource(context.environ)
-    from_file = VariableSource(dotenv.variables, dotenv) if dotenv else VariableSource({})
-    problems = [
-        *(dotenv.problems if dotenv else ()),
-        *code.problems,
-        *environment.problems,
-        *from_file.problems,
-    ]
-
+    problems = list(dotenv.problems) if dotenv else []
     profiles = Profiles(context, _profiles_folder(context, dotenv, problems))
     choice = select_profile(profile, context.environ, dotenv, profiles)
-    problems += choice.problems
     files, file_problems = profiles.chain(choice.name) if choice.name else ([], [])
-    problems += file_problems
-    layers = [ProfileSource(file) for file in files]
-    for layer in layers:
-        problems += layer.problems
-    sources = (code, environment, from_file, *layers)
+    sources: tuple[Source, ...] = (
+        ConstructorSource(overrides, context),
+        VariableSource(context.environ, context),
+        *([VariableSource(dotenv.variables, context, dotenv)] if dotenv else ()),
+        *(ProfileSource(file, context) for file in files),
+        DefaultSource(_DEFAULTS, context),
+    )
+    problems += (*choice.problems, *file_problems)
+    problems += (problem for source in sources for problem in source.problems)
 
-    winners, origins = _winners(sources, context)
-    origins["profile"] = choice.origin
-    rules = _ranked_rules(sources, winners)
-    kept = effective_rules(rule.kept for rule in rules)
-    if kept:
-        first, *others = (rules[position].origin for position, _ in kept)
-        origins["rules"] = first.over(*others, origins["rules"])
-    conditions = _conditions(layers) if choice.guarded else ()
-
-    values = _values(winners, context, problems) | {
-        "profile": choice.name,
-        "rules": [rule for _, rule in kept],
-    }
-    values.setdefault("cache_dir", context.default_cache_dir)
+    merged = merge(sources)
+    origins = {**merged.origins, "profile": choice.origin}
+    conditions = merged.conditions if choice.guarded else ()
+    values = merged.values | {"profile": choice.name}
     config = _construct(values, origins, Guard(conditions), problems)
     unreadable = () if dotenv is None or dotenv.unreadable is None else (dotenv.unreadable,)
     is_on = _can_be_on(config)
@@ -149,7 +115,7 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], context: Confi
         warnings=(*choice.warnings, *profiles.warnings, *_variable_warnings(context, dotenv)),
         choice=choice,
         sources=sources,
-        rules=tuple(rules),
+        rules=merged.rules,
         conditions=conditions,
         profiles=profiles,
         dotenv=dotenv,
@@ -180,116 +146,22 @@ def _find_dotenv(context: ConfigContext, tried: dict[Path, str]) -> DotenvFile |
 def _profiles_folder(
     context: ConfigContext, dotenv: DotenvFile | None, problems: list[Problem]
 ) -> Path | None:
-    raw = context.environ.get(PROFILES_DIR, "").strip()
-    origin = Origin("environment", PROFILES_DIR)
-    if not raw and dotenv is not None:
-        raw = dotenv.variables.get(PROFILES_DIR, "").strip()
-        origin = Origin(".env", PROFILES_DIR, dotenv.path, dotenv.lines.get(PROFILES_DIR))
-    if not raw:
-        return None
-    try:
-        path = Setting(raw, origin, from_file=origin.source != "environment").path(context)
-        folder = Path(os.path.abspath(path))  # relative paths in profiles start at its parent
-    except ValueError as error:
-        problems.append(Problem(str(error), origin.source, origin.line, origin.name))
-        return None
-    if not os.path.isdir(folder):  # also false if this user may not search its parent
-        message = f"no such directory: {without_keys(str(folder))}"
-        problems.append(Problem(message, origin.source, origin.line, origin.name))
-    return folder
-
-
-def _winners(
-    sources: Sequence[Source], context: ConfigContext
-) -> tuple[dict[str, tuple[int, Setting]], dict[str, Origin]]:
-    """Return the origin of every field, and the winning setting with the rank of its layer (0 is the highest)."""
-    winners: dict[str, tuple[int, Setting]] = {}
-    origins: dict[str, Origin] = {}
-    key_rank = _key_rank(sources)
-    defaults = _DEFAULTS | {"cache_dir": Origin("default", raw=str(context.default_cache_dir))}
-    for name, fallback in defaults.items():
-        placed = [
-            (rank, source.settings[name]) for rank, source in enumerate(sources) if name in source.settings
-        ]
-        if name == "encryption":
-            placed = _not_lowered(placed)
-        below = [setting.origin for _, setting in placed] + [fallback]
-        if name in KEY_FIELDS and placed and placed[0][0] > key_rank:
-            note = (
-                f"the encryption keys come from {sources[key_rank].label}, which overrides all lower layers"
-            )
-            origins[name] = replace(fallback, note=note).over(*below[:-1])
-        elif placed:
-            winners[name] = placed[0]
-            origins[name] = below[0].over(*below[1:])
-        else:
-            origins[name] = fallback
-    return winners, origins
-
-
-def _not_lowered(placed: list[tuple[int, Setting]]) -> list[tuple[int, Setting]]:
-    """Move a user profile to the top if the checkout that would win asks for less encryption.
-
-    A checkout, with its profiles and its ``.env``, can raise the encryption that the user asks for, never lower it.
-    """
-    if not placed or placed[0][1].origin.kind not in _CHECKOUT:
-        return placed
-    for entry in placed:
-        if entry[1].origin.kind == "user profile" and _level(entry[1].raw) > _level(placed[0][1].raw):
-            rank, setting = entry
-            noted = replace(setting.origin, note="a checkout cannot lower the encryption of a user profile")
-            return [
-                (rank, replace(setting, origin=noted)),
-                *(other for other in placed if other is not entry),
-            ]
-    return placed
-
-
-def _level(raw: object) -> int:
-    """Return the rank of an encryption level; that of an invalid one is the highest, so that it is reported."""
-    return LEVELS.index(raw) if raw in LEVELS else len(LEVELS)
-
-
-def _key_rank(sources: Sequence[Source]) -> int:
-    """Return the rank of the highest layer that sets encryption keys or a key file."""
-    ranks = (rank for rank, source in enumerate(sources) if not source.settings.keys().isdisjoint(KEY_FIELDS))
-    return next(ranks, len(sources))
-
-
-def _ranked_rules(sources: Sequence[Source], winners: Mapping[str, tuple[int, Setting]]) -> list[PlacedRule]:
-    """Return all rules, each without the fields that a higher layer sets."""
-    return [
-        PlacedRule(
-            rule, rule.without({name for name, (winner, _) in winners.items() if winner < rank}), origin
-        )
-        for rank, source in enumerate(sources)
-        for rule, origin in source.rules
-    ]
-
-
-def _conditions(layers: Sequence[Source]) -> tuple[Condition, ...]:
-    highest: dict[str, Condition] = {}
-    for layer in layers:
-        for condition in layer.conditions:
-            highest.setdefault(condition.name, condition)
-    return tuple(highest.values())
-
-
-def _values(
-    winners: Mapping[str, tuple[int, Setting]], context: ConfigContext, problems: list[Problem]
-) -> dict[str, Any]:
-    """Return the winning values, with paths made absolute."""
-    values: dict[str, Any] = {}
-    for name, (_, setting) in winners.items():
-        if not FIELDS[name].is_path:
-            values[name] = setting.raw
+    """Return the folder that ``SPARK_PROFILES_DIR`` names, if it is set."""
+    for variables, file in ((context.environ, None), (dotenv.variables if dotenv else {}, dotenv)):
+        raw = variables.get(PROFILES_DIR, "").strip()
+        if not raw:
             continue
+        origin = variable_origin(PROFILES_DIR, raw, file)
         try:
-            values[name] = setting.path(context)
+            # Relative paths in profiles start at the parent of this folder.
+            folder = Path(os.path.abspath(context.expand(raw, from_file=file is not None)))
         except ValueError as error:
-            origin = setting.origin
-            problems.append(Problem(str(error), origin.source, origin.line, origin.name))
-    return values
+            problems.append(origin.problem(str(error)))
+            return None
+        if not os.path.isdir(folder):  # also false if this user may not search its parent
+            problems.append(origin.problem(f"no such directory: {without_keys(str(folder))}"))
+        return folder
+    return None
 
 
 def _construct(
@@ -303,8 +175,7 @@ def _construct(
         for problem in error.problems:
             key = problem.key or ""
             invalid.add(key.partition("[")[0])
-            origin = origin_of(key, origins)
-            problems.append(Problem(problem.message, origin.source, origin.line, origin.name or key))
+            problems.append(origin_of(key, origins).problem(problem.message, key))
         try:
             config = CacheConfig(**{name: value for name, value in values.items() if name not in invalid})
         except ConfigError:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from spark_cache.config.fields import KeyPath
 
-__all__ = ["PROTECTIVE", "RULE_FIELDS", "Rule", "effective_rules", "parse_rules"]
+__all__ = ["PROTECTIVE", "RULE_FIELDS", "Rule", "RuleError", "effective_rules", "parse_rules"]
 
 RULE_FIELDS = frozenset(
     {
@@ -64,15 +64,23 @@ class Rule:
         )
 
     def without(self, beaten: Container[str]) -> Rule | None:
-        """Return the rule without the fields that a higher layer sets, or None if nothing is left.
-
-        Args:
-            beaten: The fields that a higher layer sets.
-        """
+        """Return the rule without the fields that a higher layer sets, or None if nothing is left."""
         kept = tuple(
             (name, value) for name, value in self.settings if name in PROTECTIVE or name not in beaten
         )
         return Rule(self.provider, self.model, kept) if kept else None
+
+
+class RuleError(ValueError):
+    """Some rules are not accepted.
+
+    Attributes:
+        faults: For each problem, the path of its key and a message.
+    """
+
+    def __init__(self, faults: list[tuple[KeyPath, str]]) -> None:
+        super().__init__(faults)
+        self.faults = faults
 
 
 def parse_rules(raw: object) -> tuple[list[tuple[int, Rule]], list[tuple[KeyPath, str]]]:
@@ -140,7 +148,7 @@ def _parse_rule(raw: object) -> tuple[Rule | None, list[tuple[str | None, str]]]
 def _setting(name: str, raw: object) -> Any:
     if name not in RULE_FIELDS:
         raise ValueError(f"unknown key in a rule{suggestion(name, (*RULE_FIELDS, *_PATTERNS, 'ttl'))}")
-    return values.boolean(raw) if name == "sensitive" else FIELDS[name].parse(raw)
+    return values.boolean(raw) if name == "sensitive" else FIELDS[name].kind.parse(raw)
 
 
 def _other_spelling(table: dict[str, Any], key: str) -> str:

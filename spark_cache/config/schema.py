@@ -4,45 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from spark_cache.config.fields import FIELDS, LEVELS, FieldSpec
+from spark_cache.config.fields import FIELDS, FieldSpec
 from spark_cache.config.format import json_value
 from spark_cache.config.guard import CONDITIONS, ConditionSpec
 from spark_cache.config.model import CacheConfig
 from spark_cache.config.rules import RULE_FIELDS
-from spark_cache.config.values import LARGEST, LONGEST, MOST_CHARACTERS
-from spark_cache.types import Mode
 
 __all__ = ["profile_schema"]
 
-_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
-_DURATION_TEXT = (
-    rf"^\s*(?:{_NUMBER}|(?=[\d.])(?:{_NUMBER}[wW])?(?:{_NUMBER}[dD])?(?:{_NUMBER}[hH])?"
-    rf"(?:{_NUMBER}[mM])?(?:{_NUMBER}[sS])?(?:{_NUMBER}[mM][sS])?)\s*$"
-)
-_SIZE_TEXT = rf"^\s*{_NUMBER}(?:\s*[kKmMgGtT]?[iI]?[bB])?\s*$"
-_DURATION = [
-    {"type": "number", "minimum": 0, "maximum": LONGEST},
-    {"type": "string", "pattern": _DURATION_TEXT},
-]
-_TEXT = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
 _PATTERN = {"type": "string", "minLength": 1}
-
-_FORMS: dict[str, dict[str, Any]] = {
-    "boolean": {"type": "boolean"},
-    "duration": {"anyOf": _DURATION},
-    "ttl": {"anyOf": [*_DURATION, {"const": "never"}]},
-    "size": {
-        "anyOf": [
-            {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST},
-            {"type": "string", "pattern": _SIZE_TEXT},
-            {"const": "unlimited"},
-        ]
-    },
-    "path": {"type": "string", "minLength": 1},
-    "text": {"anyOf": [_TEXT, {"type": "integer"}]},
-    "patterns": {"type": "array", "items": {"type": "string", "minLength": 1, "format": "regex"}},
-    "modes": {"type": "array", "items": {"enum": [str(mode) for mode in Mode]}},
-}
 
 
 def profile_schema() -> dict[str, Any]:
@@ -121,9 +91,5 @@ def _rule_schema(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _described(spec: FieldSpec | ConditionSpec) -> dict[str, Any]:
-    if spec.kind == "choice":
-        options = LEVELS[1:] if isinstance(spec, ConditionSpec) else spec.examples
-        form: dict[str, Any] = {"enum": list(options)}
-    else:
-        form = dict(_FORMS[spec.kind])
-    return form | {"description": spec.description, "examples": list(spec.examples)}
+    kind = spec.kind
+    return {**kind.schema, "description": spec.description, "examples": list(kind.examples)}

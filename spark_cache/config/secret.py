@@ -85,11 +85,7 @@ def read_key_file(path: Path, cache_dir: Path | None) -> tuple[str, ...]:
 
 
 def key_id(key: str) -> str:
-    """Return the ID of an encryption key: 16 hex digits that reveal nothing else about it.
-
-    Args:
-        key: The key.
-    """
+    """Return the ID of an encryption key: 16 hex digits that reveal nothing else about it."""
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - takes 30 ms, and only reports need it
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415 - the same
 

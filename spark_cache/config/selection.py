@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from spark_cache.config.fields import PROFILE_VARIABLES
 from spark_cache.config.origins import Origin
+from spark_cache.config.sources import variable_origin
 from spark_cache.config.values import shown
-from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from spark_cache.config.dotenv import DotenvFile
     from spark_cache.config.profiles import Profiles
+    from spark_cache.errors import Problem
 
 __all__ = ["ProfileChoice", "select_profile"]
 
@@ -63,7 +64,7 @@ def select_profile(
     if found is not None:
         note = None if found == written else f"{written} means {found}"
         return ProfileChoice(found, replace(winner, note=note))
-    unknown = Problem(profiles.unknown_message(written), winner.source, winner.line, winner.name)
+    unknown = winner.problem(profiles.unknown_message(written))
     if winner.name != "ENVIRONMENT":
         return ProfileChoice(None, winner, problems=(unknown,))
     # ENVIRONMENT belongs to the whole application, so an unknown name there must not stop the application.
@@ -75,8 +76,5 @@ def select_profile(
 
 def _named_in(variables: Mapping[str, str], file: DotenvFile | None) -> Iterator[Origin]:
     for variable in PROFILE_VARIABLES:
-        raw = variables.get(variable, "").strip()
-        if raw and file is None:
-            yield Origin("environment", variable, raw=raw)
-        elif raw and file is not None:
-            yield Origin(".env", variable, file.path, file.lines[variable], raw=raw)
+        if raw := variables.get(variable, "").strip():
+            yield variable_origin(variable, raw, file)

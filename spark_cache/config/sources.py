@@ -1,12 +1,12 @@
 """The layers of the configuration, as sources for pydantic-settings.
 
-Calling a source returns the values that it sets, by field. Each source also keeps the origin of every value. Other
-settings classes can return the sources from ``settings_customise_sources``.
+Each source returns its values together with their origins, so that the merge also yields the record of where each value
+comes from and what it shadows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from spark_cache.config.fields import (
     FIELDS,
+    KEY_FIELDS,
     PROFILE_VARIABLES,
     PROFILES_DIR,
     VARIABLES,
@@ -22,10 +23,12 @@ from spark_cache.config.fields import (
     suggestion,
 )
 from spark_cache.config.guard import CONDITIONS, Condition
-from spark_cache.config.origins import Kind, Origin, redacted
+from spark_cache.config.kinds import PATH
+from spark_cache.config.origins import Origin, redacted
+from spark_cache.config.paths import UnusablePath, is_quoted
 from spark_cache.config.profiles import TABLES
 from spark_cache.config.rules import Rule, parse_rules
-from spark_cache.config.values import expand_path, is_location_variable, is_quoted, shown
+from spark_cache.config.values import shown
 from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConstructorSource",
+    "DefaultSource",
+    "PlacedRule",
     "ProfileSource",
     "Setting",
     "Source",
@@ -55,194 +60,234 @@ _LONGEST_NAME = 40
 _PREFIX = "SPARK_CACHE_"
 _KNOWN = (*VARIABLES, *PROFILE_VARIABLES, PROFILES_DIR)
 _CLOSE = 0.85
+_IN_PROFILES = [name for name, spec in FIELDS.items() if spec.in_profiles]
+_IN_CODE = (*(name for name in FIELDS if name != "profile"), "rules")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The value of a field in one layer.
+    """The value of a field in one layer. It is not parsed yet, but a path is expanded."""
+
+    value: Any = field(repr=False)  # secrets are not redacted here
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRule:
+    """A rule and its origin.
 
     Attributes:
-        raw: The raw value.
-        origin: The origin of the value.
-        base: The directory at which a relative path starts. None means the working directory.
-        from_file: Whether a file sets the value. Its paths can refer to few variables, so that no secret of the
-            environment reaches a path.
+        written: The whole rule, as its layer defines it.
+        kept: The rule without the fields that higher layers set. None if nothing is left.
+        origin: The origin of the rule.
     """
 
-    raw: Any = field(repr=False)  # secrets are not redacted here
+    written: Rule
+    kept: Rule | None
     origin: Origin
-    base: Path | None = None
-    from_file: bool = False
-
-    def path(self, context: ConfigContext) -> Path:
-        """Return the value as an absolute path.
-
-        Args:
-            context: The context that the layers are read from.
-
-        Raises:
-            ValueError: The value is not a valid path.
-        """
-        is_allowed = is_location_variable if self.from_file else None
-        return expand_path(self.raw, context.environ, lambda: context.start(self.base), is_allowed)
 
 
 class Source(PydanticBaseSettingsSource):
     """One layer of the configuration.
 
     Attributes:
-        label: The name of the layer in messages.
         settings: The values that the layer sets, by field.
         rules: The rules of the layer, with their origins.
-        conditions: The guard conditions of the layer.
+        conditions: The guard conditions of the layer, by name.
         problems: The problems of the layer, except for values that cannot be parsed.
     """
 
-    def __init__(self, label: str, settings_cls: type[BaseSettings] = BaseSettings) -> None:
-        super().__init__(settings_cls)
-        self.label = label
+    def __init__(self, context: ConfigContext) -> None:
+        super().__init__(BaseSettings)
+        self._context = context
         self.settings: dict[str, Setting] = {}
         self.rules: list[tuple[Rule, Origin]] = []
-        self.conditions: list[Condition] = []
+        self.conditions: dict[str, Condition] = {}
         self.problems: list[Problem] = []
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the signature of the base class
-        """Return the raw value of one field or None, its name, and False because the value is never JSON.
-
-        Args:
-            field: The field of the settings class.
-            field_name: The name of the field.
-        """
+        """Return the value of one field or None, its name, and False because the value is never JSON."""
         setting = self.settings.get(field_name)
-        return (None if setting is None else setting.raw), field_name, False
+        return (None if setting is None else setting.value), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return every value that this layer sets, by field."""
-        return {name: setting.raw for name, setting in self.settings.items()}
+        """Return what this layer adds to the higher ones, which are in ``current_state``.
 
-    def _set(self, field: str, setting: Setting) -> None:
+        pydantic-settings merges nested dictionaries. Everything of which all layers are kept is therefore numbered from
+        the highest layer down.
+        """
+        above: dict[str, Any] = {"values": {}, "origins": {}, "rules": {}} | self.current_state
+        values = {name: setting.value for name, setting in self.settings.items()}
+        if not KEY_FIELDS.isdisjoint(above["values"]):
+            values = {name: value for name, value in values.items() if name not in KEY_FIELDS}
+        rules = [PlacedRule(rule, rule.without(above["values"]), origin) for rule, origin in self.rules]
+        return {
+            "values": values,
+            "origins": {
+                name: {len(above["origins"].get(name, ())): setting.origin}
+                for name, setting in self.settings.items()
+            },
+            "rules": {len(above["rules"]): rules},
+            "conditions": self.conditions,
+        }
+
+    def _set(self, field: str, raw: Any, origin: Origin, base: Path | None = None) -> None:
         """Add a value. A second spelling of the same field is a problem."""
-        first, origin = self.settings.setdefault(field, setting), setting.origin
-        if first is not setting:
-            message = f"the same field is also set as {first.origin.name}: keep only one of them"
-            self.problems.append(Problem(message, origin.source, origin.line, origin.name))
+        if field in self.settings:
+            message = (
+                f"the same field is also set as {self.settings[field].origin.name}: keep only one of them"
+            )
+            self.problems.append(origin.problem(message))
+            return
+        value = raw
+        if FIELDS[field].kind is PATH:
+            try:
+                # No secret of the environment reaches a path that a file contains.
+                path = self._context.expand(raw, base, from_file=origin.path is not None)
+            except ValueError as error:
+                value = UnusablePath(str(error))
+            else:
+                value, origin = path, replace(origin, expanded=str(path))
+        self.settings[field] = Setting(value, origin)
 
 
 class ConstructorSource(Source):
     """The values that code passes. None counts as not given."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        super().__init__("constructor")
+    def __init__(self, given: Mapping[str, Any], context: ConfigContext) -> None:
+        super().__init__(context)
         for name, raw in given.items():
             if raw is None:
                 continue
             if name == "rules":
-                self._rules(raw)
-            elif name in FIELDS and name != "profile":
-                self._set(name, Setting(raw, Origin("constructor", name, raw=redacted(name, raw))))
+                rules, faults = parse_rules(raw)
+                self.rules = [(rule, Origin("constructor", f"rules[{number}]")) for number, rule in rules]
+                self.problems += [Problem(text, "constructor", key=dotted(path)) for path, text in faults]
+            elif name in _IN_CODE:
+                self._set(name, raw, Origin("constructor", name, raw=redacted(name, raw)))
             else:
-                hint = suggestion(name, (*(field for field in FIELDS if field != "profile"), "rules"))
-                self.problems.append(Problem(f"unknown field{hint}", "constructor", key=name))
-
-    def _rules(self, raw: object) -> None:
-        rules, faults = parse_rules(raw)
-        self.rules = [(rule, Origin("constructor", f"rules[{number}]")) for number, rule in rules]
-        self.problems += [Problem(text, "constructor", key=dotted(key_path)) for key_path, text in faults]
+                message = f"unknown field{suggestion(name, _IN_CODE)}"
+                self.problems.append(Problem(message, "constructor", key=name))
 
 
 class VariableSource(Source):
     """The variables of the process or of a ``.env`` file. Empty variables count as unset."""
 
-    def __init__(self, variables: Mapping[str, str], file: DotenvFile | None = None) -> None:
-        kind: Kind = "environment" if file is None else ".env"
-        super().__init__(kind)
+    def __init__(
+        self, variables: Mapping[str, str], context: ConfigContext, file: DotenvFile | None = None
+    ) -> None:
+        super().__init__(context)
         for variable, spec in VARIABLES.items():
             # docker run --env-file keeps the carriage returns and quotes of the file.
             raw = variables.get(variable, "").strip()
+            if not raw:
+                continue
+            origin = variable_origin(variable, redacted(spec.name, raw), file)
             if file is None and len(raw) > 1 and is_quoted(raw):
-                message = f"{shown(raw)} has quotes, which are part of the value: remove them"
-                self.problems.append(Problem(message, kind, key=variable))
-            elif raw:
-                origin = Origin(
-                    kind,
-                    variable,
-                    None if file is None else file.path,
-                    None if file is None else file.lines[variable],
-                    raw=redacted(spec.name, raw),
+                self.problems.append(
+                    origin.problem(f"{shown(raw)} has quotes, which are part of the value: remove them")
                 )
-                self._set(spec.name, Setting(raw, origin, from_file=file is not None))
+            else:
+                self._set(spec.name, raw, origin)
 
 
 class ProfileSource(Source):
     """A profile file."""
 
-    def __init__(self, file: ProfileFile) -> None:
-        super().__init__(str(file.path))
+    def __init__(self, file: ProfileFile, context: ConfigContext) -> None:
+        super().__init__(context)
         self.file = file
         for key, value in file.data.items():
             if key not in TABLES:
-                hint = suggestion(key, TABLES)
                 misplaced = canonical_name(key) in FIELDS
-                message = "move this key to [cache]" if misplaced else f"unknown top-level key{hint}"
-                self.problems.append(file.problem(message, key))
+                self._problem(
+                    "move this key to [cache]"
+                    if misplaced
+                    else f"unknown top-level key{suggestion(key, TABLES)}",
+                    key,
+                )
             elif key in ("cache", "guard") and not isinstance(value, dict):
-                self.problems.append(file.problem(f"must be a table: write [{key}]", key))
+                self._problem(f"must be a table: write [{key}]", key)
             elif key == "rules" and not isinstance(value, list):
-                self.problems.append(file.problem("must be a list of tables: write [[rules]]", key))
+                self._problem("must be a list of tables: write [[rules]]", key)
             elif key in ("description", "extends") and not isinstance(value, str):
-                self.problems.append(file.problem("must be a string", key))
+                self._problem("must be a string", key)
             elif key == "cache":
                 self._cache(value)
             elif key == "guard":
                 self._guard(value)
             elif key == "rules":
-                self._rules(value)
+                rules, faults = parse_rules(value)
+                self.rules = [(rule, self._origin("rules", number)) for number, rule in rules]
+                for key_path, message in faults:
+                    self._problem(message, *key_path)
+
+    def _problem(self, message: str, *key_path: str | int) -> None:
+        self.problems.append(self.file.problem(message, *key_path))
 
     def _origin(self, *key_path: str | int, raw: object = None) -> Origin:
         file = self.file
-        return Origin(file.kind, dotted(key_path), file.path, file.line(*key_path), file.name, raw)
+        items = enumerate(raw) if isinstance(raw, list) else ()
+        return Origin(
+            file.kind,
+            dotted(key_path),
+            file.path,
+            file.line(*key_path),
+            file.name,
+            raw,
+            items=tuple(self._origin(*key_path, number, raw=item) for number, item in items),
+        )
 
     def _cache(self, table: Mapping[str, Any]) -> None:
-        file = self.file
         for key, value in table.items():
             name = canonical_name(key)
-            spec = FIELDS.get(name)
-            if name == "encryption_keys" or key in ("encryption_key", "SPARK_CACHE_ENCRYPTION_KEY"):
-                message = (
+            if name in ("encryption_keys", "encryption_key", "SPARK_CACHE_ENCRYPTION_KEY"):
+                self._problem(
                     "a profile must not contain encryption keys: set SPARK_CACHE_ENCRYPTION_KEY in the environment, "
-                    "or set encryption_key_file to the path of a key file"
+                    "or set encryption_key_file to the path of a key file",
+                    "cache",
+                    key,
                 )
-                self.problems.append(file.problem(message, "cache", key))
-            elif spec is None or not spec.in_profiles:
-                known = [field for field, spec in FIELDS.items() if spec.in_profiles]
-                self.problems.append(
-                    file.problem(
-                        f"unknown key in [cache]{suggestion(key, (*known, 'ttl', 'max_size'))}", "cache", key
-                    )
-                )
+            elif name in _IN_PROFILES:
+                self._set(name, value, self._origin("cache", key, raw=value), self.file.base)
             else:
-                self._set(
-                    name, Setting(value, self._origin("cache", key, raw=value), file.base, from_file=True)
-                )
+                hint = suggestion(key, (*_IN_PROFILES, "ttl", "max_size"))
+                self._problem(f"unknown key in [cache]{hint}", "cache", key)
 
     def _guard(self, table: Mapping[str, Any]) -> None:
         for name, value in table.items():
-            spec = CONDITIONS.get(name)
-            if spec is None:
-                message = f"unknown condition in [guard]{suggestion(name, CONDITIONS)}"
-                self.problems.append(self.file.problem(message, "guard", name))
+            if name not in CONDITIONS:
+                self._problem(f"unknown condition in [guard]{suggestion(name, CONDITIONS)}", "guard", name)
                 continue
             try:
-                parsed = spec.parse(value)
+                parsed = CONDITIONS[name].kind.parse(value)
             except ValueError as error:
-                self.problems.append(self.file.problem(str(error), "guard", name))
+                self._problem(str(error), "guard", name)
             else:
-                self.conditions.append(Condition(name, parsed, self._origin("guard", name, raw=value)))
+                self.conditions[name] = Condition(name, parsed, self._origin("guard", name, raw=value))
 
-    def _rules(self, items: list[Any]) -> None:
-        rules, faults = parse_rules(items)
-        self.rules = [(rule, self._origin("rules", number)) for number, rule in rules]
-        self.problems += [self.file.problem(text, *key_path) for key_path, text in faults]
+
+class DefaultSource(Source):
+    """The built-in defaults, and the default cache directory, which is derived from the environment."""
+
+    def __init__(self, defaults: Mapping[str, Any], context: ConfigContext) -> None:
+        super().__init__(context)
+        for name, value in defaults.items():
+            self.settings[name] = Setting(value, Origin("default", raw=value))
+        self.settings["cache_dir"] = Setting(context.default_cache_dir, context.default_cache_dir_origin)
+
+
+def variable_origin(variable: str, raw: object, file: DotenvFile | None) -> Origin:
+    """Return the origin of the value of a variable.
+
+    Args:
+        variable: The variable.
+        raw: Its value, with secrets wrapped.
+        file: The ``.env`` file that sets it. None is the process environment.
+    """
+    if file is None:
+        return Origin("environment", variable, raw=raw)
+    return Origin(".env", variable, file.path, file.lines[variable], raw=raw)
 
 
 def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -250,9 +295,6 @@ def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
 
     Those are the variables with the prefix ``SPARK_CACHE_``, and misspelt ones such as ``SPARK_ENABLE_CAHCE``. Apache
     Spark has variables of its own, such as ``SPARK_HOME``.
-
-    Args:
-        variables: The variables of the process or of a ``.env`` file.
     """
     return [
         (name, f"unknown variable {shown_name(name)} is ignored{suggestion(name[:_LONGEST_NAME], _KNOWN)}")
@@ -267,18 +309,10 @@ def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def is_ours(name: str) -> bool:
-    """Return whether a variable is a setting of this library, or carries its prefix.
-
-    Args:
-        name: The name of the variable.
-    """
+    """Return whether a variable is a setting of this library, or carries its prefix."""
     return name in _KNOWN or name.startswith(_PREFIX)
 
 
 def shown_name(name: str) -> str:
-    """Return a variable name for a message. Only the prefix of a long name is shown, as it may contain a key.
-
-    Args:
-        name: The name.
-    """
+    """Return a variable name for a message. Only the prefix of a long name is shown, as it may contain a key."""
     return name if len(name) <= _LONGEST_NAME else f"{_PREFIX}…"

@@ -33,11 +33,7 @@ _TOKEN = re.compile(
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """Return the line, counted from 1, on which each key, table and array element of a TOML document begins.
-
-    Args:
-        text: A document that ``tomllib`` accepts.
-    """
+    """Return the line, counted from 1, on which each key, table and array element of a TOML document begins."""
     return _Reader(text).read()
 
 

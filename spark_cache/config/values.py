@@ -6,14 +6,12 @@ A parser accepts the raw value from a variable, a TOML file or a constructor. It
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "LARGEST",
@@ -22,13 +20,8 @@ __all__ = [
     "boolean",
     "choice",
     "duration",
-    "expand_path",
     "format_duration",
     "format_size",
-    "home",
-    "is_location_variable",
-    "is_quoted",
-    "path",
     "patterns",
     "shown",
     "size",
@@ -55,10 +48,7 @@ _DURATION = re.compile(
     r"(?:([\d.]+)w)?(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?(?:([\d.]+)ms)?", re.IGNORECASE
 )
 _SIZE = re.compile(r"([\d.]+)\s*([kmgt]?)i?b", re.IGNORECASE)
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-_QUOTES = frozenset("'\"")
 _KEY_FORM = re.compile(r"[A-Za-z0-9_-]{43}=")
-_LOCATIONS = frozenset({"HOME", "TMPDIR", "USER"})
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 
@@ -178,63 +168,6 @@ def text(raw: object) -> str | None:
     return raw
 
 
-def path(raw: object) -> Path | None:
-    """Parse a path given in code: text is expanded, and a relative path starts at the working directory."""
-    if raw is None:
-        return None
-    return expand_path(raw, os.environ, Path.cwd)
-
-
-def expand_path(
-    raw: object,
-    environ: Mapping[str, str],
-    base: Callable[[], Path],
-    is_allowed: Callable[[str], bool] | None = None,
-) -> Path:
-    """Return an absolute path.
-
-    Args:
-        raw: Text, in which ``~`` and ``$VARS`` are expanded, or a path object, which is not expanded.
-        environ: The variables, including the one for the home directory.
-        is_allowed: Whether the path may refer to a variable. None allows every variable.
-        base: Returns the directory that a relative path starts at; called only for a relative path.
-
-    Returns:
-        The absolute path. Symbolic links are not resolved.
-
-    Raises:
-        ValueError: The value is not a path, or it refers to an unknown variable or user.
-    """
-    if isinstance(raw, os.PathLike):
-        expanded = Path(raw)
-    else:
-        if not isinstance(raw, str) or not raw.strip() or "\0" in raw:
-            raise ValueError(f"{shown(raw)} is not a path: use a path such as ./dev_cache or ~/.cache/app")
-        if is_quoted(raw.strip()):
-            raise ValueError(f"{shown(raw)} has quotes, which are part of the value: remove them")
-        expanded = Path(_expand_variables(raw.strip(), environ, is_allowed))
-        if expanded.parts[:1] == ("~",):
-            expanded = home(environ).joinpath(*expanded.parts[1:])
-        elif expanded.parts[:1] and expanded.parts[0].startswith("~"):
-            try:
-                expanded = expanded.expanduser()
-            except RuntimeError:
-                message = f"{shown(raw)} refers to the home directory of an unknown user"
-                raise ValueError(message) from None
-    return expanded if expanded.is_absolute() else base() / expanded
-
-
-def is_quoted(text: str) -> bool:
-    """Return whether a value begins or ends with a quote, which ``docker run --env-file`` keeps as part of the value."""
-    return text[:1] in _QUOTES or text[-1:] in _QUOTES
-
-
-def home(environ: Mapping[str, str]) -> Path:
-    """Return the home directory, or ``/`` if none is known, as container runtimes do."""
-    folder = environ.get("HOME") or os.path.expanduser("~")  # Path.home() raises if none is known
-    return Path(folder) if folder != "~" else Path("/")
-
-
 def format_duration(seconds: float | None) -> str:
     """Format a duration or TTL: ``24h`` for 86400, ``never`` for None."""
     if seconds is None:
@@ -296,29 +229,3 @@ def _number(raw: object) -> float | None:
 def _tidy(number: float) -> float:
     """Return an integral number as an int, so that it prints without a decimal point."""
     return int(number) if number == int(number) else number
-
-
-def is_location_variable(name: str) -> bool:
-    """Return whether a variable names a place on the machine. Paths in profiles and ``.env`` may refer to no others.
-
-    Args:
-        name: The name of the variable.
-    """
-    return name in _LOCATIONS or name.startswith("XDG_")
-
-
-def _expand_variables(raw: str, environ: Mapping[str, str], is_allowed: Callable[[str], bool] | None) -> str:
-    def replace(found: re.Match[str]) -> str:
-        name: Any = found[1] or found[2]
-        if is_allowed is not None and not is_allowed(name):
-            raise ValueError(
-                f"{shown(raw)} refers to the variable {name}: "
-                "profiles and .env files can only use ~, $HOME, $USER, $TMPDIR and $XDG_…"
-            )
-        value = environ.get(name)
-        if not value:  # an empty value would turn $DATA/cache into /cache
-            state = "not set" if value is None else "empty"
-            raise ValueError(f"{shown(raw)} refers to the variable {name}, which is {state}")
-        return value
-
-    return _VARIABLE.sub(replace, raw)

@@ -259,7 +259,7 @@ def test_retire_reports_unreadable_files(command, store, development):
 
 def test_retire_does_not_repeat_an_invalid_id(command, development):
     """The argument may be the key itself."""
-    result = command("keys", "retire", OLD, SPARK_CACHE_ENCRYPTION_KEY=BOTH)
+    result = command("keys", "retire", "--", OLD, SPARK_CACHE_ENCRYPTION_KEY=BOTH)
     assert result.exit_code == 2
     assert "a key ID has 16 hex digits; `spark-cache keys list` shows the IDs" in result.stderr
     assert OLD not in result.output

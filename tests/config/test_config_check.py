@@ -157,7 +157,7 @@ def test_sensitive_rules_need_a_key(world: World) -> None:
         "mine", '[cache]\nenabled = true\n\n[[rules]]\nmodel = "*-internal"\nsensitive = true\n'
     )
     message = (
-        f"{path}:4: rules: the rule for */*-internal marks requests as sensitive, but no encryption key is set: "
+        f"{path}:4: rules[0]: the rule for */*-internal marks requests as sensitive, but no encryption key is set: "
         "they are never cached. Provide a key, for example with SPARK_CACHE_ENCRYPTION_KEY_FILE"
     )
     assert problems(world, "mine") == [message]

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.fernet import Fernet
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 import spark_cache.config
 from spark_cache.config import CacheConfig, compare, load_config, reload_config, warn
-from spark_cache.config.sources import VariableSource
 from spark_cache.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -95,7 +93,7 @@ def test_no_part_of_a_resolution_shows_a_secret(world: World) -> None:
     resolution = world.resolve(encryption_keys=keys[2])
     settings = [setting for source in resolution.sources for setting in source.settings.values()]
     forms = repr((resolution, world.context(), resolution.dotenv, settings, resolution.origins))
-    assert len(settings) == 3
+    assert sum(setting.origin.name is not None for setting in settings) == 4
     assert not [key for key in keys if key in forms]
 
 
@@ -187,26 +185,17 @@ def test_every_public_name_resolves() -> None:
         _ = spark_cache.config.nothing
 
 
-def test_other_settings_classes_can_use_the_layers(world: World) -> None:
-    """The layers are pydantic-settings sources."""
-
-    class Application(BaseSettings):
-        namespace: str = "default"
-        endpoint: str = "default"
-
-        @classmethod
-        def settings_customise_sources(
-            cls, _: type[BaseSettings], /, **__: PydanticBaseSettingsSource
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (VariableSource({"SPARK_CACHE_NAMESPACE": "given"}),)
-
-    application = Application()
-    assert (application.namespace, application.endpoint) == ("given", "default")
-
-
-def test_a_layer_returns_the_value_of_one_field() -> None:
-    """``get_field_value`` is the other method that pydantic-settings requires of a source."""
-    source = VariableSource({"SPARK_CACHE_NAMESPACE": "given"})
-    field = CacheConfig.model_fields["namespace"]
-    assert source.get_field_value(field, "namespace") == ("given", "namespace", False)
-    assert source.get_field_value(field, "endpoint") == (None, "endpoint", False)
+def test_nothing_loads_without_pydantic_settings() -> None:
+    """The library merges the layers. A stub in its place yields no configuration."""
+    stub = "class BaseSettings:\n    def __init__(self, **_): pass\nclass PydanticBaseSettingsSource:\n    pass\n"
+    script = f"""
+import sys, types
+module = types.ModuleType("pydantic_settings")
+exec({stub!r}, module.__dict__)
+module.InitSettingsSource = object
+sys.modules["pydantic_settings"] = module
+from spark_cache.config import load_config
+load_config()
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 1

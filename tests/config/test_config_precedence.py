@@ -58,6 +58,11 @@ LAYERS = (
 FILES = LAYERS[3:6]
 
 
+def lowest(field: str) -> str:
+    """Return the kind of the origin if no layer sets a field."""
+    return "derived" if field == "cache_dir" else "default"
+
+
 def layers_of(field: str) -> list[str]:
     """Return the layers that can set a field, highest first."""
     spec = FIELDS[field]
@@ -140,7 +145,7 @@ def test_the_higher_of_two_adjacent_layers_wins(world: World, field: str, upper:
     assert origin.kind == upper
     assert (origin.path, origin.line) == layers.location(upper, field)
     below = origin.shadows[0]
-    assert below.kind == lower
+    assert below.kind == (lowest(field) if lower == "default" else lower)
     assert (below.path, below.line) == layers.location(lower, field)
 
 
@@ -148,7 +153,7 @@ def test_the_higher_of_two_adjacent_layers_wins(world: World, field: str, upper:
 def test_a_field_that_no_layer_sets_has_its_default(world: World, field: str) -> None:
     """If no layer sets a field, the built-in default applies and its origin says so."""
     config = world.load()
-    assert config.origins[field].kind == "default"
+    assert config.origins[field].kind == lowest(field)
     assert config.origins[field].shadows == ()
     expected = world.context().default_cache_dir if field == "cache_dir" else getattr(CacheConfig(), field)
     assert getattr(config, field) == expected
@@ -190,11 +195,11 @@ def test_any_assignment_resolves_as_the_reference_model_says(assigned: dict[tupl
             origin = config.origins[field]
             replaced = field in pair and found and LAYERS.index(found[0][0]) != first
             if replaced or not found:
-                assert origin.kind == "default"
+                assert origin.kind == lowest(field)
                 assert [below.kind for below in origin.shadows] == [layer for layer, _ in found]
             else:
                 assert plain(world, config, field) == found[0][1]
                 assert [origin.kind, *(below.kind for below in origin.shadows)] == [
                     *(layer for layer, _ in found),
-                    "default",
+                    lowest(field),
                 ]

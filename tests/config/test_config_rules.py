@@ -163,14 +163,31 @@ def test_a_change_in_code_overrides_every_rule(world: World) -> None:
     assert (policy.ttl_seconds, policy.namespace) == (5, "n")
 
 
-def test_the_origins_of_rules_include_their_lines(world: World) -> None:
-    """The origin of ``rules`` is that of the first rule, which shadows the others."""
+def test_every_rule_has_an_origin(world: World) -> None:
+    """The origin of ``rules`` is the place of the first rule. Its items are the origins of all rules in effect."""
     path = world.profile(
         "mine", '[cache]\n\n[[rules]]\nmodel = "a"\nttl = 1\n\n[[rules]]\nmodel = "b"\nttl = 2\n'
     )
-    origin = world.load("mine").origins["rules"]
-    assert (origin.place, origin.name) == (f"{path}:3", "rules[0]")
-    assert [below.place for below in origin.shadows] == [f"{path}:7", "default"]
+    below = world.ship("mine", '[cache]\n[[rules]]\nmodel = "c"\nttl = 3\n')
+    origin = world.load("mine", rules=[{"model": "z", "ttl": 0}]).origins["rules"]
+    assert (origin.kind, origin.name) == ("constructor", "rules")
+    assert [(item.place, item.name) for item in origin.items] == [
+        ("constructor", "rules[0]"),
+        (f"{path}:3", "rules[0]"),
+        (f"{path}:7", "rules[1]"),
+        (f"{below}:2", "rules[0]"),
+    ]
+    assert [shadow.kind for shadow in origin.shadows] == ["default"]
+
+
+def test_every_item_of_a_list_has_an_origin(world: World) -> None:
+    """A pattern in a long array is found by its own line."""
+    path = world.profile("mine", '[cache]\nredact = [\n  "a+",\n  "b+",\n]\n')
+    origin = world.load("mine").origins["redact"]
+    assert [(item.place, item.name, item.value) for item in origin.items] == [
+        (f"{path}:3", "cache.redact[0]", "a+"),
+        (f"{path}:4", "cache.redact[1]", "b+"),
+    ]
 
 
 patterns = st.sampled_from([None, "a", "a*", "*"])

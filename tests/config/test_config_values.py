@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_cache.config import values
+from spark_cache.config import paths, values
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_lists_are_comma_separated_or_arrays() -> None:
 def test_a_path_expands_home_and_variables() -> None:
     """``~``, ``$NAME`` and ``${NAME}`` are expanded."""
     environ = {"HOME": "/home/me", "APP": "shop"}
-    expand = [values.expand_path(text, environ, Path.cwd) for text in ("~/x", "/a/$APP/y", "/a/${APP}s")]
+    expand = [paths.expand_path(text, environ, Path.cwd) for text in ("~/x", "/a/$APP/y", "/a/${APP}s")]
     assert expand == [Path("/home/me/x"), Path("/a/shop/y"), Path("/a/shops")]
 
 
 def test_a_path_object_is_not_expanded() -> None:
     """Code can use a folder whose name contains a dollar sign."""
-    assert values.path(Path("/a/$HOME")) == Path("/a/$HOME")
+    assert paths.path(Path("/a/$HOME")) == Path("/a/$HOME")
 
 
 @given(st.integers(0, 10**9))
@@ -122,14 +122,14 @@ def test_a_parser_returns_a_value_or_states_what_is_accepted(raw: object) -> Non
 def test_an_empty_variable_in_a_path_is_rejected() -> None:
     """``$DATA/cache`` never becomes ``/cache``."""
     with pytest.raises(ValueError, match=r"^'\$DATA/cache' refers to the variable DATA, which is empty$"):
-        values.expand_path("$DATA/cache", {"DATA": ""}, Path.cwd)
+        paths.expand_path("$DATA/cache", {"DATA": ""}, Path.cwd)
 
 
 def test_the_home_of_an_unknown_user_is_rejected() -> None:
     """``~NAME`` must name an existing user."""
     message = r"^'~no-such-user/x' refers to the home directory of an unknown user$"
     with pytest.raises(ValueError, match=message):
-        values.expand_path("~no-such-user/x", {}, Path.cwd)
+        paths.expand_path("~no-such-user/x", {}, Path.cwd)
 
 
 def test_patterns_are_an_array_or_a_single_string() -> None:

@@ -104,7 +104,7 @@ def _configured(config: CacheConfig, name: str, value: T) -> T | None:
 def _project_profiles(config: CacheConfig) -> Path | None:
     """Return the folder of the project's profiles if one of them contributes to the configuration."""
     origins: list[Origin] = [
-        source for origin in config.origins.values() for source in (origin, *origin.shadows)
+        source for origin in config.origins.values() for source in (origin, *origin.items, *origin.shadows)
     ]
     found = (origin.path for origin in origins if origin.kind == "project profile")
     return next((path.parent for path in found if path is not None), None)
