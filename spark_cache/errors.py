@@ -16,8 +16,7 @@ Every exception has attributes with its details and can be pickled. Errors from 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,8 +39,7 @@ class SparkCacheError(Exception):
     """The base class of all exceptions of this library."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """A problem in a configuration.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -164,8 +163,7 @@ class CacheKey(str):
         return (CacheKey, (str(self), self.provider, self.model_id, dict(self.digests)))
 
 
-@dataclass(frozen=True, slots=True)
-class EntryMeta:
+class EntryMeta(NamedTuple):
     """The metadata of an entry, as shown in listings.
 
     Attributes:

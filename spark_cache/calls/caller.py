@@ -11,6 +11,7 @@ from spark_cache.calls.answer import TEXT, Recorded, StreamBrokenOffError
 from spark_cache.calls.judge import why_not_stored
 from spark_cache.core.plan import Hit, Miss
 from spark_cache.errors import CacheMissError
+from spark_cache.manager import CacheManager
 from spark_cache.providers.json_values import copied
 from spark_cache.providers.response import from_stored, to_stored
 from spark_cache.types import MissReason, Mode
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from spark_cache.calls.answer import AnswerSpec
     from spark_cache.core.plan import Plan
-    from spark_cache.manager import CacheManager
     from spark_cache.manager.calls import Calls
     from spark_cache.providers.base import Provider
     from spark_cache.providers.response import ModelResponse
@@ -34,19 +34,24 @@ class Caller:
 
     Args:
         provider: The provider.
-        manager: The manager of the cache.
+        manager: The manager of the cache. None if code turns the cache off: its settings are read with the first call.
         should_cache: The caller's hook that decides whether a new response is stored.
     """
 
     def __init__(
         self,
         provider: Provider,
-        manager: CacheManager,
+        manager: CacheManager | None,
         should_cache: Callable[[Request, ModelResponse], bool] | None,
     ) -> None:
         self.provider = provider
         self._manager = manager
         self._should_cache = should_cache
+
+    def flush(self) -> None:
+        """Write what the cache holds in memory, if it was used."""
+        if self._manager is not None:
+            self._manager.flush()
 
     async def answer(
         self, request: Request, spec: AnswerSpec, *, mode: Mode | None, sensitive: bool | None
@@ -88,15 +93,22 @@ class Caller:
         return text
 
     def _text_of(self, stored: dict[str, Any], key: CacheKey, writes: bool) -> Any:
-        response = from_stored(stored, key, self._manager if writes else None)
+        response = from_stored(stored, key, self.manager if writes else None)
         if response is None or "events" not in stored:
             return response
         return TEXT.parse(Recorded(response, stored["events"]))
 
     @property
+    def manager(self) -> CacheManager:
+        """The manager of the cache."""
+        if self._manager is None:
+            self._manager = CacheManager.shared_off()
+        return self._manager
+
+    @property
     def calls(self) -> Calls:
         """The cache of a new call, which the call keeps until it ends, even if the manager is reloaded."""
-        return self._manager.calls
+        return self.manager.calls
 
     def plan(self, calls: Calls, request: Request, *, mode: Mode | None, sensitive: bool | None) -> Plan:
         """Decide what a call may do with the cache.
@@ -276,7 +288,7 @@ class Caller:
 
     def _origin(self, plan: Plan) -> CacheManager | None:
         """Return the manager that may remove the entry of a response; None if the call may not write."""
-        return self._manager if plan.mode.writes else None
+        return self.manager if plan.mode.writes else None
 
 
 def flight_key(plan: Plan) -> tuple[CacheKey | None, bool]:

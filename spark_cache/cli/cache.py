@@ -64,7 +64,7 @@ def open_cache(profile: str | None, directory: str | None) -> CacheManager:
         ConfigError: The configuration is invalid, or it stores entries in memory.
     """
     # Imported here because pydantic, orjson and others take 200 ms, which --help does not need.
-    from spark_cache.cli.config_run import asked  # noqa: PLC0415 - see above
+    from spark_cache.cli.profile_option import asked  # noqa: PLC0415 - see above
     from spark_cache.config.context import ConfigContext  # noqa: PLC0415 - see above
     from spark_cache.config.load import usable  # noqa: PLC0415 - see above
     from spark_cache.config.resolve import resolve  # noqa: PLC0415 - see above

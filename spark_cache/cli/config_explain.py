@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spark_cache.cli.config_run import asked, named
 from spark_cache.cli.output import print_json
+from spark_cache.cli.profile_option import asked, named
 from spark_cache.config.context import ConfigContext
 from spark_cache.config.fields import (
     FIELDS,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spark_cache.cli.output import print_json, table
+from spark_cache.cli.profile_option import asked, named
 from spark_cache.config.check import Verdict, check
 from spark_cache.config.context import ConfigContext
 from spark_cache.config.diff import compare, compare_guards
@@ -21,7 +22,6 @@ from spark_cache.config.format import (
     written_value,
 )
 from spark_cache.config.load import usable
-from spark_cache.config.origins import Origin
 from spark_cache.config.reference import dotenv_example, variables
 from spark_cache.config.resolve import resolve
 from spark_cache.config.schema import profile_schema
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from spark_cache.config.model import CacheConfig
+    from spark_cache.config.origins import Origin
 
-__all__ = ["asked", "named", "run_check", "run_diff", "run_env", "run_export", "run_schema", "run_show"]
+__all__ = ["run_check", "run_diff", "run_env", "run_export", "run_schema", "run_show"]
 
 
 def run_show(profile: str | None, *, with_origin: bool, as_json: bool) -> None:
@@ -172,25 +173,6 @@ def run_export(profile: str | None, *, as_json: bool) -> None:
         print_json(export_profile(config))
     else:
         click.echo(export_toml(config), nl=False)
-
-
-def asked(profile: str | None) -> Origin | None:
-    """Return the profile that ``--profile`` selects, or None if the option is not given.
-
-    Args:
-        profile: The value of the option.
-    """
-    return None if profile is None else named("--profile", profile)
-
-
-def named(option: str, profile: str) -> Origin:
-    """Return a profile that the command line selects.
-
-    Args:
-        option: The option or argument.
-        profile: Its value.
-    """
-    return Origin("command line", option, raw=profile)
 
 
 def _print_legend(origins: Iterable[Origin]) -> None:

@@ -51,7 +51,7 @@ def doctor_command(ctx: click.Context, profile: str | None, directory: str | Non
 
 def _findings(profile: str | None, directory: str | None) -> list[Finding]:
     # Importing pydantic, SQLite and others takes 200 ms, which --help does not need.
-    from spark_cache.cli.config_run import asked  # noqa: PLC0415 - see above
+    from spark_cache.cli.profile_option import asked  # noqa: PLC0415 - see above
     from spark_cache.config.context import ConfigContext  # noqa: PLC0415 - see above
     from spark_cache.events import StructlogSink  # noqa: PLC0415 - see above
     from spark_cache.maintenance.doctor import configuration, examine  # noqa: PLC0415 - see above

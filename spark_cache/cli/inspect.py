@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -134,7 +133,7 @@ def _row(entry: EntryMeta, config: CacheConfig, now: float) -> tuple[str, ...]:
 def _json_meta(entry: EntryMeta, config: CacheConfig, now: float) -> dict[str, Any]:
     left = time_left(entry, config, now)
     return {
-        **asdict(entry),
+        **entry._asdict(),
         "age_seconds": now - entry.timestamp,
         "seconds_left": left,
         "expired": left is not None and left <= 0,

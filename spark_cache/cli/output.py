@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["print_json", "table"]
 
-_UNLIMITED = 1_000_000
-
 
 def print_json(value: Any) -> None:
     """Print a JSON value with indentation, sorted keys and unescaped text.
@@ -34,32 +32,39 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
         rows: The cells, converted with ``str``.
         title: A line to print above the table.
     """
-    from rich.console import Console  # noqa: PLC0415 - takes 100 ms, which JSON output does not need
+    listed = [[str(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_on_terminal(columns, listed, title)
+        return
+    from rich.cells import cell_len  # noqa: PLC0415 - wide characters take two columns
+
+    lines = [[column.removeprefix(">") for column in columns], *listed]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    if title is not None:
+        print(title)
+    for line in lines:
+        cells = []
+        for column, cell, width in zip(columns, line, widths, strict=True):
+            space = " " * (width - cell_len(cell))
+            cells.append(space + cell if column.startswith(">") else cell + space)
+        print("  ".join(cells).rstrip())
+
+
+def _print_on_terminal(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None) -> None:
+    from rich.console import Console  # noqa: PLC0415 - takes 20 ms, which a pipe does not need
     from rich.table import Table  # noqa: PLC0415 - the same
     from rich.text import Text  # noqa: PLC0415 - the same
 
-    is_terminal = sys.stdout.isatty()
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         grid.add_column(
             Text(column.removeprefix(">")),
             justify="right" if column.startswith(">") else "left",
             overflow="fold",
-            no_wrap=not is_terminal,
         )
     for row in rows:
-        grid.add_row(*(Text(str(cell)) for cell in row))
-    console = Console(
-        file=sys.stdout,
-        width=None if is_terminal else _UNLIMITED,
-        color_system="auto" if is_terminal else None,
-        highlight=False,
-    )
+        grid.add_row(*map(Text, row))
+    console = Console(highlight=False)
     if title is not None:
         console.print(Text(title, style="bold"))
-    if is_terminal:
-        console.print(grid)
-        return
-    with console.capture() as captured:
-        console.print(grid)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    console.print(grid)

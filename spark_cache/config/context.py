@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +18,10 @@ __all__ = ["ConfigContext", "shipped_profiles"]
 _ROOT_MARKS = ("pyproject.toml", ".git")
 
 
-@dataclass(frozen=True)
 class ConfigContext:
     """The context that the layers are read from.
 
-    Attributes:
+    Args:
         environ: The process environment.
         cwd: The working directory; ``/`` if it no longer exists.
         shipped: The folder with the shipped profiles.
@@ -31,11 +29,20 @@ class ConfigContext:
         has_cwd: Whether the working directory exists.
     """
 
-    environ: Mapping[str, str] = field(repr=False)  # may hold secrets
-    cwd: Path
-    shipped: Path
-    unset: frozenset[str] = frozenset()
-    has_cwd: bool = True
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        cwd: Path,
+        shipped: Path,
+        unset: frozenset[str] = frozenset(),
+        *,
+        has_cwd: bool = True,
+    ) -> None:
+        self.environ = environ
+        self.cwd = cwd
+        self.shipped = shipped
+        self.unset = unset
+        self.has_cwd = has_cwd
 
     @classmethod
     def of(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> ConfigContext:
@@ -75,7 +82,7 @@ class ConfigContext:
         """Return a context in which some variables count as unset."""
         unset = self.unset.union(variables)
         environ = {name: value for name, value in self.environ.items() if name not in unset}
-        return ConfigContext(environ, self.cwd, self.shipped, unset, self.has_cwd)
+        return ConfigContext(environ, self.cwd, self.shipped, unset, has_cwd=self.has_cwd)
 
     @cached_property
     def project(self) -> tuple[Path, ...]:

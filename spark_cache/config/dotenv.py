@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dotenv.parser import Binding, parse_stream
 
@@ -21,8 +20,7 @@ __all__ = ["DotenvFile", "read_dotenv"]
 _NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class DotenvFile:
+class DotenvFile(NamedTuple):
     """The content of a ``.env`` file.
 
     Attributes:
@@ -35,11 +33,14 @@ class DotenvFile:
     """
 
     path: Path
-    variables: Mapping[str, str] = field(repr=False)  # may hold secrets
+    variables: Mapping[str, str]
     lines: Mapping[str, int]
     problems: tuple[Problem, ...] = ()
     unreadable: Problem | None = None
     ignored: tuple[Problem, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"DotenvFile({str(self.path)!r})"  # the variables may be secrets
 
 
 def read_dotenv(path: Path, is_ours: Callable[[str], bool]) -> DotenvFile:

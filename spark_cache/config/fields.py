@@ -6,9 +6,7 @@ The sources, the reference of variables and the profile schema are generated fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import SequenceMatcher
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.config.kinds import (
     BOOLEAN,
@@ -38,6 +36,7 @@ __all__ = [
     "FieldSpec",
     "KeyPath",
     "canonical_name",
+    "closest",
     "dotted",
     "suggestion",
 ]
@@ -61,8 +60,7 @@ KeyPath = tuple[str | int, ...]
 _MIN_SIMILARITY = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class FieldSpec:
+class FieldSpec(NamedTuple):
     """One setting.
 
     Attributes:
@@ -246,13 +244,20 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     field = canonical_name(word)
     if field in names:
         return f"; did you mean {field}?"
-    similarity, closest = max((_similarity(word, name), name) for name in names)
+    similarity, nearest = closest(word, names)
     return (
-        f"; did you mean {closest}?" if similarity >= _MIN_SIMILARITY else f"; available: {', '.join(names)}"
+        f"; did you mean {nearest}?" if similarity >= _MIN_SIMILARITY else f"; available: {', '.join(names)}"
     )
 
 
+def closest(word: str, known: Iterable[str]) -> tuple[float, str]:
+    """Return the known name that is closest to a word, after its similarity between 0 and 1."""
+    return max((_similarity(word, name), name) for name in known)
+
+
 def _similarity(one: str, other: str) -> float:
+    from difflib import SequenceMatcher  # noqa: PLC0415 - needed only for messages
+
     pairs = ((one, other), (_sorted_words(one), _sorted_words(other)))
     return max(SequenceMatcher(None, *pair).ratio() for pair in pairs)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.config import values
@@ -105,7 +104,7 @@ def short_location(origin: Origin) -> str:
 def legend(origins: Iterable[Origin]) -> list[str]:
     """Return one line per file that :func:`short_location` abbreviates."""
     files = {
-        short_location(replace(origin, line=None)): origin.path
+        short_location(origin._replace(line=None)): origin.path
         for origin in origins
         if origin.path is not None
     }

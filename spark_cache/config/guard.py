@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from spark_cache.config import values
 from spark_cache.config.fields import LEVELS
@@ -41,8 +40,7 @@ class GuardedConfig(Protocol):
     def rules(self) -> tuple[Rule, ...]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionSpec:
+class ConditionSpec(NamedTuple):
     """One kind of condition.
 
     Attributes:
@@ -56,8 +54,7 @@ class ConditionSpec:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """One condition of a profile, with its origin."""
 
     name: str
@@ -65,8 +62,7 @@ class Condition:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(NamedTuple):
     """The conditions that a configuration must meet."""
 
     conditions: tuple[Condition, ...] = ()

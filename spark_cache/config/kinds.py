@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache.config import paths, secret, values
 from spark_cache.types import Mode
@@ -30,8 +29,7 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LOG_LEVEL_ALIASES = {"warn": "WARNING", "fatal": "CRITICAL"}
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of value.
 
     Attributes:
@@ -140,4 +138,4 @@ def log_level() -> Kind:
         word = raw.strip().lower() if isinstance(raw, str) else ""
         return None if raw is None else levels.parse(_LOG_LEVEL_ALIASES.get(word, raw))
 
-    return replace(levels, parse=parse)
+    return levels._replace(parse=parse)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, final
@@ -56,7 +55,7 @@ def load_config(
     config = usable(resolve(selected, overrides, ConfigContext.of(environ, cwd)))
     # The block of use_profile may be over when the configuration is reloaded.
     arguments = {"profile": selected and selected.raw, "environ": environ, "cwd": cwd, **overrides}
-    return config.loaded(replace(config.provenance, arguments=arguments))
+    return config.loaded(config.provenance._replace(arguments=arguments))
 
 
 def usable(resolution: Resolution) -> CacheConfig:

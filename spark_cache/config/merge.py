@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
@@ -48,8 +47,7 @@ class _Settings(BaseSettings):
         return tuple(init_settings.init_kwargs["layers"])
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(NamedTuple):
     """The merged layers.
 
     Attributes:
@@ -79,7 +77,7 @@ def merge(layers: Sequence[Source]) -> Merged:
     if kept:
         values["rules"] = [rule for _, rule in kept]
         items = tuple(rules[position].origin for position, _ in kept)
-        origins["rules"] = replace(items[0], name="rules", items=items).over(origins["rules"])
+        origins["rules"] = items[0]._replace(name="rules", items=items).over(origins["rules"])
     return Merged(values, origins, rules, tuple(settings.conditions.values()))
 
 
@@ -91,10 +89,12 @@ def _replaced_keys(origins: Mapping[str, Origin], values: Mapping[str, Any]) -> 
     """Return the origin of the key field that a higher layer replaces by setting the other one."""
     replaced = KEY_FIELDS - values.keys()
     return {
-        name: replace(
-            origins[name].shadows[-1],
+        name: origins[name]
+        .shadows[-1]
+        ._replace(
             note=f"the encryption keys come from {origins[winner].place}, which overrides all lower layers",
-        ).over(*(replace(origin, shadows=()) for origin in (origins[name], *origins[name].shadows[:-1])))
+        )
+        .over(*(origin._replace(shadows=()) for origin in (origins[name], *origins[name].shadows[:-1])))
         for name in replaced
         for winner in KEY_FIELDS - replaced
         if origins[name].shadows
@@ -109,7 +109,7 @@ def _not_lowered(chain: list[Origin]) -> list[Origin]:
     users = [origin for origin in chain if origin.kind == "user profile"]
     if chain[0].kind not in _CHECKOUT or not users or _level(users[0].raw) <= _level(chain[0].raw):
         return chain
-    noted = replace(users[0], note="a checkout cannot lower the encryption of a user profile")
+    noted = users[0]._replace(note="a checkout cannot lower the encryption of a user profile")
     return [noted, *(origin for origin in chain if origin is not users[0])]
 
 

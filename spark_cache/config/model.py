@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -33,8 +32,7 @@ __all__ = ["CacheConfig", "Provenance"]
 _MAX_CACHED_POLICIES = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(NamedTuple):
     """Information about a configuration in addition to its values.
 
     Attributes:
@@ -45,9 +43,12 @@ class Provenance:
     """
 
     origins: Mapping[str, Origin]
-    guard: Guard = field(default_factory=Guard)
-    arguments: Mapping[str, Any] | None = field(default=None, repr=False)
-    changes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    guard: Guard = Guard()
+    arguments: Mapping[str, Any] | None = None
+    changes: Mapping[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Provenance({self.origins!r}, {self.guard!r})"  # arguments and changes may be secrets
 
 
 class CacheConfig(BaseModel):
@@ -259,7 +260,7 @@ class CacheConfig(BaseModel):
         }
         if problems := before.guard.problems(copy, origins):
             raise ConfigError(problems)
-        return copy.loaded(replace(before, origins=origins, changes={**before.changes, **given}))
+        return copy.loaded(before._replace(origins=origins, changes={**(before.changes or {}), **given}))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy. With ``update``, the copy is made by :meth:`with_`, so that every value is checked.

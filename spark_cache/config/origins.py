@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import SecretStr
 
@@ -34,8 +33,7 @@ The command line only selects a profile. A derived value is a default that depen
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The origin of a value: one place that sets a field.
 
     Attributes:
@@ -56,11 +54,14 @@ class Origin:
     path: Path | None = None
     line: int | None = None
     profile: str | None = None
-    raw: object = field(default=None, repr=False)
+    raw: object = None
     expanded: str | None = None
     items: tuple[Origin, ...] = ()
     note: str | None = None
     shadows: tuple[Origin, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Origin({self.kind!r}, {self.name!r}, {self.place!r})"  # the raw value may be a secret
 
     @property
     def source(self) -> str:
@@ -87,9 +88,9 @@ class Origin:
         """Return this origin as one that shadows ``others`` and everything they shadow, highest first."""
         chain: list[Origin] = []
         for other in others:
-            chain.append(replace(other, shadows=()) if other.shadows else other)
+            chain.append(other._replace(shadows=()) if other.shadows else other)
             chain += other.shadows
-        return replace(self, shadows=tuple(chain))
+        return self._replace(shadows=tuple(chain))
 
     def problem(self, message: str, key: str | None = None) -> Problem:
         """Return a problem with the value.

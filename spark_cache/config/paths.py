@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.config.values import shown
 
@@ -20,8 +19,7 @@ _QUOTES = frozenset("'\"")
 _LOCATIONS = frozenset({"HOME", "TMPDIR", "USER"})
 
 
-@dataclass(frozen=True, slots=True)
-class UnusablePath:
+class UnusablePath(NamedTuple):
     """A path that cannot be expanded. It is an error only if no higher layer sets another path."""
 
     reason: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache.config.fields import LEVELS
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Policy", "apply_rules"]
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """The settings for calls to one model. They are those of ``CacheConfig``, with the rules applied.
 
     Attributes:
@@ -58,4 +56,4 @@ def apply_rules(base: Policy, rules: Iterable[Rule], *, never_expires: bool) -> 
                 values.setdefault(name, value)
     if never_expires and values.get("ttl_seconds", base.ttl_seconds) != 0:
         values["ttl_seconds"] = None
-    return replace(base, **values, encryption=encryption, sensitive=sensitive)
+    return base._replace(**values, encryption=encryption, sensitive=sensitive)

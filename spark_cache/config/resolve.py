@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache.config.dotenv import DotenvFile, read_dotenv
 from spark_cache.config.fields import PROFILES_DIR
@@ -40,8 +39,7 @@ __all__ = ["Resolution", "resolve"]
 _DEFAULTS = {name: info.default for name, info in CacheConfig.model_fields.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The result of resolving the layers.
 
     Attributes:
@@ -138,7 +136,7 @@ def _find_dotenv(context: ConfigContext, tried: dict[Path, str]) -> DotenvFile |
             tried[path] = "read"
             file = read_dotenv(path, is_ours)
             kept = {name: value for name, value in file.variables.items() if name not in context.unset}
-            return replace(file, variables=kept) if context.unset else file
+            return file._replace(variables=kept) if context.unset else file
         tried[path] = "skipped: not a regular file" if os.path.lexists(path) else "absent"
     return None
 

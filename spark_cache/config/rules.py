@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache.config import values
 from spark_cache.config.fields import FIELDS, LEVELS, canonical_name, suggestion
@@ -38,8 +37,7 @@ PROTECTIVE = frozenset({"encryption", "sensitive"})
 """The fields that a rule keeps even if a higher layer sets them, because a rule only raises protection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """Settings for models that match a pattern.
 
     Attributes:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.config.fields import PROFILE_VARIABLES
 from spark_cache.config.origins import Origin
@@ -23,8 +22,7 @@ _FALLBACK = "production"
 """The profile whose values are used if ``ENVIRONMENT`` names no profile."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileChoice:
+class ProfileChoice(NamedTuple):
     """The selected profile.
 
     Attributes:
@@ -63,14 +61,14 @@ def select_profile(
     found = profiles.find(written)
     if found is not None:
         note = None if found == written else f"{written} means {found}"
-        return ProfileChoice(found, replace(winner, note=note))
+        return ProfileChoice(found, winner._replace(note=note))
     unknown = winner.problem(profiles.unknown_message(written))
     if winner.name != "ENVIRONMENT":
         return ProfileChoice(None, winner, problems=(unknown,))
     # ENVIRONMENT belongs to the whole application, so an unknown name there must not stop the application.
     fallback = f"the values of {_FALLBACK} are used, without its guards"
-    warning = replace(unknown, message=f"{unknown.message}; {fallback}")
-    origin = replace(winner, note=f"unknown profile {shown(written)}: {fallback}")
+    warning = unknown._replace(message=f"{unknown.message}; {fallback}")
+    origin = winner._replace(note=f"unknown profile {shown(written)}: {fallback}")
     return ProfileChoice(_FALLBACK, origin, guarded=False, warnings=(warning,))
 
 

@@ -6,9 +6,8 @@ comes from and what it shadows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
@@ -19,6 +18,7 @@ from spark_cache.config.fields import (
     PROFILES_DIR,
     VARIABLES,
     canonical_name,
+    closest,
     dotted,
     suggestion,
 )
@@ -64,16 +64,17 @@ _IN_PROFILES = [name for name, spec in FIELDS.items() if spec.in_profiles]
 _IN_CODE = (*(name for name in FIELDS if name != "profile"), "rules")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """The value of a field in one layer. It is not parsed yet, but a path is expanded."""
 
-    value: Any = field(repr=False)  # secrets are not redacted here
+    value: Any
     origin: Origin
 
+    def __repr__(self) -> str:
+        return f"Setting({self.origin!r})"  # the value may be a secret
 
-@dataclass(frozen=True, slots=True)
-class PlacedRule:
+
+class PlacedRule(NamedTuple):
     """A rule and its origin.
 
     Attributes:
@@ -147,7 +148,7 @@ class Source(PydanticBaseSettingsSource):
             except ValueError as error:
                 value = UnusablePath(str(error))
             else:
-                value, origin = path, replace(origin, expanded=str(path))
+                value, origin = path, origin._replace(expanded=str(path))
         self.settings[field] = Setting(value, origin)
 
 
@@ -303,9 +304,14 @@ def unread_variables(variables: Mapping[str, str]) -> list[tuple[str, str]]:
         and (
             name.startswith(_PREFIX)
             or name == _PREFIX[:-1]
-            or (name.startswith("SPARK_") and get_close_matches(name, _KNOWN, n=1, cutoff=_CLOSE))
+            or (name.startswith("SPARK_") and _is_misspelt(name))
         )
     ]
+
+
+@lru_cache(maxsize=256)
+def _is_misspelt(name: str) -> bool:
+    return closest(name, _KNOWN)[0] >= _CLOSE
 
 
 def is_ours(name: str) -> bool:

@@ -9,13 +9,13 @@ from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from spark_cache import events, stores
 from spark_cache._lazy import at_fork
 from spark_cache.core.process_lock import KeyLocks
 from spark_cache.core.single_flight import SingleFlight
 from spark_cache.entries import describe
-from spark_cache.events import CacheError, CacheEvict, CacheExpire
 from spark_cache.savings import Ledger, MissLog
-from spark_cache.stores import HIDDEN, Address, FileStore, MemoryStore, failure
+from spark_cache.stores import HIDDEN, Address, FileStore, failure
 from spark_cache.types import EntryMeta
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from spark_cache.config import CacheConfig
     from spark_cache.errors import StoreError
     from spark_cache.events import Sink
+    from spark_cache.stores import MemoryStore
 
 __all__ = ["Directory", "open_directory"]
 
@@ -55,12 +56,13 @@ class Directory:
         self.miss_log = MissLog(hidden, clock=clock)
         self.single_flight = SingleFlight()
         self.store: FileStore | MemoryStore
+        self.key_locks: KeyLocks | None = None
         if in_memory:
-            self.store = MemoryStore(
+            self.store = stores.MemoryStore(
                 clock=clock, sweep=not config.commit_entries, ends_at=_expiry_of, on_removed=self._removed
             )
         else:
-            self.store = FileStore(
+            self.store = files = FileStore(
                 path,
                 clock=clock,
                 commit_entries=config.commit_entries,
@@ -68,11 +70,9 @@ class Directory:
                 ends_at=_expiry_of,
                 on_removed=self._removed,
             )
-        self.key_locks = (
-            None
-            if isinstance(self.store, MemoryStore)
-            else KeyLocks(f"{path}/{HIDDEN}/leases", prepare=self.store.prepare, on_fault=self._no_key_locks)
-        )
+            self.key_locks = KeyLocks(
+                f"{path}/{HIDDEN}/leases", prepare=files.prepare, on_fault=self._no_key_locks
+            )
         self.faults: dict[tuple[str, str], str] = {}
         self._faults_lock = Lock()
         at_fork(after_in_child=self.forget)
@@ -106,7 +106,9 @@ class Directory:
         subject = "" if operation in _ON_DISK else operation
         if self.is_new_fault(subject, error, operation) and self._sink.wants(logging.WARNING):
             self._sink.emit(
-                CacheError(operation=operation, error=error, directory=self.path, profile=profile, hint=hint)
+                events.CacheError(
+                    operation=operation, error=error, directory=self.path, profile=profile, hint=hint
+                )
             )
 
     def is_new_fault(self, subject: str, cause: str, until: str) -> bool:
@@ -140,7 +142,7 @@ class Directory:
         self.ledger.record(why, provider=at.provider_folder, model=at.model_folder, profile=None, keep=True)
         self.miss_log.removed(at.name, why)
         if self._sink.wants(logging.INFO):
-            kind = CacheEvict if why == "evict" else CacheExpire
+            kind = events.CacheEvict if why == "evict" else events.CacheExpire
             self._sink.emit(
                 kind(
                     provider=at.provider_folder,

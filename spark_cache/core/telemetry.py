@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from spark_cache import events
 from spark_cache.core.plan import Hit
-from spark_cache.events import CacheCorrupt, CacheHit, CacheMiss
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ class Recorder:
             started: The reading of ``perf_counter`` when the lookup started.
         """
         if isinstance(found, Hit):
-            event, reason, level = "hit", "", CacheHit.level
+            event, reason, level = "hit", "", logging.INFO
             usage, seconds = _saved(found.response)
         else:
-            event, reason, level = "miss", found.reason.value, CacheCorrupt.level
+            event, reason, level = "miss", found.reason.value, logging.WARNING
             usage, seconds = None, 0.0
         self._directory.ledger.record(
             event,
@@ -94,11 +95,11 @@ class Recorder:
         about = {"provider": provider, "model": model, "key": name[:12], "operation": operation}
         if isinstance(found, Hit):
             age = self._directory.clock() - found.timestamp
-            self.emit(CacheHit, **about, age=age, duration_ms=milliseconds_since(started))
+            self.emit(events.CacheHit, **about, age=age, duration_ms=milliseconds_since(started))
             return
         if found.reason in _CORRUPT and self._directory.is_new_fault(name, reason, name):
-            self.emit(CacheCorrupt, **about, reason=reason)
-        self.emit(CacheMiss, **about, reason=reason, duration_ms=milliseconds_since(started))
+            self.emit(events.CacheCorrupt, **about, reason=reason)
+        self.emit(events.CacheMiss, **about, reason=reason, duration_ms=milliseconds_since(started))
 
     def count_shared(self, key: CacheKey, mode: Mode, response: Mapping[str, Any]) -> None:
         """Count a miss that got the response of an equal call already running.

@@ -6,11 +6,10 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from spark_cache import events
 from spark_cache.core.telemetry import milliseconds_since
 from spark_cache.entries import CacheEntry, decode, encode, encrypt_entry, readable, same_answer
 from spark_cache.errors import StoreError
-from spark_cache.events import CacheBypass, CacheError, CacheStore
-from spark_cache.redaction import Redactor
 from spark_cache.stores import address, entry_name
 from spark_cache.types import CacheKey
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from spark_cache.config import CacheConfig, Policy
     from spark_cache.core.lookup import Lookup
     from spark_cache.entries.keyring import KeyRing
-    from spark_cache.redaction import Secret
+    from spark_cache.redaction import Redactor, Secret
     from spark_cache.stores import Address
 
 __all__ = ["Writer"]
@@ -44,7 +43,17 @@ class Writer:
         self._profile = config.profile
         self._allow_plaintext = config.allow_plaintext
         self._commit = config.commit_entries
-        self._redactor = Redactor(config.redact, emails=config.redact_emails)
+        self._config = config
+        self._redactor: Redactor | None = None
+
+    @property
+    def redactor(self) -> Redactor:
+        """Finds the secrets in a request or response. It is made with the first write, because a hit needs none."""
+        if self._redactor is None:
+            from spark_cache.redaction import Redactor  # noqa: PLC0415 - compiles its patterns
+
+            self._redactor = Redactor(self._config.redact, emails=self._config.redact_emails)
+        return self._redactor
 
     def store(
         self,
@@ -97,7 +106,7 @@ class Writer:
     def _put(self, entry: CacheEntry, *, encrypted: bool, operation: str | None, of_a_model: bool) -> bool:
         started = perf_counter()
         key, provider, model = entry.key, entry.provider, entry.model_id
-        entry = redacted(entry, self._redactor)
+        entry = redacted(entry, self.redactor)
         if not encrypted:
             data = encode(entry, sort_keys=self._commit)
             if self._commit and self._has_secret(entry, operation):
@@ -135,7 +144,7 @@ class Writer:
             "store", provider=provider, model=model, profile=self._profile, keep=True
         )
         self._recorder.emit(
-            CacheStore,
+            events.CacheStore,
             provider=provider,
             model=model,
             key=at.name[:12],
@@ -157,20 +166,20 @@ class Writer:
 
     def _has_secret(self, entry: CacheEntry, operation: str | None) -> bool:
         """Whether the response holds a secret. A response cannot be redacted, so a warning names the place of the secret."""
-        secret = self._redactor.first(entry.response)
+        secret = self.redactor.first(entry.response)
         if secret is None:
             return False
         provider, model, name = entry.provider, entry.model_id, entry_name(entry.key)
         about = {"provider": provider, "model": model, "key": name[:12], "operation": operation}
         if self._directory.is_new_fault(name, str(secret), name):
             self._recorder.emit(
-                CacheError,
+                events.CacheError,
                 **about | {"operation": "record an answer"},
                 directory=self._directory.path,
                 error=f"it holds a secret: {secret}",
                 hint="entries of this directory may be committed, so it was not stored",
             )
-        self._recorder.emit(CacheBypass, **about, reason="secret")
+        self._recorder.emit(events.CacheBypass, **about, reason="secret")
         return True
 
     def _remove_others(self, at: Address, key: str) -> None:

@@ -6,10 +6,10 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from spark_cache import events
 from spark_cache.core.plan import Hit, Miss, Plan, must_encrypt
 from spark_cache.entries import read_plain, staleness
 from spark_cache.errors import StoreError, UncacheableRequestError, UncacheableResponseError
-from spark_cache.events import CacheBypass
 from spark_cache.keys import readable_request, stateful_parameter
 from spark_cache.stores import Address, folder_name
 from spark_cache.types import MissReason, Mode
@@ -199,7 +199,7 @@ class Calls:
         """
         name = self.entry_name(plan)
         self._cache.open().recorder.emit(
-            CacheBypass,
+            events.CacheBypass,
             provider=request.provider,
             model=request.model_id,
             key=None if name is None else name[:12],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.manager.statistics import statistics
@@ -68,4 +67,4 @@ class Maintenance:
 
 
 def _totals(totals: Totals) -> dict[str, Any]:
-    return {**asdict(totals), "hit_rate": totals.hit_rate}
+    return {**totals._asdict(), "hit_rate": totals.hit_rate}

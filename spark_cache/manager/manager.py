@@ -118,6 +118,23 @@ class CacheManager:
             return _shared(config)
 
     @classmethod
+    def shared_off(cls) -> CacheManager:
+        """Return the manager of models whose cache is turned off in code.
+
+        The settings are still read, because replay mode refuses the calls of these models. Settings that cannot be used
+        are a warning: with the cache off, no call fails because of them.
+        """
+        from spark_cache.config import CacheConfig, load_config  # noqa: PLC0415 - the first configuration imports pydantic
+        from spark_cache.config.warn import warn_once  # noqa: PLC0415 - the same
+
+        try:
+            config = load_config(enabled=False)
+        except ConfigError as error:
+            warn_once(f"the cache is turned off in code, and its settings cannot be used: {error}")
+            config = CacheConfig()
+        return cls.shared(config)
+
+    @classmethod
     def reload_shared(cls) -> None:
         """Reload every shared manager. One whose new configuration cannot be used stays as it is."""
         with _instances_lock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spark_cache._lazy import lazy_exports
-from spark_cache.calls.structured import JsonResponse
 from spark_cache.models.base import Model
 from spark_cache.models.options import ModelOptions
 from spark_cache.providers.base import Provider
@@ -13,6 +12,7 @@ from spark_cache.providers.response import ModelResponse, ToolCall, Usage
 from spark_cache.providers.stream import StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:
+    from spark_cache.calls.structured import JsonResponse
     from spark_cache.models.anthropic import AnthropicModel
     from spark_cache.models.bedrock import BedrockModel
     from spark_cache.models.gemini import GeminiModel
@@ -38,9 +38,10 @@ _HOMES = {
     "AnthropicModel": "spark_cache.models.anthropic",
     "BedrockModel": "spark_cache.models.bedrock",
     "GeminiModel": "spark_cache.models.gemini",
+    "JsonResponse": "spark_cache.calls.structured",
     "OpenAIModel": "spark_cache.models.openai",
 }
-"""The models of the providers, each imported on first use."""
+"""The names that are imported on first use."""
 
 
 __getattr__ = lazy_exports(__name__, _HOMES)

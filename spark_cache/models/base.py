@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from spark_cache.calls.answer import AnswerSpec, Recorded
 from spark_cache.calls.caller import Caller
-from spark_cache.calls.embeddings import Embedder
 from spark_cache.calls.request import DEFAULT_MODE, RequestBuilder, mode_of_call
 from spark_cache.calls.stream import Streamer
-from spark_cache.calls.structured import JsonResponse, Output
 from spark_cache.errors import InvalidAnswerError
 from spark_cache.manager import CacheManager
 from spark_cache.models.options import ModelOptions
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from spark_cache.calls.structured import JsonResponse
     from spark_cache.config import CacheConfig
     from spark_cache.providers.response import ModelResponse
     from spark_cache.providers.stream import StreamEvent
@@ -64,10 +62,10 @@ class Model:
         self.provider = provider.name
         self.model_id = model_id
         self.params = dict(options.get("params") or {})
-        self._manager = _manager_of(type(self).__name__, options)
         self._provider = provider
         self._requests = RequestBuilder(provider, self)
-        self._caller = Caller(provider, self._manager, options.get("should_cache"))
+        manager = _manager_of(type(self).__name__, options)
+        self._caller = Caller(provider, manager, options.get("should_cache"))
         self._streamer = Streamer(self._caller)
 
     def __repr__(self) -> str:
@@ -76,7 +74,7 @@ class Model:
     @property
     def cache(self) -> CacheManager:
         """The manager of the cache, shared by all models with an equal configuration."""
-        return self._manager
+        return self._caller.manager
 
     async def get_text(
         self,
@@ -183,6 +181,8 @@ class Model:
             TypeError: ``output_model`` is neither a pydantic model class nor a dictionary; and as for :meth:`get_text`.
             ValueError: The JSON schema is not valid; and as for :meth:`get_text`.
         """
+        from spark_cache.calls.structured import Output  # noqa: PLC0415 - not needed for text
+
         output = Output(output_model)
 
         def validated(response: ModelResponse) -> JsonResponse[Any]:
@@ -279,6 +279,8 @@ class Model:
             raise TypeError("texts must be a list of strings, such as ['one', 'another']")
         given = self._requests.parameters(parameters, "embedding")
         requests = [self._requests.embedding(text, given) for text in listed]
+        from spark_cache.calls.embeddings import Embedder  # noqa: PLC0415 - not needed for text
+
         return await Embedder(self._caller).embed(requests, mode=mode_of_call(cache), sensitive=sensitive)
 
     def turn_of(self, response: ModelResponse) -> list[Any]:
@@ -327,18 +329,22 @@ class Model:
         Raises:
             UncacheableRequestError: The request holds a value that cannot be keyed exactly.
         """
-        schema = None if output_model is None else Output(output_model).schema
+        schema = None
+        if output_model is not None:
+            from spark_cache.calls.structured import Output  # noqa: PLC0415 - not needed for text
+
+            schema = Output(output_model).schema
         request = self._requests.build(
             messages, system_prompt, tool_specs, tool_choice, sample, parameters, schema
         )
-        return self._manager.key(request, sensitive=bool(sensitive))
+        return self.cache.key(request, sensitive=bool(sensitive))
 
     async def aclose(self) -> None:
         """Close the connections that this model opened on the running event loop, and write what the cache holds in memory.
 
         A client of yours stays open. The model can still be used.
         """
-        self._manager.flush()
+        self._caller.flush()
         await self._provider.aclose()
 
     async def __aenter__(self) -> Self:
@@ -348,8 +354,11 @@ class Model:
         await self.aclose()
 
 
-def _manager_of(kind: str, options: ModelOptions) -> CacheManager:
+def _manager_of(kind: str, options: ModelOptions) -> CacheManager | None:
+    """Return the manager that the options ask for. None if they turn the cache off: its settings are not read yet."""
     for name in options.keys() - ModelOptions.__annotations__.keys():
+        from difflib import get_close_matches  # noqa: PLC0415 - needed only for the message
+
         near = get_close_matches(name, ModelOptions.__annotations__, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}{hint}")
@@ -361,6 +370,8 @@ def _manager_of(kind: str, options: ModelOptions) -> CacheManager:
     given = {name: value for name, value in overrides.items() if value is not None}
     config, manager = options.get("cache_config"), options.get("cache_manager")
     if manager is None:
+        if config is None and given == {"enabled": False}:
+            return None
         return CacheManager.shared(_configured(config, given))
     if not isinstance(manager, CacheManager):
         raise TypeError(f"cache_manager must be a CacheManager, not {type(manager).__name__}")

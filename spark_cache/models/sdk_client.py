@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from spark_cache.keys import is_credential, normalise_endpoint
@@ -25,8 +24,7 @@ _OWN_HEADERS = re.compile(r"accept|accept-encoding|connection|content-type|user-
 """Headers that every such SDK and its HTTP client always send."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sdk:
+class Sdk(NamedTuple):
     """The properties of an SDK.
 
     Attributes:

@@ -12,9 +12,8 @@ import json
 import os
 import stat
 from collections import deque
-from dataclasses import asdict, dataclass, field
 from threading import Lock, Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -34,8 +33,7 @@ _MAX_PENDING = 5000
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class MissNote:
+class MissNote(NamedTuple):
     """A miss.
 
     Attributes:
@@ -52,11 +50,10 @@ class MissNote:
     provider: str
     model: str
     reason: str
-    digests: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class RemovalNote:
+class RemovalNote(NamedTuple):
     """The removal of an entry.
 
     Attributes:
@@ -187,7 +184,7 @@ def _line(note: MissNote | RemovalNote) -> bytes:
         return orjson.dumps(note, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
         # The name contains a lone surrogate.
-        return json.dumps(asdict(note), ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+        return json.dumps(note._asdict(), ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _parsed(line: bytes) -> MissNote | RemovalNote | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def _number(usage: Mapping[str, Any], name: str) -> int | None:
     return tokens if type(tokens) is int and 0 <= tokens < _MAX_TOKENS else None
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """The sum of all lines.
 
     Attributes:
@@ -120,7 +120,7 @@ class Totals:
     stores: int = 0
     evictions: int = 0
     expirations: int = 0
-    misses_by_reason: Mapping[str, int] = field(default_factory=dict)
+    misses_by_reason: Mapping[str, int] = MappingProxyType({})
     tokens_saved: int = 0
     seconds_saved: float = 0.0
 

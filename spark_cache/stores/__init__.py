@@ -1,13 +1,20 @@
 """Stores: where the bytes of entries are kept."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spark_cache._lazy import lazy_exports
 from spark_cache.stores.atomic import failure
 from spark_cache.stores.base import Address, FolderTotals, Store, Stored, added_up, address, block_size
 from spark_cache.stores.file import FileStore
-from spark_cache.stores.index.database import INDEX_FILE
-from spark_cache.stores.index.transaction import JOURNAL_FILE
 from spark_cache.stores.layout import ORPHAN_AGE
-from spark_cache.stores.memory import MemoryStore
 from spark_cache.stores.names import HIDDEN, SCRATCH, entry_name, folder_name
+
+if TYPE_CHECKING:
+    from spark_cache.stores.index.database import INDEX_FILE
+    from spark_cache.stores.index.transaction import JOURNAL_FILE
+    from spark_cache.stores.memory import MemoryStore
 
 __all__ = [
     "HIDDEN",
@@ -28,3 +35,12 @@ __all__ = [
     "failure",
     "folder_name",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "INDEX_FILE": "spark_cache.stores.index.database",
+        "JOURNAL_FILE": "spark_cache.stores.index.transaction",
+        "MemoryStore": "spark_cache.stores.memory",
+    },
+)

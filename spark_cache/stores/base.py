@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from spark_cache.stores.names import entry_name, folder_name
@@ -13,7 +12,10 @@ if TYPE_CHECKING:
     from spark_cache.types import MissReason
 
 __all__ = [
+    "GONE",
     "LOW_WATER",
+    "NEVER",
+    "UNKNOWN",
     "Address",
     "FolderTotals",
     "Store",
@@ -23,6 +25,15 @@ __all__ = [
     "block_size",
     "victims",
 ]
+
+UNKNOWN = 0.0
+"""The expiry time of an entry whose file must be read to find it out."""
+
+NEVER = float("inf")
+"""The expiry time of an entry that does not expire."""
+
+GONE = -1
+"""The size of a file that does not exist."""
 
 BLOCK = 4096
 """What a file occupies is counted in blocks of this many bytes, as most file systems give them out."""
@@ -44,8 +55,7 @@ def address(provider: str, model_id: str, key: str) -> Address:
     return Address(folder_name(provider), folder_name(model_id), entry_name(key))
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One stored entry in a listing.
 
     Attributes:

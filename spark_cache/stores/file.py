@@ -20,10 +20,8 @@ from spark_cache.stores.atomic import (
     sync_folder,
     write_temporary,
 )
-from spark_cache.stores.base import Address, FolderTotals, added_up, block_size
+from spark_cache.stores.base import GONE, UNKNOWN, Address, FolderTotals, added_up, block_size
 from spark_cache.stores.expiry import ExpirySchedule
-from spark_cache.stores.index.journal import GONE, UNKNOWN
-from spark_cache.stores.index.writer import IndexWriter
 from spark_cache.stores.layout import Layout
 from spark_cache.stores.scan_maintenance import ScanMaintenance
 from spark_cache.stores.walk import ENDING, folders, is_there, leads_out, remove_if_empty, scan_folder
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from spark_cache.stores.base import Stored
     from spark_cache.stores.index.transaction import IndexChange
+    from spark_cache.stores.index.writer import IndexWriter
     from spark_cache.types import MissReason
 
 __all__ = ["FileStore"]
@@ -81,17 +80,31 @@ class FileStore:
         self._schedule = ExpirySchedule(f"{self._layout.hidden}/{_SWEPT}", clock)
         # What may be committed is not swept away in passing: only who asks for a clean-up gets one.
         schedule = None if commit_entries else self._schedule
-        self._index = IndexWriter(
-            root,
-            hidden=self._layout.hidden,
-            schedule=schedule,
-            clock=clock,
-            end_of=self._end_of,
-            on_removed=on_removed,
-        )
+        self._sweep = schedule
+        self._on_removed = on_removed
+        self._opened: dict[str, IndexWriter] = {}
         self._scan_maintenance = ScanMaintenance(
             self, schedule=schedule, clock=clock, ends_at=ends_at, on_removed=on_removed
         )
+
+    @property
+    def _index(self) -> IndexWriter:
+        """The index. It is made when it is first needed, because a hit needs neither the index nor sqlite3."""
+        index = self._opened.get(self.root)
+        if index is None:
+            from spark_cache.stores.index.writer import IndexWriter  # noqa: PLC0415 - see above
+
+            made = IndexWriter(
+                self.root,
+                hidden=self._layout.hidden,
+                schedule=self._sweep,
+                clock=self._clock,
+                end_of=self._end_of,
+                on_removed=self._on_removed,
+            )
+            # Of two threads that get here at once, both use the one that is set first. A lock would not survive a fork.
+            index = self._opened.setdefault(self.root, made)
+        return index
 
     def require(self, *, fsync: bool, cap_bytes: float | None, cleanup_interval: float) -> None:
         """Take on what one of the managers that share the store asks for; the strictest holds.

@@ -7,7 +7,7 @@ import json
 import pytest
 from models_world import QUESTION, EchoModel, run_python
 
-from spark_cache import CacheManager, load_config
+from spark_cache import CacheManager, ConfigError, load_config
 
 LOADED = """
 import json, sys
@@ -84,6 +84,27 @@ def test_import_is_light():
         "cryptography",
         "rich",
     }
+
+
+@pytest.mark.parametrize("model", ["openai.OpenAIModel", "anthropic.AnthropicModel"])
+def test_a_model_with_the_cache_off_reads_no_settings(model):
+    """The constructor imports neither pydantic nor the settings library."""
+    module, name = model.split(".")
+    loaded = loaded_by(f"from spark_cache.models.{module} import {name}; {name}('m', enable_cache=False)")
+    assert not loaded & {"pydantic", "pydantic_settings", "dotenv", "openai", "anthropic"}
+
+
+async def test_settings_that_cannot_be_used_do_not_fail_a_call_with_the_cache_off(
+    make_model, monkeypatch, caplog
+):
+    """One warning names the variable. With the cache on, the constructor raises."""
+    monkeypatch.setattr("spark_cache.config.warn._given", set())
+    monkeypatch.setenv("SPARK_CACHE_TTL", "soon")
+    model = make_model(enable_cache=False, cache_dir=None)
+    assert not (await model.get_text(QUESTION)).cached
+    assert "SPARK_CACHE_TTL: 'soon' is not a duration" in caplog.text
+    with pytest.raises(ConfigError):
+        make_model(enable_cache=True)
 
 
 def test_import_does_nothing(tmp_path):

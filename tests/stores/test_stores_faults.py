@@ -200,6 +200,8 @@ store = store_at(root)
 
 _AS_NOBODY = f"""
 if os.geteuid() == 0:
+    # Modules that are needed later: where Python itself belongs to root, nobody may not be able to read them.
+    import spark_cache.events.types, spark_cache.redaction, spark_cache.stores.index.writer
     os.setgroups([])
     os.setgid({_NOBODY})
     os.setuid({_NOBODY})

@@ -15,20 +15,11 @@ from time import monotonic, sleep
 from typing import NamedTuple
 from zlib import crc32
 
-from spark_cache.stores.base import block_size
+from spark_cache.stores.base import GONE, UNKNOWN, block_size
 from spark_cache.stores.filesystems import is_remote
 from spark_cache.stores.private import own_file
 
-__all__ = ["GONE", "NEVER", "UNKNOWN", "Journal", "Noted", "Record"]
-
-UNKNOWN = 0.0
-"""An end of life that only the entry itself can tell."""
-
-NEVER = float("inf")
-"""The end of a life that has none."""
-
-GONE = -1
-"""The size of a file that is not there."""
+__all__ = ["Journal", "Noted", "Record"]
 
 _PATIENCE = 2.0
 """How long to wait for the lock, in seconds. Its holder may have been stopped; on a busy machine it may only have to wait for its

@@ -7,8 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.errors import StoreError
-from spark_cache.stores.base import Address, block_size
-from spark_cache.stores.index.journal import UNKNOWN
+from spark_cache.stores.base import UNKNOWN, Address, block_size
 from spark_cache.stores.walk import ENDING, folder_time, leads_out, remove_if_empty, status_of
 
 if TYPE_CHECKING:

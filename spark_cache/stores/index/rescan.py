@@ -6,8 +6,7 @@ from array import array
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from spark_cache.stores.base import block_size
-from spark_cache.stores.index.journal import UNKNOWN
+from spark_cache.stores.base import UNKNOWN, block_size
 from spark_cache.stores.index.segments import Known
 from spark_cache.stores.index.totals import fresh_mark
 from spark_cache.stores.walk import ENDING, scan_folder, status_of

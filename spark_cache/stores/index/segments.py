@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from spark_cache.stores.index.journal import NEVER
+from spark_cache.stores.base import NEVER
 from spark_cache.stores.names import are_entry_names
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from secrets import randbits
 from typing import TYPE_CHECKING
 
-from spark_cache.stores.base import block_size
-from spark_cache.stores.index.journal import GONE
+from spark_cache.stores.base import GONE, block_size
 from spark_cache.stores.index.segments import Known
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from spark_cache.stores.base import GONE
 from spark_cache.stores.index.database import INDEX_FILE, IndexFile
-from spark_cache.stores.index.journal import GONE, Journal, Record
+from spark_cache.stores.index.journal import Journal, Record
 from spark_cache.stores.index.rows import Folded, Index
 from spark_cache.stores.index.totals import IndexTotals, fresh_mark
 from spark_cache.stores.private import own_file
