@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from spark_cache.entries import CacheEntry, decode, decrypt_entry, describe, encrypt_bytes, key_id_of
 from spark_cache.errors import StoreError
 from spark_cache.stores import HIDDEN, address, entry_name
 from spark_cache.stores.atomic import make_folder
+from spark_cache.stores.process_lock import ProcessLock
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -81,9 +80,9 @@ def rotation_lock(root: str) -> Iterator[None]:
             # for good.
             raise StoreError("lock the directory", "it belongs to another user")
         make_folder(folder)
-        lock = FileLock(f"{folder}/rotation.lock", timeout=0, mode=0o600, fallback_to_soft=False)
-        lock.acquire()
-    except Timeout:
+        lock = ProcessLock(f"{folder}/rotation.lock")
+        lock.acquire(0)
+    except BlockingIOError:
         raise StoreError("lock the directory", "another process is rewriting its entries") from None
     except OSError as error:
         raise StoreError("lock the directory", os.strerror(error.errno or 0)) from None

@@ -66,7 +66,7 @@ def test_an_entry_stands_where_its_address_says(open_store, root, files):
     """A written entry is one file, at provider, model and name; nothing else is left."""
     open_store().write(_AT, b"data")
     assert {path for path in files(root) if not path.startswith(f"{HIDDEN}/")} == {_PLACE}
-    assert files(root / HIDDEN) == {"journal", "swept"}
+    assert files(root / HIDDEN) == {"journal", "journal.lock", "swept"}
     assert (root / _PLACE).read_bytes() == b"data"
 
 

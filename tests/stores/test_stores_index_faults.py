@@ -8,6 +8,7 @@ import os
 import sqlite3
 from typing import Any
 
+import filelock._native._unix
 import pytest
 
 from spark_cache.errors import StoreError
@@ -35,7 +36,7 @@ _CALLS = [
     (journal, "os", "pread"),
     (journal, "os", "pwrite"),
     (journal, "os", "ftruncate"),
-    (journal, "fcntl", "flock"),
+    (filelock._native._unix, "fcntl", "flock"),
     (database, "os", "fstat"),
     (database, "os", "unlink"),
     (removal, "os", "unlink"),
@@ -229,7 +230,7 @@ def test_a_lock_that_somebody_keeps_stops_nobody(open_store, clock, tmp_path):
     store = open_store()
     kept: dict[int, bytes] = {}
     _exercise(store, clock, kept, range(10))
-    with open(tmp_path / "cache" / HIDDEN / "journal", "rb") as held:
+    with open(tmp_path / "cache" / HIDDEN / "journal.lock", "rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         _exercise(store, clock, kept, range(10, 20))
         assert sorted(store.totals(write=True)) == sorted(added_up(store.scan()))

@@ -189,7 +189,7 @@ def test_a_change_that_the_folders_time_does_not_tell_is_known(open_store, tmp_p
     store.write(Address("openai", "gpt-4o", "00"), b"x")
     folder = tmp_path / "cache" / "openai" / "gpt-4o"
     before = folder.stat()
-    with open(tmp_path / "cache" / ".spark-cache" / "journal", "rb") as held:
+    with open(tmp_path / "cache" / ".spark-cache" / "journal.lock", "rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         open_store().write(Address("openai", "gpt-4o", "01"), b"xx")
     os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))

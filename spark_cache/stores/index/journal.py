@@ -1,33 +1,28 @@
 """What writers note of their changes: a record for each, and how much the store occupies by now, shared by all processes.
 
-A record costs a few microseconds. It is written under a lock, which the kernel lets go of when its holder dies, and tells the folder's
+A record is written under a lock, which the kernel releases when its holder dies, and tells the folder's
 time before and after the change: where two records do not join up, somebody else has changed the folder in between.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from struct import Struct
 from threading import Lock
-from time import monotonic, sleep
 from typing import NamedTuple
 from zlib import crc32
 
 from spark_cache.stores.base import GONE, UNKNOWN, block_size
 from spark_cache.stores.filesystems import is_remote
 from spark_cache.stores.private import own_file
+from spark_cache.stores.process_lock import ProcessLock
 
 __all__ = ["Journal", "Noted", "Record"]
 
 _PATIENCE = 2.0
 """How long to wait for the lock, in seconds. Its holder may have been stopped; on a busy machine it may only have to wait for its
 turn, and a change that is not noted leaves the cap in doubt for a while."""
-
-_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
-_SPINS = 20
-_PAUSE = 0.0002
 
 _LONGEST_PLACE = 296
 """How many bytes a place may take in a record."""
@@ -80,6 +75,7 @@ class Journal:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = Lock()
+        self._process_lock = ProcessLock(f"{path}.lock")
         self._fd = -1
         self._size = 0
 
@@ -91,6 +87,7 @@ class Journal:
     def forget(self) -> None:
         """Begin anew in a forked child, which may not share its parent's hold on the file."""
         self._lock = Lock()
+        self._process_lock.forget()
         self.close()
 
     def close(self) -> None:
@@ -112,27 +109,39 @@ class Journal:
         if not self._lock.acquire(timeout=_PATIENCE):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         try:
-            while True:
-                if self._fd < 0:
-                    self._fd = self._opened(create=create)
-                try:
-                    fcntl.flock(self._fd, _NOW)
-                except BlockingIOError:
-                    self._wait()
-                status = os.fstat(self._fd)
-                if status.st_nlink == 1:
-                    self._size = status.st_size
-                    return
-                # It was deleted under the running program.
-                self.close()
+            self._check(create=create)
+            self._process_lock.acquire(_PATIENCE)
+            try:
+                self._size = self._open(create=create)
+            except BaseException:
+                self._process_lock.release()
+                raise
         except BaseException:
             self._lock.release()
             raise
 
+    def _check(self, *, create: bool) -> None:
+        if not create and not (self.exists and self._process_lock.exists):
+            # Only a writer creates files here.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if self._fd < 0 and is_remote(self._path):
+            # Neither the locks nor the times of folders can be relied on there.
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    def _open(self, *, create: bool) -> int:
+        """Open the file again if it was deleted under the running program, and return its length."""
+        while True:
+            if self._fd < 0:
+                self._fd = own_file(self._path, create=create)
+            status = os.fstat(self._fd)
+            if status.st_nlink == 1:
+                return status.st_size
+            self.close()
+
     def release(self) -> None:
         """Let go of the lock."""
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            self._process_lock.release()
         finally:
             self._lock.release()
 
@@ -215,27 +224,6 @@ class Journal:
         if os.pwrite(self._fd, _CHECKSUM.pack(crc32(body)) + body, start) != _LENGTH:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size = start + _LENGTH
-
-    def _opened(self, *, create: bool) -> int:
-        if is_remote(self._path):
-            # Neither the locks nor the times of folders can be relied on there.
-            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-        return own_file(self._path, create=create)
-
-    def _wait(self) -> None:
-        deadline = monotonic() + _PATIENCE
-        attempt = 0
-        while True:
-            # Most holders let go within microseconds: only who waits for longer sleeps.
-            attempt += 1
-            sleep(0 if attempt < _SPINS else _PAUSE)
-            try:
-                fcntl.flock(self._fd, _NOW)
-            except BlockingIOError:
-                if monotonic() > deadline:
-                    raise
-            else:
-                return
 
 
 def _parsed(data: memoryview) -> list[Record]:

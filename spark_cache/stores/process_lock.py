@@ -1,0 +1,91 @@
+"""A lock between processes whose holder works only on files."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+__all__ = ["ProcessLock"]
+
+_POLL_SECONDS = 0.0002
+"""Most holders release the lock within a millisecond."""
+
+_warned: set[str] = set()
+
+
+class ProcessLock:
+    """A lock on a file, taken with filelock. The kernel releases it if its holder dies.
+
+    Without filelock, the lock excludes nobody and one warning says so. One thread at a time may use it.
+
+    Args:
+        path: The lock file. Its folder must exist. The file stays when the lock is released.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock: BaseFileLock | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the lock file exists."""
+        return os.path.lexists(self._path)
+
+    def acquire(self, timeout_seconds: float) -> None:
+        """Take the lock.
+
+        Args:
+            timeout_seconds: How long to wait for another process, in seconds.
+
+        Raises:
+            BlockingIOError: Another process held the lock for too long.
+            OSError: The lock file cannot be opened, or the file system has no locks.
+        """
+        try:
+            # Imported here: takes 40 ms, and a hit takes no lock.
+            from filelock import FileLock, Timeout  # noqa: PLC0415 - see above
+        except ImportError:
+            _warn_once()
+            return
+        if not os.path.isdir(os.path.dirname(self._path)):
+            # filelock would create the folder, and open to others.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if self._lock is None:
+            # A soft lock would outlive a holder that is killed.
+            self._lock = FileLock(self._path, mode=0o600, thread_local=False, fallback_to_soft=False)
+        try:
+            self._lock.acquire(timeout_seconds, poll_interval=_POLL_SECONDS)
+        except Timeout:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
+
+    def release(self) -> None:
+        """Release the lock, if this object holds it.
+
+        Raises:
+            OSError: The kernel refuses. The next acquisition uses a new lock, and this one ends with its descriptor.
+        """
+        if self._lock is None:
+            return
+        try:
+            self._lock.release()
+        except OSError:
+            self._lock = None
+            raise
+
+    def forget(self) -> None:
+        """Use a new lock in a forked child, which must not share that of its parent."""
+        self._lock = None
+
+
+def _warn_once() -> None:
+    message = (
+        "filelock cannot be imported, so processes that share a cache directory do not wait for each other"
+    )
+    if message not in _warned:
+        _warned.add(message)
+        logging.getLogger("spark_cache").warning("%s", message)
