@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spark_cache.agents import Agent, AgentConfig
     from spark_cache.config import CacheConfig, load_config
+    from spark_cache.core.log_output import configure_logging
     from spark_cache.errors import (
         CacheMissError,
         ConfigError,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
         UncacheableRequestError,
         UncacheableResponseError,
     )
-    from spark_cache.events import configure_logging
     from spark_cache.manager import CacheManager
     from spark_cache.models import (
         AnthropicModel,
@@ -61,7 +61,7 @@ _HOMES = {
     "StreamEvent": "spark_cache.models",
     "UncacheableRequestError": "spark_cache.errors",
     "UncacheableResponseError": "spark_cache.errors",
-    "configure_logging": "spark_cache.events",
+    "configure_logging": "spark_cache.core.log_output",
     "load_config": "spark_cache.config",
 }
 

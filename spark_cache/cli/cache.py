@@ -68,8 +68,8 @@ def open_cache(profile: str | None, directory: str | None) -> CacheManager:
     from spark_cache.config.context import ConfigContext  # noqa: PLC0415 - see above
     from spark_cache.config.load import usable  # noqa: PLC0415 - see above
     from spark_cache.config.resolve import resolve  # noqa: PLC0415 - see above
+    from spark_cache.core.log_output import configure_logging  # noqa: PLC0415 - see above
     from spark_cache.errors import ConfigError  # noqa: PLC0415 - see above
-    from spark_cache.events import configure_logging  # noqa: PLC0415 - see above
     from spark_cache.manager import CacheManager  # noqa: PLC0415 - see above
 
     named: dict[str, Any] = {} if directory is None else {"cache_dir": directory, "store": "file"}

@@ -43,12 +43,13 @@ class Verdict:
     warnings: tuple[Problem, ...]
 
 
-def check(profile: Origin | None, context: ConfigContext) -> Verdict:
+def check(profile: Origin | None, context: ConfigContext, *, with_directory: bool = True) -> Verdict:
     """Check every layer of a profile, including shadowed values, guards, unknown variables and files with secrets.
 
     Args:
         profile: The profile to check. None selects the one from the environment.
         context: The context that the layers are read from.
+        with_directory: Whether to check the cache directory as well.
     """
     resolution = resolve(profile, {}, context)
     ignored = resolution.dotenv.ignored if resolution.dotenv else ()
@@ -57,6 +58,7 @@ def check(profile: Origin | None, context: ConfigContext) -> Verdict:
         *(warning for warning in resolution.warnings if warning not in ignored),
         *_shadowed_profiles(resolution),
         *(problem for source in resolution.sources for problem in unreadable_values(source)),
+        *(_cache_dir(resolution) if with_directory else ()),
         *_secret_files(resolution),
         *_sensitive_without_key(resolution),
     ]
@@ -79,6 +81,13 @@ def unreadable_values(source: Source) -> Iterator[Problem]:
                 FIELDS[name].kind.parse(setting.value)
         except ValueError as error:
             yield setting.origin.problem(str(error))
+
+
+def _cache_dir(resolution: Resolution) -> Iterator[Problem]:
+    """Yield a problem if the cache directory exists and is not a directory."""
+    folder = None if resolution.config is None else resolution.config.cache_dir
+    if folder is not None and os.path.lexists(folder) and not os.path.isdir(folder):
+        yield resolution.origins["cache_dir"].problem(f"{folder} is not a directory: choose another path")
 
 
 def _secret_files(resolution: Resolution) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from spark_cache.config.paths import expand_path, home, is_location_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from importlib.resources.abc import Traversable
 
 __all__ = ["ConfigContext", "shipped_profiles"]
 
@@ -33,7 +34,7 @@ class ConfigContext:
         self,
         environ: Mapping[str, str],
         cwd: Path,
-        shipped: Path,
+        shipped: Path | Traversable,
         unset: frozenset[str] = frozenset(),
         *,
         has_cwd: bool = True,
@@ -125,8 +126,14 @@ class ConfigContext:
 
 
 @cache
-def shipped_profiles() -> Path:
-    """Return the folder with the shipped profiles: inside the wheel, or next to the package in a checkout."""
+def shipped_profiles() -> Path | Traversable:
+    """Return the folder with the shipped profiles: inside the installed package, or next to it in a checkout."""
     package = Path(__file__).parents[1]
-    inside = package / "_profiles"
-    return inside if inside.is_dir() else package.parent / "profiles"
+    if os.path.isdir(package / "_profiles"):
+        return package / "_profiles"
+    if not os.path.isdir(package):
+        # The package is imported from a zip file or a bundle.
+        from importlib.resources import files  # noqa: PLC0415 - rarely needed
+
+        return files("spark_cache") / "_profiles"
+    return package.parent / "profiles"

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache.config.fields import dotted, suggestion
@@ -15,7 +16,7 @@ from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from importlib.resources.abc import Traversable
 
     from spark_cache.config.context import ConfigContext
     from spark_cache.config.fields import KeyPath
@@ -98,10 +99,10 @@ class Profiles:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all profiles that can be found, sorted."""
-        found = {path.stem for folder in self.folders() for path in _toml_files(folder)}
+        found = {name for folder in self.folders() for name in _names_in(folder)}
         return tuple(sorted(name for name in found if is_profile_name(name) and self.layers(name)))
 
-    def folders(self) -> Iterator[Path]:
+    def folders(self) -> Iterator[Path | Traversable]:
         """Yield the folders that are searched for profiles, highest precedence first."""
         if self._folder is not None:
             yield self._folder
@@ -172,7 +173,7 @@ class Profiles:
             return self._read(name, "project profile", self._folder / f"{name}.toml", self._folder.parent)
         for parent in self._context.project:
             path = parent / "profiles" / f"{name}.toml"
-            if path == self._context.shipped / f"{name}.toml":
+            if parent / "profiles" == self._context.shipped:
                 break  # in a checkout of this library, the shipped profiles are not project profiles
             layer = self._read(name, "project profile", path, parent)
             if isinstance(layer, ProfileFile) and "cache" not in layer.data:
@@ -186,12 +187,16 @@ class Profiles:
                 return layer
         return None
 
-    def _read(self, name: str, kind: Kind, path: Path, base: Path) -> ProfileFile | Problem | None:
+    def _read(
+        self, name: str, kind: Kind, file: Path | Traversable, base: Path
+    ) -> ProfileFile | Problem | None:
         """Read a profile. Return None if the file does not exist."""
-        if not os.path.lexists(path):  # also false if this user may not search the folder
+        path = file if isinstance(file, Path) else Path(str(file))
+        # Also false if this user may not search the folder.
+        if not (os.path.lexists(file) if isinstance(file, Path) else file.is_file()):
             self.tried[path] = "absent"
             return None
-        content = _content(path)
+        content = _content(file)
         if isinstance(content, Problem):
             self.tried[path] = "unusable"
             return content
@@ -200,17 +205,18 @@ class Profiles:
         return ProfileFile(name, kind, path, data, lines, base)
 
 
-def _toml_files(folder: Path) -> list[Path]:
+def _names_in(folder: Path | Traversable) -> list[str]:
     try:
-        return list(folder.glob("*.toml"))
-    except OSError:
-        # The folder belongs to another user, as the home of root does under sudo -E.
+        listed = [entry.name for entry in folder.iterdir()]
+    except (OSError, ValueError):
+        # The folder does not exist or belongs to another user, as the home of root does under sudo -E.
         return []
+    return [name.removesuffix(".toml") for name in listed if name.endswith(".toml")]
 
 
-def _content(path: Path) -> tuple[Mapping[str, Any], Mapping[KeyPath, int]] | Problem:
+def _content(path: Path | Traversable) -> tuple[Mapping[str, Any], Mapping[KeyPath, int]] | Problem:
     """Return the content of a file and the line of every key, or the problem that prevents reading it."""
-    if not os.path.isfile(path):
+    if not (os.path.isfile(path) if isinstance(path, Path) else path.is_file()):
         return Problem("is not a regular file", str(path))
     text, line = "", None
     try:

@@ -11,7 +11,6 @@ from spark_cache._lazy import lazy_exports
 from spark_cache.events.structlog_sink import LOGGER_NAME, StructlogSink
 
 if TYPE_CHECKING:
-    from spark_cache.events.logging_setup import configure_logging
     from spark_cache.events.types import (
         CacheBypass,
         CacheCorrupt,
@@ -38,13 +37,11 @@ __all__ = [
     "Event",
     "Sink",
     "StructlogSink",
-    "configure_logging",
 ]
 
 _TYPES = "spark_cache.events.types"
 
 __getattr__ = lazy_exports(
     __name__,
-    {name: _TYPES for name in __all__ if name not in globals()}
-    | {"configure_logging": "spark_cache.events.logging_setup"},
+    {name: _TYPES for name in __all__ if name not in globals()},
 )

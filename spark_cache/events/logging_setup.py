@@ -1,4 +1,4 @@
-"""Log output for programs that do not set up logging."""
+"""A log handler for programs that do not set up logging."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from spark_cache.events.structlog_sink import LOGGER_NAME
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-__all__ = ["configure_logging"]
+__all__ = ["add_handler"]
 
 
-def configure_logging(
-    level: str | int = "INFO", log_format: str = "console", stream: TextIO | None = None
+def add_handler(
+    level: str | int, log_format: str, stream: TextIO | None, *, is_fallback: bool = False
 ) -> logging.Handler:
-    """Write the events of the cache to a stream.
-
-    Meant for scripts and the command line. An application that sets up logging does not need it, because events go to the
-    standard logger ``spark_cache``. Calling it again replaces the previous handler.
+    """Write the events of the cache to a stream. A handler that was added before is replaced.
 
     Args:
         level: The lowest level to write, such as ``"DEBUG"``.
         log_format: ``console`` for readable lines, or ``json`` for one JSON object per line.
         stream: The stream to write to. None means standard error.
+        is_fallback: Whether the handler writes only as long as the root logger has no handler of its own.
 
     Returns:
         The handler that was added to the logger ``spark_cache``.
@@ -64,8 +62,10 @@ def configure_logging(
     for earlier in [old for old in logger.handlers if isinstance(old, _SparkCacheHandler)]:
         logger.removeHandler(earlier)
     logger.addHandler(handler)
+    if is_fallback:
+        handler.addFilter(lambda _: not logging.getLogger().handlers)
     # The handlers of the root logger would write each event a second time.
-    logger.propagate = False
+    logger.propagate = is_fallback
     return handler
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import weakref
 from contextlib import suppress
@@ -10,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.core.cache import Cache
+from spark_cache.core.log_output import apply_log_settings
 from spark_cache.errors import ConfigError
 from spark_cache.events import StructlogSink
 from spark_cache.keys import DigestMemo
@@ -61,9 +61,7 @@ class CacheManager:
         self._sink: Sink = sink if sink is not None else StructlogSink()
         self._memo = DigestMemo()
         self._use(_loaded(config))
-        level = self.config.log_level
-        if level is not None:
-            logging.getLogger("spark_cache").setLevel(level)
+        apply_log_settings(self.config)
 
     def _use(self, config: CacheConfig) -> None:
         cache = Cache(config, clock=self._clock, sink=self._sink, memo=self._memo)

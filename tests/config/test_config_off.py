@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,15 +89,15 @@ def test_without_shipped_profiles_the_defaults_hold(world: World) -> None:
 def test_a_profiles_folder_of_another_user_is_empty(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under ``sudo -E``, the home directory belongs to root."""
     world.environ["ENVIRONMENT"] = "qa"
-    real = os.scandir
+    real = os.listdir
 
-    def scandir(path: object) -> object:
+    def listdir(path: object) -> object:
         if str(path) == str(world.user_profiles):
             raise PermissionError(13, "Permission denied")
         return real(path)  # type: ignore[call-overload]
 
     world.user("mine", "[cache]\n")
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", listdir)
 
     assert not world.load().enabled
 
@@ -234,3 +236,39 @@ def test_a_sticky_folder_is_safe(mounted: Path) -> None:
     mounted.chmod(0o1777)
 
     assert read_key_file(mounted / "spark.key", None) == (KEY,)
+
+
+FROM_ZIP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import spark_cache
+assert spark_cache.__file__.startswith(sys.argv[1])
+from spark_cache import load_config
+config = load_config("testing")
+print(config.enabled, config.origins["enabled"].place, *config.provenance.origins["profile"].shadows)
+"""
+
+
+def test_the_shipped_profiles_are_found_in_a_zip(tmp_path: Path) -> None:
+    """The package may be imported from an archive."""
+    root = Path(__file__).parents[2]
+    tree = tmp_path / "tree" / "spark_cache"
+    shutil.copytree(root / "spark_cache", tree, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "profiles", tree / "_profiles")
+    archive = shutil.make_archive(str(tmp_path / "app"), "zip", tmp_path / "tree")
+
+    done = subprocess.run(
+        [sys.executable, "-c", FROM_ZIP, archive], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.startswith(f"True {archive}/spark_cache/_profiles/testing.toml:5")
+
+
+def test_a_cache_directory_that_is_a_file_fails_the_check(world: World) -> None:
+    """Every call would go to the provider, with a warning."""
+    path = world.write(world.root / "file", "")
+    world.environ["SPARK_CACHE_DIR"] = str(path)
+
+    (problem,) = check(None, world.context()).problems
+
+    assert str(problem) == f"environment: SPARK_CACHE_DIR: {path} is not a directory: choose another path"

@@ -14,7 +14,7 @@ from io import StringIO
 import pytest
 import structlog
 
-from spark_cache import events
+from spark_cache import configure_logging, events
 from spark_cache.events import (
     LOGGER_NAME,
     CacheError,
@@ -23,7 +23,6 @@ from spark_cache.events import (
     CacheStore,
     Event,
     StructlogSink,
-    configure_logging,
 )
 
 _HIT = CacheHit(

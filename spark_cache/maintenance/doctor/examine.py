@@ -60,7 +60,7 @@ def configuration(
         The configuration, or None if it is invalid, and the findings: one for each problem and warning, or a single
         one that says that all is well.
     """
-    verdict = check(profile, context)
+    verdict = check(profile, context, with_directory=False)  # checked below
     resolution = resolve(profile, overrides, context)
     problems = dict.fromkeys((*verdict.problems, *resolution.problems))
     findings = [Finding("configuration", Level.PROBLEM, str(problem)) for problem in problems]
