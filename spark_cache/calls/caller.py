@@ -166,8 +166,6 @@ class Caller:
                 calls.note_bypass(plan, request, missed.reason.value)
             return await self._ask(request, spec)
         asked = False
-        # From here on other code runs, and may change the messages that were just keyed.
-        request = own_request(request)
 
         async def ask() -> Recorded:
             nonlocal asked
@@ -298,21 +296,6 @@ def flight_key(plan: Plan) -> tuple[CacheKey | None, bool]:
         plan: What the call may do with the cache.
     """
     return plan.key, plan.mode.writes
-
-
-def own_request(request: Request) -> Request:
-    """Return a request that stays as it was keyed, even if the caller changes its messages.
-
-    Args:
-        request: The request.
-    """
-    return request._replace(
-        messages=copied(request.messages),
-        system_prompt=copied(request.system_prompt),
-        tool_specs=copied(request.tool_specs),
-        tool_choice=copied(request.tool_choice),
-        parameters=copied(request.parameters),
-    )
 
 
 def _own_response(response: ModelResponse) -> ModelResponse:

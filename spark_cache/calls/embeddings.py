@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.calls.answer import AnswerSpec, Recorded
 from spark_cache.calls.batcher import Batcher
-from spark_cache.calls.caller import flight_key, own_request
+from spark_cache.calls.caller import flight_key
 from spark_cache.core.plan import Hit
 from spark_cache.providers.response import ModelResponse, to_stored
 from spark_cache.providers.vectors import packed, shared_out, unpacked
@@ -76,7 +76,7 @@ class Embedder:
                         continue
                     if plan.key is None and found.reason is not MissReason.DISABLED:
                         self._calls.note_bypass(plan, request, found.reason.value)
-                    one = _Text(own_request(request), plan)
+                    one = _Text(request, plan)
                     missing[text] = asyncio.create_task(self._fetch(one, batcher))
             if missing:
                 await asyncio.wait(missing.values(), return_when=asyncio.FIRST_EXCEPTION)

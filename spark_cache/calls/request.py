@@ -1,9 +1,10 @@
-"""Build requests from the arguments of a call."""
+"""Build requests from the arguments of a call: a snapshot that no later change of the arguments reaches."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from spark_cache.providers.snapshot import snapshot
 from spark_cache.types import Mode, Request
 
 if TYPE_CHECKING:
@@ -61,21 +62,28 @@ class RequestBuilder:
             output_schema: The schema of a structured answer.
 
         Raises:
-            TypeError: ``messages`` is not a list of messages, or a parameter must be given elsewhere.
+            TypeError: ``messages`` or ``tool_specs`` is not a list, or a parameter must be given elsewhere.
         """
-        if isinstance(messages, str | bytes | dict):
+        provider = self._provider
+        plain = None if isinstance(messages, str | bytes) else snapshot(messages, provider.dump, read=True)
+        if type(plain) is not list:
             raise TypeError(
                 "messages must be a list of messages, such as [{'role': 'user', 'content': 'Hello'}], "
                 f"not a {type(messages).__name__}"
             )
-        provider = self._provider
+        tools = None if tool_specs is None else self._given(tool_specs)
+        if tools is not None and type(tools) is not list:
+            raise TypeError(
+                "tool_specs must be a list of tools, such as [{'name': …, 'description': …, 'parameters': …}], "
+                f"not a {type(tool_specs).__name__}"
+            )
         operation = "text" if output_schema is None else "json"
         return Request(
             provider.name,
             self._model.model_id,
-            messages,
+            plain,
             None if system_prompt is None else self._given(system_prompt),
-            None if tool_specs is None else self._given(tool_specs),
+            tools,
             None if tool_choice is None else self._given(tool_choice),
             output_schema,
             operation,
@@ -85,7 +93,7 @@ class RequestBuilder:
         )
 
     def parameters(self, given: Mapping[str, Any], operation: str) -> dict[str, Any]:
-        """Return the parameters of a request, without markers for arguments that are not given.
+        """Return the parameters of a request as plain values, without markers for arguments that are not given.
 
         Args:
             given: The parameters of the call.
@@ -93,14 +101,22 @@ class RequestBuilder:
         """
         params = self._model.params
         together = {**params, **given} if params else given
-        return self._provider.parameters(
+        provider = self._provider
+        complete = provider.parameters(
             {
                 name: value
                 for name, value in together.items()
-                if type(value) in _ORDINARY or not self._provider.is_not_given(value)
+                if type(value) in _ORDINARY or not provider.is_not_given(value)
             },
             operation,
         )
+        if not complete:
+            return complete
+        plain = {name: snapshot(value, provider.dump) for name, value in complete.items()}
+        headers = plain.get("extra_headers")
+        if type(headers) is dict and len(headers) > 1:
+            plain["extra_headers"] = _one_of_each(headers)
+        return plain
 
     def embedding(self, text: str, parameters: Mapping[str, Any]) -> Request:
         """Build a request to embed one text.
@@ -119,7 +135,13 @@ class RequestBuilder:
         )
 
     def _given(self, value: Any) -> Any:
-        return None if self._provider.is_not_given(value) else value
+        return None if self._provider.is_not_given(value) else snapshot(value, self._provider.dump)
+
+
+def _one_of_each(headers: dict[Any, Any]) -> dict[Any, Any]:
+    """Return headers without those that a later one with the same name, in whatever case, replaces."""
+    last = {str(name).lower(): name for name in headers}
+    return headers if len(last) == len(headers) else {name: headers[name] for name in last.values()}
 
 
 def mode_of_call(cache: str) -> Mode | None:

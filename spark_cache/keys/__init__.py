@@ -4,8 +4,8 @@ The functions here are pure: they touch no file, no clock and no log. The canoni
 (see ``docs/explanation/keys.md``), and golden vectors pin it.
 """
 
-from spark_cache.keys.endpoint import normalise_endpoint
-from spark_cache.keys.headers import is_credential
+from spark_cache.keys.endpoint import keyed_query, normalise_endpoint
+from spark_cache.keys.headers import is_credential, is_transport_header
 from spark_cache.keys.memo import DigestMemo, digest_of
 from spark_cache.keys.messages import normalise_message
 from spark_cache.keys.parameters import key_parameters, stateful_parameter
@@ -20,8 +20,10 @@ __all__ = [
     "digest_of",
     "frame_of",
     "is_credential",
+    "is_transport_header",
     "key_of",
     "key_parameters",
+    "keyed_query",
     "normalise_endpoint",
     "normalise_message",
     "readable_request",

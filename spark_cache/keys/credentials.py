@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from operator import is_not
 from typing import TYPE_CHECKING, Any, Literal
 
-from spark_cache.keys.headers import server_headers
+from spark_cache.keys.headers import is_credential, server_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +33,9 @@ _TOOL: tuple[tuple[str, ...], ...] = (
     ("exa_ai_search", "api_key"),
 )
 """The credential fields of Gemini's tools. Each name is also recognised in its JSON form, such as ``mcpServers``."""
+
+_SECRET_SETTING = re.compile(r".*(key|password|pwd|secret|signature|token)", re.IGNORECASE)
+"""A setting of a connection string that is a secret, such as ``AccountKey``."""
 
 _HUMP = re.compile(r"_([a-z])")
 
@@ -126,12 +129,32 @@ def _without(value: Any, path: Sequence[str], headers: Headers) -> Any:
             kept = _without(held, rest, headers)
         elif step == "headers" and headers == "keyed" and isinstance(held, Mapping):
             kept = server_headers(held) or None
+        elif step == "authentication" and headers == "keyed" and isinstance(held, Mapping):
+            kept = _account(held) or None
         else:
             kept = None
         if kept is not held:
             others = {other: item for other, item in value.items() if other != name}
             value = others if kept is None else {**others, name: kept}
     return value
+
+
+def _account(authentication: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what names the account of a data source, which may stand in its connection string alone."""
+    kept = {
+        name: value
+        for name, value in authentication.items()
+        if name != "type" and not is_credential(str(name))
+    }
+    connection = kept.get("connection_string")
+    if isinstance(connection, str):
+        settings = (setting for setting in connection.split(";") if setting.strip())
+        kept["connection_string"] = [
+            setting
+            for setting in settings
+            if not _SECRET_SETTING.fullmatch(setting.partition("=")[0].strip())
+        ]
+    return kept
 
 
 def _each(values: Any, change: Callable[[Any], Any]) -> Any:

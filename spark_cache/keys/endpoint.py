@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from urllib.parse import urlsplit, urlunsplit
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
-__all__ = ["normalise_endpoint"]
+from spark_cache.keys.headers import is_credential
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["keyed_query", "normalise_endpoint"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -28,6 +35,20 @@ def normalise_endpoint(url: str, own: str) -> str | None:
     except ValueError:
         return url
     return None if normalised == _normalise(own) else normalised
+
+
+def keyed_query(pairs: Iterable[tuple[str, object]]) -> str:
+    """Return query parameters in the form used in keys. A value that may be a credential is replaced by its digest.
+
+    Args:
+        pairs: The names and values.
+    """
+    return urlencode(
+        [
+            (name, f"sha256-{sha256(str(value).encode()).hexdigest()[:32]}" if is_credential(name) else value)
+            for name, value in pairs
+        ]
+    )
 
 
 def _normalise(url: str) -> str:

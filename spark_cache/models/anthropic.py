@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from inspect import signature
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_cache.models.base import Model
@@ -31,7 +32,7 @@ _SDK = Sdk(
     client="AsyncAnthropic",
     own_address="https://api.anthropic.com",
     variables="ANTHROPIC",
-    own_headers=frozenset({"anthropic-version"}),
+    own_headers=MappingProxyType({"anthropic-version": "2026-10-21"}),
     choose_address=("config", "profile"),
 )
 

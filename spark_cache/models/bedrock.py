@@ -12,7 +12,7 @@ from spark_cache.models.boto3_calls import EventReader, Threads, keep_wire, wire
 from spark_cache.models.sdks import import_sdk, refuse_reserved
 from spark_cache.providers.base import Provider
 from spark_cache.providers.bedrock.address import configured_address, endpoint_of
-from spark_cache.providers.bedrock.converse import body_of, kept_by_provider, read_answer, turn_of
+from spark_cache.providers.bedrock.converse import body_of, kept_by_provider, named_once, read_answer, turn_of
 from spark_cache.providers.bedrock.embeddings import batch_of, embedding_body, vectors_of
 from spark_cache.providers.bedrock.stream import events_of, gather, read_event
 from spark_cache.providers.response import Usage
@@ -133,7 +133,7 @@ class BedrockProvider(Provider):
 
     def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - the same for all
         refuse_reserved(given, _RESERVED)
-        return given
+        return named_once(given)
 
     def state_path(self, request: Request) -> str | None:
         return kept_by_provider(request)

@@ -21,7 +21,8 @@ from spark_cache.providers.gemini.answer import (
     stop_reasons,
     turn_of,
 )
-from spark_cache.providers.gemini.request import body_of, kept_by_provider, model_path
+from spark_cache.providers.gemini.content import plain
+from spark_cache.providers.gemini.request import body_of, kept_by_provider, model_path, named_once
 from spark_cache.providers.gemini.service import Service, merged, service_of
 from spark_cache.providers.response import Usage
 
@@ -118,6 +119,9 @@ class GeminiProvider(Provider):
     def endpoint(self) -> str | None:
         return self._resolve_service().endpoint
 
+    def dump(self, value: Any) -> Any:
+        return plain(value)
+
     def state_path(self, request: Request) -> str | None:
         return kept_by_provider(request)
 
@@ -138,7 +142,7 @@ class GeminiProvider(Provider):
             given["extra_headers"] = {**service.headers, **(given.get("extra_headers") or {})}
         if service.body:
             given["extra_body"] = merged(service.body, given.get("extra_body") or {})
-        return given
+        return named_once(given)
 
     def embed_batch(self, model_id: str) -> int:  # noqa: ARG002 - the same for all models
         return 100

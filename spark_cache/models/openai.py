@@ -33,7 +33,7 @@ _SDK = Sdk(
     client="AsyncOpenAI",
     own_address="https://api.openai.com/v1",
     variables="OPENAI",
-    own_headers=frozenset({"openai-organization", "openai-project"}),
+    own_headers=MappingProxyType({}),
     choose_address=("data_residency", "provider"),
 )
 

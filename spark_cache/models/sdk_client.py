@@ -6,12 +6,10 @@ For SDKs whose client accepts ``base_url``, ``default_headers``, ``default_query
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode
 
-from spark_cache.keys import is_credential, normalise_endpoint
+from spark_cache.keys import is_transport_header, keyed_query, normalise_endpoint
 from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
 from spark_cache.providers.json_values import copied
 
@@ -19,9 +17,6 @@ __all__ = ["Sdk", "SdkClient"]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_OWN_HEADERS = re.compile(r"accept|accept-encoding|connection|content-type|user-agent|x-stainless-.*")
-"""Headers that every such SDK and its HTTP client always send."""
 
 
 class Sdk(NamedTuple):
@@ -32,7 +27,8 @@ class Sdk(NamedTuple):
         client: The class of its asynchronous client.
         own_address: The default address.
         variables: The prefix of its environment variables.
-        own_headers: Further headers that it always sends, in lower case.
+        own_headers: Headers that are sent with this value unless the caller sets another, so that a key does not depend on
+            the version of the SDK. In lower case.
         choose_address: Arguments by which the client chooses the address itself.
     """
 
@@ -40,7 +36,7 @@ class Sdk(NamedTuple):
     client: str
     own_address: str
     variables: str
-    own_headers: frozenset[str]
+    own_headers: Mapping[str, str]
     choose_address: Sequence[str]
 
 
@@ -93,7 +89,10 @@ class SdkClient:
         found = self._headers_of_environment()
         # The SDK reads the environment itself. Headers that were added since the first read are omitted, and removed ones are restored.
         added = {name: sdk.Omit() for name in self._read_environment() if name not in found}
-        headers = {**added, **found, **(self._arguments.get("default_headers") or {})}
+        given_headers = self._arguments.get("default_headers") or {}
+        named = {str(name).lower() for name in (*found, *given_headers)}
+        pinned = {name: value for name, value in self._sdk.own_headers.items() if name not in named}
+        headers = {**pinned, **added, **found, **given_headers}
         given = {**self._arguments, "base_url": self.address()}
         return getattr(sdk, self._sdk.client)(**(given | {"default_headers": headers} if headers else given))
 
@@ -157,7 +156,7 @@ class SdkClient:
         address = self.address()
         params = getattr(self._http_client(), "params", None)
         if params is not None:
-            query = urlencode([pair for pair in params.multi_items() if not is_credential(pair[0])])
+            query = keyed_query(params.multi_items())
             address = f"{address}?{query}" if query else address
         return normalise_endpoint(address, self._sdk.own_address)
 
@@ -168,7 +167,11 @@ class SdkClient:
         # A header of the call replaces the HTTP client's header with the same name.
         replaced = {str(name).lower() for name in given}
         headers = getattr(self._http_client(), "headers", None) or {}
-        more = {name: headers[name] for name in headers if name not in replaced and self._can_matter(name)}
+        more = {
+            name: headers[name]
+            for name in headers
+            if name not in replaced and self._can_matter(name, headers[name])
+        }
         if more:
             parameters["extra_headers"] = {**more, **given}
 
@@ -178,7 +181,7 @@ class SdkClient:
         return getattr(self._given, "_client", None) or self._arguments.get("http_client")
 
     def _headers(self) -> dict[str, str]:
-        """Return the headers of every request that are neither the SDK's own nor credentials."""
+        """Return the headers of every request that can change a response."""
         if self._given is not None:
             headers: Any = self._given.default_headers
         else:
@@ -186,7 +189,7 @@ class SdkClient:
         return {
             name: value
             for name, value in headers.items()
-            if isinstance(value, str) and self._can_matter(name)
+            if isinstance(value, str) and self._can_matter(name, value)
         }
 
     def _headers_of_environment(self) -> Mapping[str, str]:
@@ -200,19 +203,17 @@ class SdkClient:
         lines = os.environ.get(f"{self._sdk.variables}_CUSTOM_HEADERS", "").split("\n")
         parts = (line.partition(":") for line in lines)
         headers = {name.strip(): value.strip() for name, colon, value in parts if colon}
-        return {name: value for name, value in headers.items() if self._can_matter(name)}
+        return {name: value for name, value in headers.items() if self._can_matter(name, value)}
 
     def _query(self) -> dict[str, object]:
-        """Return the query parameters of every request, without credentials."""
+        """Return the query parameters of every request."""
         if self._given is not None:
             query: Any = self._given.default_query
         else:
             query = self._arguments.get("default_query") or {}
-        return {name: value for name, value in query.items() if not is_credential(name)}
+        return dict(query)
 
-    def _can_matter(self, header: str) -> bool:
-        """Whether a header can change the response: it is neither the SDK's own nor a credential."""
+    def _can_matter(self, header: str, value: str) -> bool:
+        """Whether a header can change the response."""
         name = header.lower()
-        return (
-            not _OWN_HEADERS.fullmatch(name) and name not in self._sdk.own_headers and not is_credential(name)
-        )
+        return not is_transport_header(name) and self._sdk.own_headers.get(name) != value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from spark_cache.providers.snapshot import dumped
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
@@ -45,6 +47,14 @@ class Provider(ABC):
             TypeError: A parameter must be given elsewhere.
         """
         return given
+
+    def dump(self, value: Any) -> Any:
+        """Return the content of a pydantic model in a request, as the provider's SDK sends it.
+
+        Args:
+            value: The model.
+        """
+        return dumped(value)
 
     def is_not_given(self, value: object) -> bool:  # noqa: ARG002 - a default
         """Whether a value is one of the SDK's markers for an argument that is not given.

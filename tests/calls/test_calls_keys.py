@@ -69,10 +69,9 @@ def test_text_and_one_text_block(plain):
         {"organization": "o", "project": "p", "timeout": 5, "max_retries": 7},
         {"base_url": "https://api.openai.com/v1/"},
         {"base_url": None},
-        {"default_headers": {"Helicone-Auth": "Bearer x", "User-Agent": "mine"}},
-        {"default_query": {"key": "x"}},
+        {"default_headers": {"X-Api-Key": "x", "User-Agent": "mine", "X-Datadog-Trace-Id": "1"}},
     ],
-    ids=["key", "transport", "own address", "no address", "credentials", "credential in the query"],
+    ids=["key", "transport", "own address", "no address", "headers"],
 )
 def test_client_options_that_cannot_change_the_response(plain, client_args):
     """Credentials, timeouts and the provider's own address are not part of a key."""
@@ -85,9 +84,11 @@ def test_client_options_that_cannot_change_the_response(plain, client_args):
     [
         {"base_url": "https://gateway.example/v1"},
         {"default_headers": {"X-Route": "b"}},
+        {"default_headers": {"X-Partition-Key": "b"}},
         {"default_query": {"api-version": "2"}},
+        {"default_query": {"key": "2"}},
     ],
-    ids=["address", "headers", "query"],
+    ids=["address", "headers", "named like a credential", "query", "query named like a credential"],
 )
 def test_client_options_that_can_change_the_response(plain, client_args):
     """Everything a client adds to its requests is part of the key, whether given as arguments or as a client."""
@@ -140,10 +141,20 @@ async def test_header_of_a_call_replaces_that_of_the_http_client(plain):
 
 async def test_http_client_that_cannot_change_the_response(plain):
     """The credentials and the standard headers of an HTTP client are not part of a key."""
-    args = {"headers": {"X-Api-Key": "hush"}, "params": {"key": "hush"}}
-    async with openai.DefaultAsyncHttpxClient(**args) as http:
+    async with openai.DefaultAsyncHttpxClient(headers={"X-Api-Key": "hush"}) as http:
         model = OpenAIModel("gpt-4o", enable_cache=True, client_args={"http_client": http})
         assert model.cache_key(QUESTION) == plain.cache_key(QUESTION)
+
+
+async def test_query_that_may_be_a_credential_is_keyed_by_its_digest(plain):
+    """It may choose a tenant, so it is part of the key. Its value is not part of the address, which is shown."""
+    keys = set()
+    for value in ("hush", "other"):
+        async with openai.DefaultAsyncHttpxClient(params={"key": value}) as http:
+            model = OpenAIModel("gpt-4o", enable_cache=True, client_args={"http_client": http})
+            keys.add(model.cache_key(QUESTION))
+            assert value not in str(model._provider.endpoint())
+    assert len(keys | {plain.cache_key(QUESTION)}) == 3
 
 
 def test_headers_from_the_environment(plain, monkeypatch):

@@ -153,3 +153,14 @@ def test_a_body_that_contains_itself_is_refused(ask):
     body["extra_body"] = body
     with pytest.raises(UncacheableRequestError, match="contains itself"):
         cache_key(ask(parameters=body))
+
+
+def test_the_account_in_a_connection_string_is_keyed(ask):
+    """It may be the only part of a request that names the database. Its secrets are not part of the key."""
+
+    def key(account, secret):
+        connection = f"AccountEndpoint=https://{account}.example;AccountKey={secret}"
+        authentication = {"type": "connection_string", "connection_string": connection}
+        return cache_key(ask(parameters=azure_source(authentication=authentication)))
+
+    assert key("one", SECRET) == key("one", "other") != key("two", SECRET)

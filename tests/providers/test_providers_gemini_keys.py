@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import openai
 import pytest
 from google import genai
@@ -92,7 +94,7 @@ async def test_gemini_headers_of_the_client_are_keyed():
             None, options(httpx_async_client=client, headers={"X-Yours": "2", "x-goog-api-key": "s"}), {}
         )
     assert dict(service.headers) == {"x-mine": "1", "x-yours": "2"}
-    assert service.endpoint == f"{OWN}?tier=2"
+    assert service.endpoint == f"{OWN}?tier=2&key=sha256-{sha256(b's').hexdigest()[:32]}"
     assert key(**options(headers={"x-mine": "1"})) != key()
     assert key(**options(async_client_args={"headers": {"x-mine": "1"}})) == key(
         **options(headers={"x-mine": "1"})
@@ -101,8 +103,8 @@ async def test_gemini_headers_of_the_client_are_keyed():
 
 def test_gemini_continued_response():
     """A request that continues a response depends on it."""
-    request = Request("gemini", "m", QUESTION, parameters={"continuation_token": b"x"})
-    assert kept_by_provider(request) == "parameters.continuation_token"
+    request = Request("gemini", "m", QUESTION, parameters={"continuationToken": "x"})
+    assert kept_by_provider(request) == "parameters.continuationToken"
 
 
 def test_gemini_body_of_the_client_is_keyed():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from spark_cache.types import Request
 
-__all__ = ["body_of", "kept_by_provider", "read_answer", "turn_of", "with_bytes"]
+__all__ = ["body_of", "kept_by_provider", "named_once", "read_answer", "turn_of", "with_bytes"]
 
 _INFERENCE = {
     "max_tokens": "maxTokens",
@@ -40,6 +40,15 @@ _STOP_REASONS = {
 }
 
 _MEDIA = ("image", "document", "video", "audio")
+
+
+def named_once(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters under the names of the API. Of two names for one parameter, the later one is sent.
+
+    Args:
+        parameters: The parameters of a call.
+    """
+    return {_INFERENCE.get(name, name): value for name, value in parameters.items() if value is not None}
 
 
 def body_of(request: Request) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from spark_cache.types import Request
 
-__all__ = ["body_of", "kept_by_provider", "model_path"]
+__all__ = ["body_of", "kept_by_provider", "model_path", "named_once"]
 
 _TOP_LEVEL = {
     "cached_content": "cachedContent",
@@ -51,6 +51,19 @@ _STORES = ("fileSearch", "file_search", "retrieval")
 """Tools that read from a store at the provider."""
 
 _WORD_START = re.compile(r"_([a-z0-9])")
+
+
+def named_once(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters under the names of the API. Of two names for one parameter, the later one is sent.
+
+    Args:
+        parameters: The parameters of a call.
+    """
+    return {
+        name if name in _NOT_SENT else _TOP_LEVEL.get(name) or _config_name(name, value): value
+        for name, value in parameters.items()
+        if value is not None
+    }
 
 
 def body_of(request: Request) -> dict[str, Any]:
@@ -109,8 +122,8 @@ def kept_by_provider(request: Request) -> str | None:
     for index, message in enumerate(request.messages):
         if any(map(_is_kept, _file_uris(_blocks(message)))):
             return f"messages[{index}]"
-    if request.parameters.get("continuation_token") is not None:
-        return "parameters.continuation_token"
+    if request.parameters.get("continuationToken") is not None:
+        return "parameters.continuationToken"
     for place, tools in (
         ("tool_specs", request.tool_specs),
         ("parameters.tools", request.parameters.get("tools")),

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-from spark_cache.keys import is_credential, normalise_endpoint
+from spark_cache.keys import is_transport_header, keyed_query, normalise_endpoint
 
 __all__ = ["Service", "merged", "service_of"]
 
@@ -108,7 +108,7 @@ def service_of(client: Any, arguments: Mapping[str, Any], environ: Mapping[str, 
         base_url=base_url or None,
         version=version or None,
         headers={name: value for name, value in headers.items() if _can_matter(name)},
-        query=urlencode([pair for pair in pairs if not is_credential(pair[0])]),
+        query=keyed_query(pairs),
         body=_option(options, "extra_body") or {},
     )
 
@@ -148,5 +148,5 @@ def _is_vertex(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> bool
 
 
 def _can_matter(header: str) -> bool:
-    """Whether a header can change the response: it is neither the SDK's own nor a credential."""
-    return not _SDK_HEADERS.fullmatch(header) and not is_credential(header)
+    """Whether a header can change the response."""
+    return not _SDK_HEADERS.fullmatch(header) and not is_transport_header(header)

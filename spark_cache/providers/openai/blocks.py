@@ -38,7 +38,7 @@ def tool_use(block: Any) -> ToolUse | None:
     """
     match block:
         case {"toolUse": {"toolUseId": call, "name": name, "input": arguments}}:
-            return ToolUse(call, name, orjson.dumps(arguments).decode())
+            return ToolUse(call, name, _json_text(arguments))
     return None
 
 
@@ -60,8 +60,13 @@ def tool_result(block: Any) -> ToolResult | None:
 def _value_as_text(part: Any) -> Any:
     match part:
         case {"json": value}:
-            return {"text": orjson.dumps(value).decode()}
+            return {"text": _json_text(value)}
     return part
+
+
+def _json_text(value: Any) -> str:
+    # Sorted, because the order of names is not part of the key.
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _is_one_text(blocks: list[Any]) -> bool:

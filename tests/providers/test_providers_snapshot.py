@@ -1,0 +1,145 @@
+"""The snapshot of a request: plain values that nobody else holds."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from spark_cache.providers.snapshot import dumped, snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+class Colour(StrEnum):
+    """An enumeration of strings."""
+
+    RED = "red"
+
+
+class Size(Enum):
+    """An enumeration of other values."""
+
+    LARGE = ("l",)
+
+
+class Loud(str):
+    """A string that pretends to be another."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "other"
+
+
+class Message(BaseModel):
+    """A pydantic model with an alias and defaults."""
+
+    role: str = "user"
+    text: str = Field(alias="content")
+    unset: int = 1
+
+
+@dataclass
+class Point:
+    """A dataclass."""
+
+    x: int
+    tags: list[str]
+
+
+class Pair(NamedTuple):
+    """A named tuple."""
+
+    a: int
+    b: list[int]
+
+
+FORMS: list[tuple[Any, Any]] = [
+    ((1, [2]), [1, [2]]),
+    (iter([1, 2]), [1, 2]),
+    ((number for number in (1, 2)), [1, 2]),
+    ({"a": (item for item in "xy")}, {"a": ["x", "y"]}),
+    (OrderedDict(a=(1,)), {"a": [1]}),
+    (MappingProxyType({"a": {"b": (1,)}}), {"a": {"b": [1]}}),
+    (Pair(1, [2]), [1, [2]]),
+    (Colour.RED, "red"),
+    (Size.LARGE, ["l"]),
+    (Loud("text"), "text"),
+    ({Loud("name"): 1}, {"name": 1}),
+    (bytearray(b"x"), b"x"),
+    (memoryview(b"x"), b"x"),
+    (Message(content="hi"), {"content": "hi"}),
+    ([Message(content="hi", role="system")], [{"role": "system", "content": "hi"}]),
+    (Point(1, ["a"]), {"x": 1, "tags": ["a"]}),
+    (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+    (date(2026, 1, 2), "2026-01-02"),
+    (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+]
+
+
+@pytest.mark.parametrize(("value", "plain"), FORMS)
+def test_known_forms_become_plain_values(value: Any, plain: Any) -> None:
+    """The result has the types of JSON, and bytes."""
+    result = snapshot(value, dumped)
+    assert (result, type(result)) == (plain, type(plain))
+
+
+@given(json_values)
+def test_plain_values_stay_equal_and_are_not_shared(value: Any) -> None:
+    """Every container is new, every string the same object."""
+    result = snapshot(value, dumped)
+    assert result == value
+    containers = [(value, result)]
+    while containers:
+        old, new = containers.pop()
+        if isinstance(old, dict | list):
+            assert old is not new
+            items = old.items() if isinstance(old, dict) else enumerate(old)
+            containers += [(item, new[key]) for key, item in items]
+        else:
+            assert old is new
+
+
+def test_values_without_a_known_form_are_kept() -> None:
+    """The SDK decides whether it can send them."""
+
+    def function() -> None: ...
+
+    marker = object()
+    assert snapshot([function, marker, Message], dumped) == [function, marker, Message]
+
+
+def test_a_value_that_contains_itself_ends() -> None:
+    """It has no key, and the SDK refuses it."""
+    circle: list[Any] = []
+    circle.append(circle)
+    assert isinstance(snapshot(circle, dumped), list)
+
+
+def test_files_are_read_once_where_they_are_content(tmp_path: Path) -> None:
+    """A path anywhere else is no file to read."""
+    path = tmp_path / "picture"
+    path.write_bytes(b"first")
+    assert snapshot({"bytes": path}, dumped, read=True) == {"bytes": b"first"}
+    assert snapshot({"path": path}, dumped) == {"path": path}
+    assert snapshot([io.BytesIO(b"a"), io.StringIO("b")], dumped, read=True) == [b"a", b"b"]
+    with pytest.raises(FileNotFoundError):
+        snapshot(tmp_path / "missing", dumped, read=True)
