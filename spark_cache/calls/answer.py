@@ -15,7 +15,16 @@ __all__ = ["TEXT", "AnswerSpec", "Recorded", "StreamBrokenOffError"]
 
 
 class StreamBrokenOffError(Exception):
-    """A stream ended without an error before the response was complete. Models handle it themselves."""
+    """A stream gave no whole response. Models handle it themselves.
+
+    Attributes:
+        reason: ``incomplete`` if the stream ended too early, or ``inconsistent`` if its events say something else than what
+            they add up to.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Recorded(NamedTuple):

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.calls.answer import TEXT, Recorded, StreamBrokenOffError
-from spark_cache.calls.judge import why_not_stored
+from spark_cache.calls.judge import is_as_heard, why_not_stored
 from spark_cache.core.plan import Hit, Miss
 from spark_cache.errors import CacheMissError
 from spark_cache.manager import CacheManager
@@ -204,8 +204,12 @@ class Caller:
                     spec.on_event(event)
             raw = self.provider.gather([event for _, event in events])
             if raw is None:
-                raise StreamBrokenOffError
+                raise StreamBrokenOffError("incomplete")
         response = replace(self.provider.read(raw), latency_seconds=perf_counter() - started)
+        if events is not None and not is_as_heard(
+            response, (self.provider.read_event(event) for _, event in events)
+        ):
+            raise StreamBrokenOffError("inconsistent")
         if spec.validate is not None:
             spec.validate(response)
         return Recorded(response, events)
@@ -221,8 +225,13 @@ class Caller:
             calls.single_flight.mark_started(flight_key(plan))
             try:
                 recorded = await self._ask(request, spec)
-            except StreamBrokenOffError:
-                calls.note_bypass(plan, request, "incomplete")
+            except StreamBrokenOffError as error:
+                calls.note_bypass(plan, request, error.reason)
+                if error.reason == "inconsistent":
+                    calls.warn_once(
+                        "add up a stream",
+                        f"the events of {request.provider}/{request.model_id} say something else than they add up to",
+                    )
                 raise
             return self.store(calls, request, plan, recorded)
 

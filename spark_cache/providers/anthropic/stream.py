@@ -27,7 +27,9 @@ def read_event(raw: Any) -> StreamEvent:
         case {"type": "content_block_start", "content_block": {"type": "text", "text": str(text)}} if text:
             return StreamEvent("text", text=text, raw=raw)
         case {"type": "content_block_start", "content_block": {"type": "tool_use", "id": call, "name": name}}:
-            piece = ToolCallPiece(raw["index"], call, name)
+            # Some services send the whole input at once.
+            given = raw["content_block"].get("input")
+            piece = ToolCallPiece(raw["index"], call, name, arguments_text(given) if given else "")
             return StreamEvent("tool_call", raw=raw, tool_calls=(piece,))
         case {"type": "content_block_delta", "delta": delta}:
             return _read_delta(raw, delta)

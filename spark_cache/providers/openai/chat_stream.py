@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.providers.openai import chat
-from spark_cache.providers.stream import UNCOUNTED, StreamEvent, ToolCallPiece
+from spark_cache.providers.stream import UNCOUNTED, StreamEvent, ToolCallPiece, is_another_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,8 +18,24 @@ __all__ = ["body_of", "event_of", "events_of", "gather"]
 _REASONING = ("reasoning_content", "reasoning")
 """The fields in which compatible services send reasoning."""
 
-_SENT_ONCE = frozenset({"id", "index", "name", "role", "type"})
-"""Strings that are never appended to, because some services repeat them in every chunk."""
+_GROWING = frozenset(
+    {
+        "arguments",
+        "content",
+        "input",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "summary",
+        "text",
+        "thinking",
+        "transcript",
+    }
+)
+"""The strings that arrive in pieces. Every other string is whole each time, and some services repeat it in every chunk."""
+
+_OF_THE_FIRST_CHUNK = frozenset({"created", "id", "model"})
+"""Fields whose first value counts: a chunk with filter results may leave them empty."""
 
 _NOT_OF_THE_ANSWER = frozenset({"choices", "object", "obfuscation", "usage"})
 
@@ -81,53 +98,81 @@ def gather(events: Sequence[Any]) -> dict[str, Any] | None:
     choices: dict[int, dict[str, Any]] = {}
     usage = None
     for chunk in events:
-        completion |= {
-            name: value
-            for name, value in chunk.items()
-            if name not in _NOT_OF_THE_ANSWER and (value is not None or name not in completion)
-        }
+        for name, value in chunk.items():
+            if name in _NOT_OF_THE_ANSWER or (value is None and name in completion):
+                continue
+            if name not in _OF_THE_FIRST_CHUNK or not completion.get(name):
+                completion[name] = value
         usage = chunk.get("usage") or usage
         for choice in chunk.get("choices") or ():
             _add_choice(choices.setdefault(choice.get("index") or 0, {}), choice)
-    if not choices or any(choice.get("finish_reason") is None for choice in choices.values()):
+    whole = [_completed({**choices[index], "index": index}) for index in sorted(choices)]
+    if not whole or any(choice.get("finish_reason") is None for choice in whole):
         return None
-    listed = [_without_indexes({**choices[index], "index": index}) for index in sorted(choices)]
-    return {**completion, "object": "chat.completion", "choices": listed, "usage": usage}
+    return {**completion, "object": "chat.completion", "choices": whole, "usage": usage}
 
 
 def _add_choice(choice: dict[str, Any], chunk: Mapping[str, Any]) -> None:
     """Add the part of a choice that a chunk contains."""
     for name, value in chunk.items():
-        whole = "message" if name == "delta" else name
-        if isinstance(value, dict):
-            if choice.get(whole) is None:
-                choice[whole] = {}
-            _add(choice[whole], value)
-        elif value is not None or whole not in choice:
-            choice[whole] = value
+        if name == "message":
+            # Some services send the message so far, or the whole one at the end, in addition to the deltas.
+            choice["whole"] = value or choice.get("whole")
+        elif isinstance(value, dict):
+            place = "message" if name == "delta" else name
+            if choice.get(place) is None:
+                choice[place] = {}
+            _add(choice[place], value)
+        elif value is not None or name not in choice:
+            choice["message" if name == "delta" else name] = value
 
 
-def _without_indexes(choice: dict[str, Any]) -> dict[str, Any]:
-    """Remove the indexes of tool calls, which only streams have."""
-    for call in (choice.get("message") or {}).get("tool_calls") or ():
+def _completed(choice: dict[str, Any]) -> dict[str, Any]:
+    """Return a choice as in a response that was not streamed: without indexes of tool calls, and with a stop reason."""
+    whole = choice.pop("whole", None)
+    message = choice.get("message") or {}
+    if whole:
+        message = {**whole, **{name: value for name, value in message.items() if value or name not in whole}}
+        choice["message"] = message
+    for call in message.get("tool_calls") or ():
         call.pop("index", None)
+    if choice.get("finish_reason") is None and (message.get("audio") or {}).get("expires_at"):
+        # A stream of sound ends without a stop reason.
+        choice["finish_reason"] = "stop"
     return choice
 
 
 def _add(whole: dict[str, Any], piece: Mapping[str, Any]) -> None:
-    """Merge a piece into a whole: strings and lists grow, and list elements with an index are merged by it."""
+    """Merge a piece into a whole: some strings grow, and so do lists, whose elements with an index are merged by it."""
     for name, value in piece.items():
         current = whole.get(name)
         if current is None:
             whole[name] = _copy(value)
+        elif name == "content" and type(current) is not type(value) and value is not None:
+            whole[name] = [*_parts(current), *_parts(value)]
         elif isinstance(value, str) and isinstance(current, str):
-            whole[name] = (current or value) if name in _SENT_ONCE else current + value
+            whole[name] = _joined(name, current, value)
         elif isinstance(value, dict) and isinstance(current, dict):
             _add(current, value)
         elif isinstance(value, list) and isinstance(current, list):
             _add_items(current, value)
         elif value is not None:
             whole[name] = value
+
+
+def _joined(name: str, current: str, value: str) -> str:
+    if name in _GROWING:
+        return current + value
+    if name == "data":
+        return b64encode(
+            b64decode(current) + b64decode(value)
+        ).decode()  # sound, each piece in its own base64
+    return current or value
+
+
+def _parts(content: Any) -> list[Any]:
+    """Return content as a list of parts: some services send text after parts."""
+    return content if isinstance(content, list) else [{"type": "text", "text": content}] if content else []
 
 
 def _copy(value: Any) -> Any:
@@ -146,11 +191,19 @@ def _copy(value: Any) -> Any:
 def _add_items(whole: list[Any], pieces: Sequence[Any]) -> None:
     for piece in pieces:
         at = piece.get("index") if isinstance(piece, dict) else None
-        current = next((one for one in whole if isinstance(one, dict) and one.get("index") == at), None)
-        if at is None or current is None:
+        current = next(
+            (one for one in reversed(whole) if isinstance(one, dict) and one.get("index") == at), None
+        )
+        if at is None or current is None or _is_another_call(current, piece):
             whole.append(_copy(piece))
         else:
             _add(current, piece)
+
+
+def _is_another_call(call: Mapping[str, Any], piece: Mapping[str, Any]) -> bool:
+    """Return whether a piece begins another tool call with the same index: some services give every call the index 0."""
+    named = piece.get("custom") or piece.get("function") or {}
+    return is_another_call(call.get("id") or "", piece.get("id") or "", named.get("name") or "")
 
 
 def events_of(raw: Any) -> list[dict[str, Any]]:

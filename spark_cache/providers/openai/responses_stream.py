@@ -62,7 +62,16 @@ def gather(events: Sequence[Any]) -> Any | None:
     Args:
         events: All events of the stream.
     """
-    return next((event.get("response") for event in reversed(events) if event.get("type") in _ENDS), None)
+    response = next((event.get("response") for event in reversed(events) if event.get("type") in _ENDS), None)
+    if not isinstance(response, dict) or response.get("output"):
+        return response
+    # Some services leave the output of the last event empty. The items came before it.
+    done = {
+        event["output_index"]: event["item"]
+        for event in events
+        if event.get("type") == "response.output_item.done"
+    }
+    return {**response, "output": [done[at] for at in sorted(done)]} if done else response
 
 
 def events_of(raw: Any) -> list[dict[str, Any]]:
