@@ -79,6 +79,13 @@ class Agent:
         self._stats = CostStats()
         self._lock = Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = Lock()
+
     @property
     def name(self) -> str:
         """The name of the agent."""

@@ -20,6 +20,8 @@ _NOT_KEYED = frozenset(
         # streaming
         "stream",
         "stream_options",
+        # how vectors travel: they are always returned as lists of numbers
+        "encoding_format",
         # call options of this library
         "cache",
         "sensitive",

@@ -69,6 +69,20 @@ class CacheManager:
         self._cache, self._entries, self._maintenance = cache, Entries(cache), Maintenance(cache)
         self.calls = Calls(cache)
 
+    def __copy__(self) -> CacheManager:
+        return self
+
+    def __deepcopy__(self, _: object) -> CacheManager:
+        return self  # a copied model shares the cache
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Encryption keys do not travel: the other process loads them as this one did.
+        config = self.config
+        arguments = config.provenance.arguments
+        if config.fernet_keys() and arguments is not None:
+            return _loaded_again, ({**arguments, "cache_dir": config.cache_dir},)
+        return CacheManager.shared, (config,)
+
     @property
     def config(self) -> CacheConfig:
         """The configuration in force."""
@@ -443,6 +457,12 @@ class CacheManager:
         """Write the counts that are still in memory, so that nothing is written to the directory later."""
         if self._cache.opened is not None:
             self._maintenance.flush()
+
+
+def _loaded_again(arguments: dict[str, Any]) -> CacheManager:
+    from spark_cache.config import load_config  # noqa: PLC0415 - imports pydantic
+
+    return CacheManager.shared(load_config(**arguments))
 
 
 def _loaded(config: CacheConfig | None) -> CacheConfig:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from inspect import signature
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_cache.models.base import Model
@@ -32,12 +31,15 @@ _SDK = Sdk(
     client="AsyncAnthropic",
     own_address="https://api.anthropic.com",
     variables="ANTHROPIC",
-    own_headers=MappingProxyType({"anthropic-version": "2026-10-21"}),
+    own_headers={"anthropic-version": "2026-10-21"},
     choose_address=("config", "profile"),
 )
 
 _MAX_TOKENS = 4096
 """The provider requires a limit with each request. Every model, even the oldest, accepts this one."""
+
+_NEEDS_STREAM = "Streaming is required"
+"""How the SDK's error for a long request begins."""
 
 _RESERVED = frozenset({"model", "messages"})
 
@@ -114,7 +116,13 @@ class AnthropicProvider(Provider):
 
     async def call(self, request: Request) -> Any:
         messages, body = self._resource_and_body(request)
-        response = await messages.with_raw_response.create(**body)
+        try:
+            response = await self._client.send(lambda: messages.with_raw_response.create(**body))
+        except ValueError as error:
+            if not str(error).startswith(_NEEDS_STREAM):
+                raise
+            # The SDK sends a request that may take longer than ten minutes only as a stream.
+            return gather([event async for event in self.stream(request)])
         try:
             return json.loads(response.http_response.content)
         except ValueError:
@@ -137,7 +145,7 @@ class AnthropicProvider(Provider):
         messages, body = self._resource_and_body(request)
         from anthropic import AsyncStream  # noqa: PLC0415 - a hit needs no SDK
 
-        stream = await messages.create(**body, stream=True)
+        stream = await self._client.send(lambda: messages.create(**body, stream=True))
         # The SDK's own objects drop unknown fields. Cast to plain objects, the events stay as they were sent.
         async with AsyncStream(
             cast_to=object, response=stream.response, client=self._client.client()

@@ -109,6 +109,9 @@ class BedrockProvider(Provider):
         self._client_process = 0
         self._is_address_resolved = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cached_client": None}
+
     async def aclose(self) -> None:
         self._threads.close()
         client, self._cached_client = self._cached_client, None

@@ -35,6 +35,12 @@ class Threads:
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
 
+    def __getstate__(self) -> int:
+        return self._maximum
+
+    def __setstate__(self, maximum: int) -> None:
+        Threads.__init__(self, maximum)
+
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function in a thread. If the caller is cancelled, the function still runs to its end.
 

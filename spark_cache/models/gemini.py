@@ -100,13 +100,10 @@ class GeminiProvider(Provider):
         self._given_client = client
         self._client_args = dict(client_args or {})
         self._service: Service | None = None
-        self._clients = LoopClients(self._make_client)
+        self._clients = LoopClients(self._make_client, _close)
 
     async def aclose(self) -> None:
-        client = self._clients.pop()
-        if client is not None:
-            await client.aio.aclose()
-            client.close()
+        await self._clients.aclose()
 
     # -- requests ----------------------------------------------------------------------------------------------
 
@@ -210,6 +207,11 @@ class GeminiProvider(Provider):
             **self._resolve_service().pinned(self._client_args)
         )
         return made
+
+
+async def _close(client: Client) -> None:
+    client.close()
+    await client.aio.aclose()
 
 
 def _set_fields(options: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ _SDK = Sdk(
     client="AsyncOpenAI",
     own_address="https://api.openai.com/v1",
     variables="OPENAI",
-    own_headers=MappingProxyType({}),
+    own_headers={},
     choose_address=("data_residency", "provider"),
 )
 
@@ -134,6 +134,12 @@ class OpenAIProvider(Provider):
         self._api_name = api
         self._api = _APIS[api]
 
+    def __getstate__(self) -> tuple[SdkClient, str]:
+        return self._client, self._api_name
+
+    def __setstate__(self, state: tuple[SdkClient, str]) -> None:
+        OpenAIProvider.__init__(self, *state)
+
     async def aclose(self) -> None:
         await self._client.aclose()
 
@@ -146,6 +152,8 @@ class OpenAIProvider(Provider):
         if given:
             refuse_reserved(given, self._api.reserved)
             refuse_stream(given)
+            if operation == "embedding" and given.get("encoding_format", "float") != "float":
+                raise TypeError("leave out encoding_format: vectors are always returned as lists of numbers")
         self._client.add_to(given)
         # Embeddings have one API. A response of one text API cannot serve the other.
         if self._api_name != "chat" and operation != "embedding":
@@ -164,7 +172,8 @@ class OpenAIProvider(Provider):
     # -- calls -------------------------------------------------------------------------------------------------
 
     async def call(self, request: Request) -> Any:
-        response = await self._resource().create(**self._api.body(request))
+        body = self._api.body(request)
+        response = await self._client.send(lambda: self._resource().create(**body))
         try:
             return orjson.loads(response.content)
         except ValueError:
@@ -174,7 +183,8 @@ class OpenAIProvider(Provider):
         resource = self._resource()
         from openai import AsyncStream  # noqa: PLC0415 - a hit needs no SDK
 
-        response = await resource.create(**self._api.stream_body(request), stream=True)
+        body = self._api.stream_body(request)
+        response = await self._client.send(lambda: resource.create(**body, stream=True))
         # The events stay plain JSON values. The SDK still separates them, and raises the errors among them.
         async with response.parse(to=AsyncStream[object]) as events:
             async for event in events:
@@ -183,10 +193,9 @@ class OpenAIProvider(Provider):
     async def embed(
         self, model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
-        if "encoding_format" in parameters:
-            raise TypeError("leave out encoding_format: vectors are always returned as lists of numbers")
-        response = await self._client.client().embeddings.create(
-            model=model_id, input=list(texts), **parameters
+        embeddings = self._client.client().embeddings
+        response = await self._client.send(
+            lambda: embeddings.create(model=model_id, input=list(texts), **parameters)
         )
         vectors = [one.embedding for one in sorted(response.data, key=lambda one: one.index)]
         used = response.usage

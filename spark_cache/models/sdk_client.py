@@ -6,8 +6,8 @@ For SDKs whose client accepts ``base_url``, ``default_headers``, ``default_query
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from spark_cache.keys import is_transport_header, keyed_query, normalise_endpoint
 from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
@@ -17,6 +17,11 @@ __all__ = ["Sdk", "SdkClient"]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+T = TypeVar("T")
+
+_STALE_CONNECTIONS = 20
+"""How many connections of closed event loops are dropped for one call."""
 
 
 class Sdk(NamedTuple):
@@ -38,6 +43,14 @@ class Sdk(NamedTuple):
     variables: str
     own_headers: Mapping[str, str]
     choose_address: Sequence[str]
+
+
+async def _close(client: Any) -> None:
+    await client.close()
+
+
+async def _leave_open(_: Any) -> None:
+    """Do not close a client whose HTTP client belongs to the caller, who closes it."""
 
 
 class SdkClient:
@@ -74,7 +87,9 @@ class SdkClient:
         self._added: Sequence[tuple[str, Mapping[str, object]]] | None = None
         self._address: str | None = None
         self._environment_headers: Mapping[str, str] | None = None
-        self._clients = LoopClients(self._make)
+        self._clients = LoopClients(
+            self._make, _close if self._arguments.get("http_client") is None else _leave_open
+        )
 
     def client(self) -> Any:
         """Return the client for the running event loop.
@@ -97,10 +112,26 @@ class SdkClient:
         return getattr(sdk, self._sdk.client)(**(given | {"default_headers": headers} if headers else given))
 
     async def aclose(self) -> None:
-        """Close the connections that were opened for the running event loop. A client of the caller stays open."""
-        client = self._clients.pop()
-        if client is not None:
-            await client.close()
+        """Close the connections that were opened for the running event loop. What the caller made stays open."""
+        await self._clients.aclose()
+
+    async def send(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Send a call. An HTTP client of the caller may still have connections of an event loop that is closed.
+
+        Each of them fails once, before anything is sent, and is dropped.
+
+        Args:
+            call: Sends the call.
+        """
+        if self._arguments.get("http_client") is not None:
+            for _ in range(_STALE_CONNECTIONS):
+                try:
+                    return await call()
+                except Exception as error:
+                    # Anthropic's SDK raises its own error from it.
+                    if "Event loop is closed" not in (str(error), str(error.__cause__)):
+                        raise
+        return await call()
 
     def is_not_given(self, value: object) -> bool:
         """Whether a value is one of the SDK's markers for an argument that is not given.

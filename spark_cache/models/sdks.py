@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import finalize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from types import ModuleType
 
 __all__ = ["LoopClients", "import_sdk", "refuse_both", "refuse_reserved", "refuse_stream"]
@@ -86,12 +88,22 @@ class LoopClients(Generic[C]):
 
     Args:
         make: Creates a client.
+        close: Closes a client.
     """
 
-    def __init__(self, make: Callable[[], C]) -> None:
+    def __init__(self, make: Callable[[], C], close: Callable[[C], Coroutine[Any, Any, object]]) -> None:
         self._make = make
-        self._clients: dict[asyncio.AbstractEventLoop, C] = {}
+        self._close = close
         self._lock = Lock()
+        self._clients: dict[asyncio.AbstractEventLoop, C] = {}
+        # A client that is collected while another loop runs would try to close its connections on that loop.
+        finalize(self, _abandon, self._clients, close).atexit = False
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._make, self._close
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        LoopClients.__init__(self, *state)
 
     def get(self) -> C:
         """Return the client for the running event loop. It is created on first use."""
@@ -100,13 +112,27 @@ class LoopClients(Generic[C]):
             client = self._clients.get(loop)
             if client is None:
                 # A closed loop is never used again. Its client would keep it and the connections alive.
-                self._clients = {
-                    other: kept for other, kept in self._clients.items() if not other.is_closed()
-                }
+                closed = {other: self._clients.pop(other) for other in [*self._clients] if other.is_closed()}
+                _abandon(closed, self._close)
                 client = self._clients[loop] = self._make()
         return client
 
-    def pop(self) -> C | None:
-        """Remove the client of the running event loop and return it, so that the caller can close it; None if there is none."""
+    async def aclose(self) -> None:
+        """Close the client of the running event loop, if there is one."""
         with self._lock:
-            return self._clients.pop(asyncio.get_running_loop(), None)
+            client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await self._close(client)
+
+
+def _abandon(
+    clients: Mapping[asyncio.AbstractEventLoop, C], close: Callable[[C], Coroutine[Any, Any, object]]
+) -> None:
+    """Mark the clients of closed loops as closed. Their connections ended with their loops."""
+    for loop, client in clients.items():
+        if loop.is_closed():
+            closing = close(client)
+            # The first step marks the client. The next one would need its loop.
+            with suppress(Exception):
+                closing.send(None)
+            closing.close()

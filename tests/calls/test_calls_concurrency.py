@@ -136,7 +136,7 @@ def test_one_loop_after_the_other(provider, client_args, cache_dir):
 
 def test_clients_of_closed_loops_are_released():
     """The client of a closed loop is released when another loop requests a client."""
-    clients, made = LoopClients(openai.AsyncOpenAI(api_key="any").copy), []
+    clients, made = LoopClients(openai.AsyncOpenAI(api_key="any").copy, lambda client: client.close()), []
 
     async def touch():
         made.append(weakref.ref(clients.get()))
