@@ -36,6 +36,7 @@ _STATEFUL = frozenset(
         "conversation",
         "background",
         "container",
+        "data_sources",
         "prompt",
         "thread_id",
         "assistant_id",
@@ -110,10 +111,15 @@ def stateful_parameter(parameters: Mapping[str, Any]) -> str | None:
         The name, such as ``extra_body.thread_id``, or None.
     """
     for name, value in parameters.items():
-        if name in _STATEFUL and value is not None and value is not False:
+        if name in _STATEFUL and value is not None and value is not False and not _has_version(name, value):
             return name
         if name == "extra_body" and isinstance(value, Mapping):
             inner = stateful_parameter(value)
             if inner is not None:
                 return f"extra_body.{inner}"
     return None
+
+
+def _has_version(name: str, value: Any) -> bool:
+    """Return whether a stored prompt is named with its version, which never changes."""
+    return name == "prompt" and isinstance(value, Mapping) and value.get("version") is not None

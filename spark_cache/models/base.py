@@ -339,6 +339,26 @@ class Model:
         )
         return self.cache.key(request, sensitive=bool(sensitive))
 
+    def has_entry(self, messages: Sequence[Any], *arguments: Any, **options: Any) -> bool:
+        """Return whether the cache holds an entry for a request, expired or not.
+
+        Args:
+            messages: The conversation.
+            *arguments: As for :meth:`cache_key`.
+            **options: As for :meth:`cache_key`.
+        """
+        return self.cache.has_entry(self.cache_key(messages, *arguments, **options))
+
+    def remove_entry(self, messages: Sequence[Any], *arguments: Any, **options: Any) -> bool:
+        """Remove the entry for a request. Return whether there was one.
+
+        Args:
+            messages: The conversation.
+            *arguments: As for :meth:`cache_key`.
+            **options: As for :meth:`cache_key`.
+        """
+        return self.cache.remove_entry(self.cache_key(messages, *arguments, **options))
+
     async def aclose(self) -> None:
         """Close the connections that this model opened on the running event loop, and write what the cache holds in memory.
 

@@ -165,15 +165,21 @@ def state_of(request: Request) -> str | None:
     Args:
         request: The request.
     """
-    for at, item in enumerate(request.messages):
-        if isinstance(item, dict) and item.get("type") == "item_reference":
-            return f"messages[{at}]"
-    tools = request.tool_specs if request.tool_specs is not None else request.parameters.get("tools")
-    for at, tool in enumerate(tools or ()):
-        if isinstance(tool, dict):
-            named = _state_of_tool(tool)
+    extra = request.parameters.get("extra_body")
+    more = extra if isinstance(extra, dict) else {}
+    for place, items in (("messages", request.messages), ("extra_body.input", more.get("input"))):
+        for at, item in enumerate(items if isinstance(items, list | tuple) else ()):
+            if isinstance(item, dict) and item.get("type") == "item_reference":
+                return f"{place}[{at}]"
+    for place, tools in (
+        ("tool_specs", request.tool_specs),
+        ("parameters.tools", request.parameters.get("tools")),
+        ("extra_body.tools", more.get("tools")),
+    ):
+        for at, tool in enumerate(tools if isinstance(tools, list | tuple) else ()):
+            named = _state_of_tool(tool) if isinstance(tool, dict) else None
             if named is not None:
-                return f"tool_specs[{at}].{named}"
+                return f"{place}[{at}].{named}"
     return None
 
 
