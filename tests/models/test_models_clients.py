@@ -156,21 +156,21 @@ def test_keys_given_in_code_cannot_be_pickled(make):
 
 async def test_a_long_response_of_anthropic_is_streamed_inside(make, provider):
     """The SDK refuses to wait more than ten minutes for a response that is not streamed."""
-    model = make("anthropic")
-    fresh = await model.get_text(QUESTION, max_tokens=64_000)
-    hit = await model.get_text(QUESTION, max_tokens=64_000)
+    async with make("anthropic") as model:
+        fresh = await model.get_text(QUESTION, max_tokens=64_000)
+        hit = await model.get_text(QUESTION, max_tokens=64_000)
     assert (fresh.content, fresh.cached, hit.cached, provider.calls) == (hit.content, False, True, 1)
 
 
 async def test_vectors_may_travel_as_floats(make, provider):
     """Services that know no other form need the parameter. It is sent, and is not part of the key."""
-    model = make("openai")
-    vectors = await model.embed(["a"], encoding_format="float")
-    assert provider.requests[-1].body["encoding_format"] == "float"
-    assert await model.embed(["a"]) == vectors
-    assert provider.calls == 1
-    with pytest.raises(TypeError, match="leave out encoding_format"):
-        await model.embed(["a"], encoding_format="base64")
+    async with make("openai") as model:
+        vectors = await model.embed(["a"], encoding_format="float")
+        assert provider.requests[-1].body["encoding_format"] == "float"
+        assert await model.embed(["a"]) == vectors
+        assert provider.calls == 1
+        with pytest.raises(TypeError, match="leave out encoding_format"):
+            await model.embed(["a"], encoding_format="base64")
 
 
 def test_a_client_of_the_caller_stays_with_its_model(make, cache_dir):
