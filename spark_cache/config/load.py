@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spark_cache.config.model import CacheConfig
     from spark_cache.config.resolve import Resolution
 
-__all__ = ["load_config", "profile_from_code", "reload_config", "usable", "use_profile"]
+__all__ = ["load_again", "load_config", "profile_from_code", "reload_config", "usable", "use_profile"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,8 +89,18 @@ def reload_config(config: CacheConfig) -> CacheConfig:
     provenance = config.provenance
     if provenance.arguments is None:
         return config
-    loaded = load_config(**provenance.arguments)
-    return loaded.with_(**provenance.changes) if provenance.changes else loaded
+    return load_again(provenance.arguments, provenance.changes)
+
+
+def load_again(arguments: Mapping[str, Any], changes: Mapping[str, Any] | None) -> CacheConfig:
+    """Load a configuration from what its provenance says.
+
+    Args:
+        arguments: The arguments of :func:`load_config`.
+        changes: The changes that ``with_`` made since.
+    """
+    loaded = load_config(**arguments)
+    return loaded.with_(**changes) if changes else loaded
 
 
 @final

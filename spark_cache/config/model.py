@@ -27,7 +27,7 @@ from spark_cache.types import Mode
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
-__all__ = ["CacheConfig", "Provenance"]
+__all__ = ["DEFAULTS", "CacheConfig", "Provenance"]
 
 _MAX_CACHED_POLICIES = 1024
 
@@ -183,7 +183,7 @@ class CacheConfig(BaseModel):
         if self._provenance is None:
             origins = {}
             for name in type(self).model_fields:
-                default = Origin("default", raw=_DEFAULTS[name])
+                default = Origin("default", raw=DEFAULTS[name])
                 given = name in self.model_fields_set
                 origins[name] = (
                     Origin("constructor", name, raw=getattr(self, name)).over(default) if given else default
@@ -300,7 +300,8 @@ class CacheConfig(BaseModel):
         return (*self.__dict__.values(), self._file_keys)
 
 
-_DEFAULTS = {name: info.default for name, info in CacheConfig.model_fields.items()}
+DEFAULTS = {name: info.default for name, info in CacheConfig.model_fields.items()}
+"""The default of every field."""
 
 
 def _problems_of(error: ValidationError) -> Iterator[Problem]:

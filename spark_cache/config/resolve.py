@@ -10,7 +10,7 @@ from spark_cache.config.dotenv import DotenvFile, read_dotenv
 from spark_cache.config.fields import PROFILES_DIR
 from spark_cache.config.guard import Condition, Guard
 from spark_cache.config.merge import merge
-from spark_cache.config.model import CacheConfig, Provenance
+from spark_cache.config.model import DEFAULTS, CacheConfig, Provenance
 from spark_cache.config.origins import Origin, origin_of
 from spark_cache.config.profiles import Profiles
 from spark_cache.config.selection import ProfileChoice, select_profile
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from spark_cache.config.context import ConfigContext
 
 __all__ = ["Resolution", "resolve"]
-
-_DEFAULTS = {name: info.default for name, info in CacheConfig.model_fields.items()}
 
 
 class Resolution(NamedTuple):
@@ -92,7 +90,7 @@ def resolve(profile: Origin | None, overrides: Mapping[str, Any], context: Confi
         VariableSource(context.environ, context),
         *([VariableSource(dotenv.variables, context, dotenv)] if dotenv else ()),
         *(ProfileSource(file, context) for file in files),
-        DefaultSource(_DEFAULTS, context),
+        DefaultSource(DEFAULTS, context),
     )
     problems += (*choice.problems, *file_problems)
     problems += (problem for source in sources for problem in source.problems)

@@ -19,7 +19,7 @@ from spark_cache.manager.maintenance import Maintenance
 from spark_cache.types import CacheKey, Mode, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date, timedelta
     from pathlib import Path
 
@@ -76,11 +76,17 @@ class CacheManager:
         return self  # a copied model shares the cache
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Encryption keys do not travel: the other process loads them as this one did.
         config = self.config
-        arguments = config.provenance.arguments
-        if config.fernet_keys() and arguments is not None:
-            return _loaded_again, ({**arguments, "cache_dir": config.cache_dir},)
+        arguments, changes = config.provenance.arguments, config.provenance.changes
+        if (
+            config.fernet_keys()
+            and arguments is not None
+            and arguments["environ"] is None
+            and config.origins["encryption_keys"].kind != "constructor"
+        ):
+            # Encryption keys do not travel: the other process loads them as this one did.
+            return _shared_again, ({**arguments, "cache_dir": config.cache_dir}, changes)
+        # Keys that were given in code cannot be loaded again, and the configuration refuses to be pickled.
         return CacheManager.shared, (config,)
 
     @property
@@ -459,10 +465,10 @@ class CacheManager:
             self._maintenance.flush()
 
 
-def _loaded_again(arguments: dict[str, Any]) -> CacheManager:
-    from spark_cache.config import load_config  # noqa: PLC0415 - imports pydantic
+def _shared_again(arguments: Mapping[str, Any], changes: Mapping[str, Any] | None) -> CacheManager:
+    from spark_cache.config.load import load_again  # noqa: PLC0415 - imports pydantic
 
-    return CacheManager.shared(load_config(**arguments))
+    return CacheManager.shared(load_again(arguments, changes))
 
 
 def _loaded(config: CacheConfig | None) -> CacheConfig:

@@ -122,7 +122,10 @@ class AnthropicProvider(Provider):
             if not str(error).startswith(_NEEDS_STREAM):
                 raise
             # The SDK sends a request that may take longer than ten minutes only as a stream.
-            return gather([event async for event in self.stream(request)])
+            whole = gather([event async for event in self.stream(request)])
+            if whole is None:
+                raise _broken_off() from None
+            return whole
         try:
             return json.loads(response.http_response.content)
         except ValueError:
@@ -172,3 +175,9 @@ class AnthropicProvider(Provider):
         if unknown:
             body["extra_body"] = {**unknown, **(body.get("extra_body") or {})}
         return messages, body
+
+
+def _broken_off() -> Exception:
+    from anthropic import AnthropicError  # noqa: PLC0415 - only for a stream that is cut
+
+    return AnthropicError("the stream ended before the response was complete")

@@ -9,9 +9,11 @@ import logging
 import pickle
 import sys
 
+import anthropic
 import httpx2
 import openai
 import pytest
+from models_world import send_next
 
 from spark_cache import (
     Agent,
@@ -21,12 +23,14 @@ from spark_cache import (
     CacheManager,
     GeminiModel,
     OpenAIModel,
+    load_config,
 )
 
 # A program that ends a loop without closing its models leaves sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 QUESTION = [{"role": "user", "content": "What is Python?"}]
+KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 NAMES = ["openai", "responses", "anthropic", "gemini", "bedrock"]
 
 
@@ -137,20 +141,40 @@ def test_a_copy_of_an_agent(make, how):
 
 def test_encryption_keys_do_not_travel(make, monkeypatch, cache_dir):
     """The other process loads them from its own environment."""
-    key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-    monkeypatch.setenv("SPARK_CACHE_ENCRYPTION_KEY", key)
+    monkeypatch.setenv("SPARK_CACHE_ENCRYPTION_KEY", KEY)
     model = make("openai")
     data = pickle.dumps(model)
-    assert key.encode() not in data
+    assert KEY.encode() not in data
     monkeypatch.delenv("SPARK_CACHE_ENCRYPTION_KEY")
     assert pickle.loads(data).cache.config.fernet_keys() == ()
     assert pickle.loads(data).cache.cache_dir == cache_dir
 
 
-def test_keys_given_in_code_cannot_be_pickled(make):
-    """There is no place to load them from again."""
-    config = make("openai").cache.config.with_(encryption_keys="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-    manager = CacheManager(config)
+def test_changes_in_code_travel(make, monkeypatch):
+    """They are applied again after the other process has loaded its keys."""
+    monkeypatch.setenv("SPARK_CACHE_ENCRYPTION_KEY", KEY)
+    manager = CacheManager(make("openai").cache.config.with_(ttl_seconds=5))
+    assert pickle.loads(pickle.dumps(manager)).config == manager.config
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"encryption_keys": KEY}, {"environ": {"SPARK_CACHE_ENCRYPTION_KEY": KEY}}],
+    ids=["argument", "environment of its own"],
+)
+def test_keys_given_in_code_cannot_be_pickled(cache_dir, given):
+    """There is no place to load them from again. In this process, a copy shares the cache."""
+    manager = CacheManager(load_config(enabled=True, cache_dir=cache_dir, **given))
+    with pytest.raises(TypeError, match="load it again in the other process"):
+        pickle.dumps(manager)
+    assert copy.deepcopy(manager) is manager
+
+
+def test_keys_changed_in_code_cannot_be_pickled(make):
+    """The same for keys that were added later."""
+    manager = CacheManager(make("openai").cache.config.with_(encryption_keys=KEY))
+    with pytest.raises(TypeError, match="load it again in the other process"):
+        pickle.dumps(manager)
     assert copy.deepcopy(manager) is manager
 
 
@@ -160,6 +184,17 @@ async def test_a_long_response_of_anthropic_is_streamed_inside(make, provider):
         fresh = await model.get_text(QUESTION, max_tokens=64_000)
         hit = await model.get_text(QUESTION, max_tokens=64_000)
     assert (fresh.content, fresh.cached, hit.cached, provider.calls) == (hit.content, False, True, 1)
+
+
+async def test_a_long_response_that_is_cut_is_an_error(make, provider):
+    """Half a response is not returned as a whole one."""
+    send_next(
+        provider, b'event: message_start\ndata: {"type":"message_start","message":{"content":[]}}\n\n'
+    ).set()
+    async with make("anthropic") as model:
+        with pytest.raises(anthropic.AnthropicError, match="ended before the response was complete"):
+            await model.get_text(QUESTION, max_tokens=64_000)
+        assert not model.has_entry(QUESTION, max_tokens=64_000)
 
 
 async def test_vectors_may_travel_as_floats(make, provider):
