@@ -16,7 +16,7 @@ from spark_cache.entries import CacheEntry, decode, decrypt_entry, describe, enc
 from spark_cache.errors import StoreError
 from spark_cache.stores import HIDDEN, address, entry_name
 from spark_cache.stores.atomic import make_folder
-from spark_cache.stores.process_lock import ProcessLock
+from spark_cache.stores.lock_file import LockFile
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def rotation_lock(root: str) -> Iterator[None]:
             # for good.
             raise StoreError("lock the directory", "it belongs to another user")
         make_folder(folder)
-        lock = ProcessLock(f"{folder}/rotation.lock")
+        lock = LockFile(f"{folder}/rotation.lock")
         lock.acquire(0)
     except BlockingIOError:
         raise StoreError("lock the directory", "another process is rewriting its entries") from None

@@ -15,8 +15,8 @@ from zlib import crc32
 
 from spark_cache.stores.base import GONE, UNKNOWN, block_size
 from spark_cache.stores.filesystems import is_remote
+from spark_cache.stores.lock_file import LockFile
 from spark_cache.stores.private import own_file
-from spark_cache.stores.process_lock import ProcessLock
 
 __all__ = ["Journal", "Noted", "Record"]
 
@@ -75,7 +75,7 @@ class Journal:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = Lock()
-        self._process_lock = ProcessLock(f"{path}.lock")
+        self._lock_file = LockFile(f"{path}.lock")
         self._fd = -1
         self._size = 0
 
@@ -87,7 +87,7 @@ class Journal:
     def forget(self) -> None:
         """Begin anew in a forked child, which may not share its parent's hold on the file."""
         self._lock = Lock()
-        self._process_lock.forget()
+        self._lock_file.forget()
         self.close()
 
     def close(self) -> None:
@@ -110,18 +110,18 @@ class Journal:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         try:
             self._check(create=create)
-            self._process_lock.acquire(_PATIENCE)
+            self._lock_file.acquire(_PATIENCE)
             try:
                 self._size = self._open(create=create)
             except BaseException:
-                self._process_lock.release()
+                self._lock_file.release()
                 raise
         except BaseException:
             self._lock.release()
             raise
 
     def _check(self, *, create: bool) -> None:
-        if not create and not (self.exists and self._process_lock.exists):
+        if not create and not (self.exists and self._lock_file.exists):
             # Only a writer creates files here.
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         if self._fd < 0 and is_remote(self._path):
@@ -141,7 +141,7 @@ class Journal:
     def release(self) -> None:
         """Let go of the lock."""
         try:
-            self._process_lock.release()
+            self._lock_file.release()
         finally:
             self._lock.release()
 

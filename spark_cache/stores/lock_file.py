@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-__all__ = ["ProcessLock"]
+__all__ = ["LockFile"]
 
 _POLL_SECONDS = 0.0002
 """Most holders release the lock within a millisecond."""
@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.0002
 _warned: set[str] = set()
 
 
-class ProcessLock:
+class LockFile:
     """A lock on a file, taken with filelock. The kernel releases it if its holder dies.
 
     Without filelock, the lock excludes nobody and one warning says so. One thread at a time may use it.

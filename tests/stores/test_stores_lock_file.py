@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_cache.stores.process_lock import ProcessLock
+from spark_cache.stores.lock_file import LockFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +26,8 @@ if naive:
     stub.FileLock = lambda *_, **__: types.SimpleNamespace(acquire=lambda *_, **__: None, release=lambda: None)
     sys.modules["filelock"] = stub
 from pathlib import Path
-from spark_cache.stores.process_lock import ProcessLock
-lock, counter = ProcessLock(path + ".lock"), Path(path)
+from spark_cache.stores.lock_file import LockFile
+lock, counter = LockFile(path + ".lock"), Path(path)
 for _ in range({STEPS}):
     lock.acquire(60)
     number = int(counter.read_text())
@@ -37,8 +37,8 @@ for _ in range({STEPS}):
 
 HOLD = """
 import sys, time
-from spark_cache.stores.process_lock import ProcessLock
-lock = ProcessLock(sys.argv[1])
+from spark_cache.stores.lock_file import LockFile
+lock = LockFile(sys.argv[1])
 lock.acquire(60)
 print("held", flush=True)
 time.sleep(600)
@@ -88,7 +88,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    lock = ProcessLock(str(path))
+    lock = LockFile(str(path))
     with pytest.raises(BlockingIOError):
         lock.acquire(0.05)
     holder.send_signal(signal.SIGKILL)
