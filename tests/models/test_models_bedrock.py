@@ -391,7 +391,8 @@ async def test_error_in_a_stream(make, provider, session, address, cache_dir):
     plain = session.client("bedrock-runtime", endpoint_url=address)
     messages = [{"role": "user", "content": [{"text": "x"}]}]
     with contextlib.closing(plain), pytest.raises(EventStreamError) as expected:
-        list(plain.converse_stream(modelId=MODEL, messages=messages)["stream"])
+        with contextlib.closing(plain.converse_stream(modelId=MODEL, messages=messages)["stream"]) as events:
+            list(events)
     assert raised.value.response == expected.value.response
     assert (received, entry_files(cache_dir)) == (["other"], [])
 
