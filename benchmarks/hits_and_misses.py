@@ -38,10 +38,6 @@ class _Instant(Provider):
 
     name = "instant"
 
-    def endpoint(self) -> str | None:
-        """Return None for the default address."""
-        return None
-
     async def call(self, request: Request) -> Any:  # noqa: ARG002 - the answer is always the same
         """Return the answer."""
         return _RAW

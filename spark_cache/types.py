@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode, urlsafe_b64encode
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["CacheKey", "EntryMeta", "MissReason", "Mode", "Request"]
+__all__ = ["Base64Text", "CacheKey", "EntryMeta", "MissReason", "Mode", "Request"]
 
 
 class Mode(StrEnum):
@@ -82,38 +83,62 @@ class MissReason(StrEnum):
     """The entry is not encrypted, but encryption is required."""
 
 
+class Base64Text:
+    """Bytes that are sent as text: a prefix and the bytes in Base64. The text is made only when it is needed.
+
+    An image is then keyed by the digest of bytes that were hashed before, and nothing of it is copied on a hit.
+
+    Args:
+        data: The bytes.
+        prefix: The text in front, such as ``data:image/png;base64,``.
+        urlsafe: Whether the alphabet for URLs is used.
+    """
+
+    __slots__ = ("data", "prefix", "urlsafe")
+
+    def __init__(self, data: bytes, prefix: str = "", *, urlsafe: bool = False) -> None:
+        self.data = data
+        self.prefix = prefix
+        self.urlsafe = urlsafe
+
+    def __str__(self) -> str:
+        encode = urlsafe_b64encode if self.urlsafe else b64encode
+        return self.prefix + encode(self.data).decode()
+
+    def __repr__(self) -> str:
+        return f"Base64Text({len(self.data)} bytes)"
+
+
 class Request(NamedTuple):
-    """A model request: everything that can change the response.
+    """A model request: what goes over the wire.
 
     Attributes:
         provider: The provider, such as ``openai``.
         model_id: The model.
-        messages: The conversation, in the format of this library or of the provider.
-        system_prompt: System instructions in addition to the messages.
-        tool_specs: The tools that the model may call.
-        tool_choice: The tools that the model should call.
-        output_schema: The schema of a structured response.
+        body: The provider's own JSON body without the model, as plain values. A :class:`Base64Text` stands for the text of encoded bytes. A
+            provider that the library does not know has the arguments of the call by their names instead.
         operation: ``text``, ``json`` or ``embedding``.
         endpoint: The base URL. None means the provider's default.
+        headers: The headers that can change the response, with names in lower case.
+        query: The query parameters that can change the response.
         sample: The number of this request among several equal ones.
-        parameters: All other parameters of the request.
+        options: What the SDK's function takes besides the body, such as a timeout. It is not part of the key. What
+            ``extra_body`` adds is in the body already.
     """
 
     provider: str
     model_id: str
-    messages: Any
-    system_prompt: Any = None
-    tool_specs: Any = None
-    tool_choice: Any = None
-    output_schema: Any = None
+    body: Mapping[str, Any]
     operation: str = "text"
     endpoint: str | None = None
+    headers: Mapping[str, Any] = MappingProxyType({})
+    query: Mapping[str, Any] = MappingProxyType({})
     sample: int | None = None
-    parameters: Mapping[str, Any] = MappingProxyType({})
+    options: Mapping[str, Any] = MappingProxyType({})
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only mapping cannot be pickled or copied.
-        return Request, (*self[:-1], dict(self.parameters))
+        return Request, tuple(dict(part) if isinstance(part, MappingProxyType) else part for part in self)
 
     def __repr__(self) -> str:
         return f"Request({self.provider}/{self.model_id}, {self.operation})"
@@ -154,7 +179,7 @@ class CacheKey(str):
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """The digest of each part of the request (``messages``, ``parameters``, …), computed on first access."""
+        """The digest of each part of the request (``body.messages``, ``body.temperature``, …), computed on first access."""
         if callable(self._digests):
             self._digests = self._digests()
         return self._digests

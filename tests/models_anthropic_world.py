@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from spark_cache.providers.known import plain_request
 from spark_cache.testing.standin.transport import Stream
-from spark_cache.types import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from spark_cache import Model
     from spark_cache.providers.stream import StreamEvent
+    from spark_cache.types import Request
 
 SCHEMA = {
     "type": "object",
@@ -32,8 +33,11 @@ CLOSED_SCHEMA = {
 
 
 def request_of(provider: str, messages: Any, **parts: Any) -> Request:
-    """Return a request as a model builds it."""
-    return Request(provider=provider, model_id="m", messages=messages, **parts)
+    """Return a request as a model without a configuration builds it."""
+    named = ("system_prompt", "tool_specs", "tool_choice", "output_schema")
+    given = [parts.get(name) for name in named]
+    operation, parameters = parts.get("operation", "text"), parts.get("parameters", {})
+    return plain_request(provider, "m", messages, *given, operation, None, None, parameters, {})
 
 
 async def events_of(model: Model, *arguments: Any, **parameters: Any) -> list[StreamEvent]:

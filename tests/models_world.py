@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from spark_cache import Model, ModelResponse
+from spark_cache.entries.shared_texts import restore_texts
 from spark_cache.models import Provider
 from spark_cache.testing.standin.transport import Reply, Stream
 
@@ -64,7 +65,7 @@ class EchoProvider(Provider):
     async def call(self, request: Request) -> Any:
         """Count the call and repeat the last message."""
         self.calls += 1
-        return {"said": request.messages[-1]["content"]}
+        return {"said": request.body["messages"][-1]["content"]}
 
     def read(self, raw: Any) -> ModelResponse:
         """Read a response."""
@@ -155,6 +156,14 @@ def entry_files(cache_dir: Path) -> list[Path]:
 def only_entry(cache_dir: Path) -> dict[str, Any]:
     (path,) = entry_files(cache_dir)
     document: dict[str, Any] = json.loads(path.read_text())
+    return document
+
+
+def whole_entry(cache_dir: Path) -> dict[str, Any]:
+    """Return the only entry of a cache directory, with every text in all its places."""
+    document = only_entry(cache_dir)
+    if "texts" in document:
+        restore_texts(document)
     return document
 
 

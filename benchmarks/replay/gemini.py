@@ -19,7 +19,7 @@ _PROVIDER_STATE = {
     '"fileUri": "https://generativelanguage.googleapis.com/': "it refers to an uploaded file",
     '"file_search_store_names"': "it searches a store at the provider",
 }
-_REASONS = {"STOP": "end_turn"}
+_REASONS = {"STOP": "end_turn", "MAX_TOKENS": "max_tokens", "SAFETY": "content_filter"}
 
 
 def endpoint(exchange: Exchange) -> str | None:
@@ -56,15 +56,28 @@ def arguments(exchange: Exchange) -> dict[str, Any]:
     """
     body = exchange["request"]
     parameters: dict[str, Any] = {"messages": [_message(content) for content in body["contents"]]}
-    if "systemInstruction" in body:
-        (part,) = body["systemInstruction"]["parts"]
-        parameters["system_prompt"] = part["text"]
-    parameters |= {"tool_specs": body.get("tools"), "tool_choice": body.get("toolConfig")}
-    config = body["generationConfig"]
+    match body.get("systemInstruction"):
+        case {"parts": [{"text": text}]}:
+            parameters["system_prompt"] = text
+        case None:
+            pass
+        case instruction:
+            parameters["system_instruction"] = instruction
+    tools = body.get("tools")
+    # One tool may stand alone, without a list.
+    parameters["tools" if isinstance(tools, dict) else "tool_specs"] = tools
+    parameters["tool_choice"] = body.get("toolConfig")
+    parameters |= {name: value for name, value in body.items() if name not in _NAMED}
+    config = body.get("generationConfig")
+    if config is None:
+        return parameters
     named = {
         _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name): value for name, value in config.items()
     }
     return parameters | (named or {"generation_config": config})
+
+
+_NAMED = ("contents", "generationConfig", "systemInstruction", "toolConfig", "tools")
 
 
 def _message(content: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +105,7 @@ def recorded_content(exchange: Exchange) -> RecordedContent:
     """
     recorded = events(exchange) if exchange["stream"] else [json.loads(exchange["response"])]
     candidates = [event["candidates"][0] for event in recorded]
-    parts = [part for candidate in candidates for part in candidate["content"].get("parts", ())]
+    parts = [part for candidate in candidates for part in candidate.get("content", {}).get("parts", ())]
     calls = [part["functionCall"] for part in parts if "functionCall" in part]
     reason, usage = candidates[-1]["finishReason"], recorded[-1]["usageMetadata"]
     thought = usage.get("thoughtsTokenCount")
@@ -102,7 +115,7 @@ def recorded_content(exchange: Exchange) -> RecordedContent:
         stop_reason="tool_use" if calls else _REASONS.get(reason, reason),
         provider_stop_reason=reason,
         usage=[
-            usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0),
+            usage.get("promptTokenCount", 0) + usage.get("toolUsePromptTokenCount", 0),
             usage.get("candidatesTokenCount", 0) + (thought or 0),
             usage["totalTokenCount"],
             usage.get("cachedContentTokenCount"),
@@ -129,5 +142,7 @@ def not_stored(exchange: Exchange) -> str | None:
     """
     request = json.dumps([exchange["request"]["contents"], exchange["request"].get("tools")])
     state = next((why for mark, why in _PROVIDER_STATE.items() if mark in request), None)
+    if "cachedContent" in exchange["request"]:
+        state = "it refers to cached content"
     reason = recorded_content(exchange).stop_reason
     return state or (None if reason in ("end_turn", "tool_use") else f"it ended with {reason}")

@@ -20,11 +20,15 @@ class StreamBrokenOffError(Exception):
     Attributes:
         reason: ``incomplete`` if the stream ended too early, or ``inconsistent`` if its events say something else than what
             they add up to.
+        place: Where they do.
+        recorded: What serves later streams: the events, with a response that has no content. None if nothing may be stored.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, place: str = "", recorded: Recorded | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.place = place
+        self.recorded = recorded
 
 
 class Recorded(NamedTuple):

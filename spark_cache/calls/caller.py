@@ -8,12 +8,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.calls.answer import TEXT, Recorded, StreamBrokenOffError
-from spark_cache.calls.judge import is_as_heard, why_not_stored
+from spark_cache.calls.judge import disagreement, why_not_stored
 from spark_cache.core.plan import Hit, Miss
 from spark_cache.errors import CacheMissError
 from spark_cache.manager import CacheManager
 from spark_cache.providers.json_values import copied
-from spark_cache.providers.response import from_stored, to_stored
+from spark_cache.providers.response import ModelResponse, from_stored, to_stored
 from spark_cache.types import MissReason, Mode
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from spark_cache.core.plan import Plan
     from spark_cache.manager.calls import Calls
     from spark_cache.providers.base import Provider
-    from spark_cache.providers.response import ModelResponse
     from spark_cache.types import CacheKey, Request
 
 __all__ = ["Caller", "flight_key"]
@@ -65,7 +64,7 @@ class Caller:
             sensitive: Whether the request is sensitive.
         """
         calls = self.calls
-        plan = self.plan(calls, request, mode=mode, sensitive=sensitive)
+        plan = calls.plan(request, mode=mode, sensitive=sensitive)
         found = self.look_up(calls, request, plan, spec)
         if isinstance(found, Hit):
             return found.answer
@@ -79,7 +78,7 @@ class Caller:
             mode: The mode that the call asks for.
             sensitive: Whether the request is sensitive.
         """
-        if mode is None and not sensitive and self.provider.state_path(request) is None:
+        if mode is None and not sensitive:
             calls = self.calls
             found = calls.try_fast_hit(request, self._text_of)
             if isinstance(found, Hit):
@@ -109,20 +108,6 @@ class Caller:
     def calls(self) -> Calls:
         """The cache of a new call, which the call keeps until it ends, even if the manager is reloaded."""
         return self.manager.calls
-
-    def plan(self, calls: Calls, request: Request, *, mode: Mode | None, sensitive: bool | None) -> Plan:
-        """Decide what a call may do with the cache.
-
-        Args:
-            calls: The cache of the call.
-            request: The request.
-            mode: The mode that the call asks for.
-            sensitive: Whether the request is sensitive.
-        """
-        plan = calls.plan(request, mode=mode, sensitive=sensitive)
-        if plan.key is None or (state := self.provider.state_path(request)) is None:
-            return plan
-        return plan._replace(key=None, refusal=Miss(MissReason.STATEFUL, state))
 
     def look_up(self, calls: Calls, request: Request, plan: Plan, spec: AnswerSpec) -> Hit | Miss:
         """Look up a planned call; the ``answer`` of a hit is what the caller wants.
@@ -206,10 +191,10 @@ class Caller:
             if raw is None:
                 raise StreamBrokenOffError("incomplete")
         response = replace(self.provider.read(raw), latency_seconds=perf_counter() - started)
-        if events is not None and not is_as_heard(
-            response, (self.provider.read_event(event) for _, event in events)
-        ):
-            raise StreamBrokenOffError("inconsistent")
+        if events is not None:
+            place = disagreement(self.provider, response, [event for _, event in events])
+            if place is not None:
+                raise StreamBrokenOffError("inconsistent", place, Recorded(response, events))
         if spec.validate is not None:
             spec.validate(response)
         return Recorded(response, events)
@@ -226,14 +211,30 @@ class Caller:
             try:
                 recorded = await self._ask(request, spec)
             except StreamBrokenOffError as error:
-                calls.note_bypass(plan, request, error.reason)
-                if error.reason == "inconsistent":
-                    calls.warn_once(
-                        "add up a stream",
-                        f"the events of {request.provider}/{request.model_id} say something else than they add up to",
-                    )
+                self._store_events(calls, request, plan, error)
                 raise
             return self.store(calls, request, plan, recorded)
+
+    def _store_events(self, calls: Calls, request: Request, plan: Plan, error: StreamBrokenOffError) -> None:
+        """Store the events of a stream that do not add up to a response. They serve streams alone."""
+        if error.recorded is None:
+            calls.note_bypass(plan, request, error.reason)
+            return
+        # The names in a sensitive response may reveal as much as its values.
+        place = "" if plan.encrypted else f", at {error.place}"
+        calls.warn_once(
+            "add up a stream",
+            f"the events of {request.provider}/{request.model_id} say something else than they add up to{place}",
+        )
+        response, events = error.recorded
+        reason = self._why_not_stored(request, plan, response) or self._objection(
+            calls, request, plan, response
+        )
+        if reason is not None:
+            calls.note_bypass(plan, request, reason)
+            return
+        heard = ModelResponse("", latency_seconds=response.latency_seconds)
+        calls.store(plan, request, {**to_stored(heard), "events": events})
 
     def store(self, calls: Calls, request: Request, plan: Plan, recorded: Recorded) -> Recorded:
         """Store a new response, if it may be stored, and return it with its key.
@@ -245,9 +246,7 @@ class Caller:
             recorded: The response.
         """
         response = replace(recorded.response, cache_key=plan.key, origin=self._origin(plan))
-        embedded = request.operation == "embedding"
-        reasons = (response.stop_reason,) if embedded else self.provider.stop_reasons(response)
-        reason = why_not_stored(reasons, store_truncated=plan.policy.store_truncated) or self._objection(
+        reason = self._why_not_stored(request, plan, response) or self._objection(
             calls, request, plan, response
         )
         if reason is None:
@@ -258,6 +257,16 @@ class Caller:
         else:
             calls.note_bypass(plan, request, reason)
         return Recorded(response, recorded.events)
+
+    def _why_not_stored(self, request: Request, plan: Plan, response: ModelResponse) -> str | None:
+        """Return what is wrong with a response; None if it may be stored."""
+        if request.operation == "embedding":
+            return None
+        reasons = self.provider.stop_reasons(response)
+        reason = why_not_stored(reasons, store_truncated=plan.policy.store_truncated)
+        if reason is None and not plan.policy.store_empty and self.provider.is_empty(response):
+            return "empty"
+        return reason
 
     def _objection(self, calls: Calls, request: Request, plan: Plan, response: ModelResponse) -> str | None:
         """Return why the caller's hook does not want a response stored; None without an objection."""

@@ -29,6 +29,7 @@ __all__ = ["Embedder"]
 class _Text(NamedTuple):
     """A text that the cache does not have."""
 
+    text: str
     request: Request
     plan: Plan
 
@@ -46,11 +47,12 @@ class Embedder:
         self._calls: Calls = caller.calls
 
     async def embed(
-        self, requests: Sequence[Request], *, mode: Mode | None, sensitive: bool | None
+        self, texts: Sequence[str], requests: Sequence[Request], *, mode: Mode | None, sensitive: bool | None
     ) -> list[list[float]]:
         """Return the vectors of texts, in their order. Equal texts are sent once.
 
         Args:
+            texts: The texts.
             requests: One request for each text.
             mode: The mode that the call asks for.
             sensitive: Whether the texts are sensitive.
@@ -63,20 +65,19 @@ class Embedder:
             self._ask_and_store,
             most=self._provider.embed_batch(requests[0].model_id),
             most_characters=self._provider.embed_characters,
-            length=lambda one: len(one.request.messages),
+            length=lambda one: len(one.text),
         )
         try:
-            for request in requests:
-                text = request.messages
+            for text, request in zip(texts, requests, strict=True):
                 if text not in vectors and text not in missing:
-                    plan = self._caller.plan(self._calls, request, mode=mode, sensitive=sensitive)
+                    plan = self._calls.plan(request, mode=mode, sensitive=sensitive)
                     found = self._caller.look_up(self._calls, request, plan, _VECTOR)
                     if isinstance(found, Hit):
                         vectors[text] = found.answer
                         continue
                     if plan.key is None and found.reason is not MissReason.DISABLED:
                         self._calls.note_bypass(plan, request, found.reason.value)
-                    one = _Text(request, plan)
+                    one = _Text(text, request, plan)
                     missing[text] = asyncio.create_task(self._fetch(one, batcher))
             if missing:
                 await asyncio.wait(missing.values(), return_when=asyncio.FIRST_EXCEPTION)
@@ -84,7 +85,7 @@ class Embedder:
         finally:
             await _end(missing.values())
         # A repeated text gets a list of its own.
-        return [list(vectors[request.messages]) for request in requests]
+        return [list(vectors[text]) for text in texts]
 
     async def _fetch(self, one: _Text, batcher: Batcher[_Text, Recorded]) -> list[float]:
         """Get a vector from the provider or from an equal running call."""
@@ -124,10 +125,9 @@ class Embedder:
             return [kept[index] if index in kept else next(new) for index in range(len(texts))]
 
     async def _ask(self, texts: Sequence[_Text]) -> Sequence[Recorded]:
-        sent = [one.request.messages for one in texts]
-        first = texts[0].request
+        sent = [one.text for one in texts]
         started = perf_counter()
-        vectors, usage = await self._provider.embed(first.model_id, sent, first.parameters)
+        vectors, usage = await self._provider.embed(texts[0].request, sent)
         seconds = (perf_counter() - started) / len(texts)
         if len(vectors) != len(texts):
             raise ValueError(f"{self._provider.name} returned {len(vectors)} vectors for {len(texts)} texts")

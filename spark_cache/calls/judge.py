@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from spark_cache.providers.heard import unheard
 from spark_cache.providers.stream import Counting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from spark_cache.providers.base import Provider
     from spark_cache.providers.response import ModelResponse
-    from spark_cache.providers.stream import StreamEvent
 
-__all__ = ["is_as_heard", "why_not_stored"]
+__all__ = ["disagreement", "why_not_stored"]
 
 _COMPLETE = frozenset({"end_turn", "tool_use", "stop_sequence"})
 """Stop reasons after which a response is complete."""
@@ -36,29 +37,34 @@ def why_not_stored(stop_reasons: Sequence[str | None], *, store_truncated: bool)
     return None if stop_reasons else "incomplete"
 
 
-def is_as_heard(response: ModelResponse, events: Iterable[StreamEvent]) -> bool:
-    """Return whether the whole response of a stream says what its events said: the same text, and the same tool calls.
-
-    A service may send chunks that add up in a way that no one has seen yet. Such a response is not stored.
+def disagreement(provider: Provider, response: ModelResponse, events: Sequence[Any]) -> str | None:
+    """Return the place where the whole response of a stream says something else than its events; None if there is none.
 
     Args:
-        response: The response that the events were added up to.
-        events: The events, in order.
+        provider: The provider.
+        response: The whole response.
+        events: The provider's events.
     """
     texts: list[str] = []
     calls: dict[int, list[str]] = {}
     counted = Counting()
-    for event in map(counted, events):
-        texts.append(event.text)
-        for piece in event.tool_calls:
+    for event in events:
+        read = counted(provider.read_event(event))
+        texts.append(read.text)
+        for piece in read.tool_calls:
             call = calls.setdefault(piece.index, ["", "", ""])
             call[0] = call[0] or piece.id
             call[1] = call[1] or piece.name
             call[2] += piece.arguments_text
+    if "".join(texts) != response.content:
+        return "the text"
     told = [(call.id, call.name, _value(call.arguments_text)) for call in response.tool_calls]
     # Pieces without an announced call belong to a tool that the provider runs itself.
     heard = [(call, name, _value(arguments)) for call, name, arguments in calls.values() if call or name]
-    return "".join(texts) == response.content and told == heard
+    if told != heard:
+        return "the tool calls"
+    form = provider.stream_form
+    return None if form is None else unheard(response.raw, events, form)
 
 
 def _value(arguments: str) -> object:

@@ -48,7 +48,7 @@ class Streamer:
         spec = AnswerSpec(parse=self._replayed, on_event=lambda raw: arrived.put_nowait((raw,)))
         caller = self._caller
         calls = caller.calls
-        plan = caller.plan(calls, request, mode=mode, sensitive=sensitive)
+        plan = calls.plan(request, mode=mode, sensitive=sensitive)
         found = caller.look_up(calls, request, plan, spec)
         if isinstance(found, Hit):
             async for event in _at_pace(found.answer, replay_timing=replay_timing):
@@ -89,6 +89,9 @@ class Streamer:
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             # The entry was stored by another program, or edited.
             return None
+        if events is not None and response.raw is None:
+            # The events do not add up to a response.
+            return replayed
         last = replayed[-1][0] if replayed else 0.0
         return [*replayed, (last, StreamEvent("end", response=response))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -29,6 +30,9 @@ _NO_JSON = {
     "content_filter": "the provider's content filter withheld the response",
 }
 """Why a response holds no JSON, by its stop reason."""
+
+_FENCED = re.compile(r"\s*```[a-zA-Z]*[ \t]*\n(?P<json>.*?)\n?[ \t]*```\s*", re.DOTALL)
+"""JSON in a Markdown code block, as models without structured output often write it."""
 
 _QUOTING = frozenset({"assertion_error", "value_error"})
 """Error types whose message the model class writes, and which may quote the response."""
@@ -90,8 +94,9 @@ class Output(Generic[T]):
         Raises:
             InvalidAnswerError: The text is not valid JSON, or does not match the schema.
         """
+        fenced = _FENCED.fullmatch(text) if text.lstrip().startswith("```") else None
         try:
-            output = self._parse(text)
+            output = self._parse(text if fenced is None else fenced["json"])
         except ValueError as error:
             reason = _NO_JSON.get(response.stop_reason or "") or _without_quotes(error)
             # pydantic's errors quote the response, and a traceback would show them with this one.

@@ -14,6 +14,7 @@ from spark_cache.config.kinds import (
     KEYS,
     PATH,
     PATTERNS,
+    REQUEST_PATHS,
     SIZE,
     TEXT,
     TTL,
@@ -173,12 +174,23 @@ _SPECS = (
         ("SPARK_CACHE_STORE_TRUNCATED",),
     ),
     FieldSpec(
+        "store_empty",
+        BOOLEAN,
+        "Whether responses without any text, tool call or other content are stored.",
+    ),
+    FieldSpec(
         "lock_timeout_seconds",
         DURATION,
         "How long a call waits for an identical call in progress before it calls the provider itself.",
         ("SPARK_CACHE_LOCK_TIMEOUT",),
     ),
     FieldSpec("store", choice(("file", "memory")), "Where entries are stored.", ("SPARK_CACHE_STORE",)),
+    FieldSpec(
+        "ignore",
+        REQUEST_PATHS,
+        "Fields of a request that are not part of the key, such as body.metadata or headers.helicone-session-id.",
+        ("SPARK_CACHE_IGNORE",),
+    ),
     FieldSpec(
         "log_level",
         log_level(),

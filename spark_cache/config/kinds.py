@@ -17,6 +17,7 @@ __all__ = [
     "MODES",
     "PATH",
     "PATTERNS",
+    "REQUEST_PATHS",
     "SIZE",
     "TEXT",
     "TTL",
@@ -105,6 +106,13 @@ PATTERNS = Kind(
     "patterns",
     {"type": "array", "items": _PATTERN},
     (["KD-[0-9]{6}"],),
+    lambda found: ", ".join(found) or "none",
+)
+REQUEST_PATHS = Kind(
+    values.request_paths,
+    "comma-separated paths, or none",
+    {"type": "array", "items": {"type": "string", "pattern": r"^(body|headers|query)(\.[^.]+)+$"}},
+    (["body.metadata", "headers.helicone-session-id"],),
     lambda found: ", ".join(found) or "none",
 )
 MODES = Kind(

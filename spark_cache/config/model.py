@@ -75,8 +75,10 @@ class CacheConfig(BaseModel):
         fsync: Whether a write waits until the data is on disk.
         store_requests: Whether an entry stores its request.
         store_truncated: Whether responses cut off at the token limit are stored.
+        store_empty: Whether responses without any text, tool call or other content are stored.
         lock_timeout_seconds: How long a call waits for an identical call in progress, in seconds.
         store: Where entries are stored.
+        ignore: Paths of fields in a request that are not part of the key.
         log_level: The level of the ``spark_cache`` logger. None means that the application decides.
         log_format: The format of log lines.
         allow_plaintext: Whether entries may be stored in plain text without a warning.
@@ -108,8 +110,10 @@ class CacheConfig(BaseModel):
     fsync: bool = False
     store_requests: bool = False
     store_truncated: bool = False
+    store_empty: bool = False
     lock_timeout_seconds: float = 60
     store: Literal["file", "memory"] = "file"
+    ignore: tuple[str, ...] = ()
     log_level: str | None = None
     log_format: Literal["console", "json"] = "console"
     allow_plaintext: bool = True
@@ -230,6 +234,8 @@ class CacheConfig(BaseModel):
             sensitive=False,
             store_requests=self.store_requests,
             store_truncated=self.store_truncated,
+            store_empty=self.store_empty,
+            ignore=self.ignore,
         )
 
     def fernet_keys(self) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ class Policy(NamedTuple):
     sensitive: bool
     store_requests: bool
     store_truncated: bool
+    store_empty: bool
+    ignore: tuple[str, ...]
 
 
 def apply_rules(base: Policy, rules: Iterable[Rule], *, never_expires: bool) -> Policy:

@@ -27,6 +27,8 @@ RULE_FIELDS = frozenset(
         "sensitive",
         "store_requests",
         "store_truncated",
+        "store_empty",
+        "ignore",
     }
 )
 """The fields that a rule may set: those that apply to a single call."""

@@ -23,12 +23,12 @@ from spark_cache.config.fields import (
     suggestion,
 )
 from spark_cache.config.guard import CONDITIONS, Condition
-from spark_cache.config.kinds import PATH
+from spark_cache.config.kinds import PATH, REQUEST_PATHS
 from spark_cache.config.origins import Origin, redacted
 from spark_cache.config.paths import UnusablePath, is_quoted
 from spark_cache.config.profiles import TABLES
 from spark_cache.config.rules import Rule, parse_rules
-from spark_cache.config.values import shown
+from spark_cache.config.values import shown, words
 from spark_cache.errors import Problem
 
 if TYPE_CHECKING:
@@ -184,6 +184,8 @@ class VariableSource(Source):
             if not raw:
                 continue
             origin = variable_origin(variable, redacted(spec.name, raw), file)
+            if spec.kind is REQUEST_PATHS:
+                origin = origin._replace(items=tuple(origin._replace(raw=item) for item in words(raw)))
             if file is None and len(raw) > 1 and is_quoted(raw):
                 self.problems.append(
                     origin.problem(f"{shown(raw)} has quotes, which are part of the value: remove them")

@@ -23,6 +23,7 @@ __all__ = [
     "format_duration",
     "format_size",
     "patterns",
+    "request_paths",
     "shown",
     "size",
     "text",
@@ -132,6 +133,11 @@ def choice(options: Iterable[str]) -> Callable[[object], str]:
     return parse
 
 
+_REQUEST_PARTS = ("body", "headers", "query")
+_CONVERSATION = frozenset({"content", "contents", "input", "inputText", "messages", "texts"})
+"""The fields of a body that hold what the model is asked."""
+
+
 def words(raw: object) -> tuple[str, ...]:
     """Parse a list of words: comma-separated text, or an array."""
     parts = raw.split(",") if isinstance(raw, str) else raw
@@ -153,6 +159,20 @@ def patterns(raw: object) -> tuple[str, ...]:
         except re.error as error:
             raise ValueError(f"{shown(part)} is not a valid Python regular expression: {error}") from None
     return tuple(parts)
+
+
+def request_paths(raw: object) -> tuple[str, ...]:
+    """Parse paths of fields in a request: comma-separated text, an array, or ``none``. Names of headers become lower case."""
+    found = () if isinstance(raw, str) and raw.strip().lower() == "none" else words(raw)
+    for path in found:
+        part, _, name = path.partition(".")
+        if part not in _REQUEST_PARTS or not all(name.split(".")):
+            raise ValueError(
+                f"{shown(path)} is not a path in a request: use body., headers. or query. and a name, such as body.metadata"
+            )
+        if part == "body" and name.split(".")[0] in _CONVERSATION:
+            raise ValueError(f"{shown(path)} is the conversation, which always is a part of the key")
+    return tuple(path.lower() if path.startswith("headers.") else path for path in found)
 
 
 def text(raw: object) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache.errors import UncacheableRequestError
-from spark_cache.keys import DigestMemo, Frame, digest_of, frame_of, key_of, stateful_parameter
+from spark_cache.keys import DigestMemo, Frame, digest_of, frame_of, key_of, state_path, without_ignored
 from spark_cache.types import MissReason, Mode
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ def refusal_of(
         return Miss(MissReason.BYPASSED)
     if policy.ttl_seconds == 0:
         return Miss(MissReason.NO_TTL)
-    stateful = stateful_parameter(request.parameters)
-    if stateful is not None:
-        return Miss(MissReason.STATEFUL, f"parameters.{stateful}")
+    state = state_path(request)
+    if state is not None:
+        return Miss(MissReason.STATEFUL, state)
     if encrypted and not can_encrypt:
         return Miss(MissReason.SENSITIVE)
     return None
@@ -108,7 +108,7 @@ class Planner:
         self._config = config
         self._memo = memo
         self._has_key = has_key
-        self._frames: dict[tuple[str, str, str, str | None], tuple[Frame, bool]] = {}
+        self._frames: dict[tuple[str, str, str, str | None], tuple[Frame, bool, tuple[str, ...]]] = {}
 
     def plan(self, request: Request, *, mode: Mode | None, sensitive: bool) -> Plan:
         """Decide what a call may do with the cache, and key its request if it may do anything.
@@ -150,12 +150,14 @@ class Planner:
         Raises:
             UncacheableRequestError: The request holds a value that cannot be part of a cache key.
         """
-        frame, always_sensitive = self._frame(request)
+        frame, always_sensitive, ignored = self._frame(request)
+        if ignored:
+            request = without_ignored(request, ignored)
         # A sensitive value is not remembered, not even as the object behind a digest.
         return key_of(frame, digest_of if sensitive or always_sensitive else self._memo, request)
 
-    def _frame(self, request: Request) -> tuple[Frame, bool]:
-        """Return the part of the key that such requests share, and whether the configuration makes them sensitive."""
+    def _frame(self, request: Request) -> tuple[Frame, bool, tuple[str, ...]]:
+        """Return the part of the key that such requests share, whether they are sensitive, and which fields are ignored."""
         provider, model_id, operation, endpoint = (
             request.provider,
             request.model_id,
@@ -175,7 +177,7 @@ class Planner:
         policy = self._config.policy(provider, model_id)
         address = endpoint if policy.endpoint is None else policy.endpoint
         frame = frame_of(provider, model_id, operation, address, policy.namespace, policy.cache_version)
-        known = frame, must_encrypt(policy, sensitive=False)
+        known = frame, must_encrypt(policy, sensitive=False), policy.ignore
         if plain:
             if len(self._frames) >= _FRAMES_REMEMBERED:
                 self._frames.clear()

@@ -210,11 +210,17 @@ def redacted(entry: CacheEntry, redactor: Redactor) -> CacheEntry:
 
 
 def _digests_without(entry: CacheEntry, request: Any, secrets: Sequence[Secret]) -> dict[str, str]:
-    parts = {secret.path.partition(".")[0].partition("[")[0] for secret in secrets}
+    parts = {_part(secret.path) for secret in secrets}
     if not isinstance(request, dict) or not parts <= entry.digests.keys():
         # The request has its own structure, so no digest can be matched to a secret.
         return {}
     return {name: digest for name, digest in entry.digests.items() if name not in parts}
+
+
+def _part(path: str) -> str:
+    """Return the part of a request that a path leads into: a field of its body, or another part."""
+    steps = path.replace("[", ".").split(".")
+    return ".".join(steps[:2]) if steps[0] == "body" else steps[0]
 
 
 def is_unchanged(

@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from spark_cache.entries.entry import CacheEntry
+from spark_cache.entries.shared_texts import restore_texts, take_out_texts
 from spark_cache.errors import UncacheableResponseError
-from spark_cache.types import EntryMeta, MissReason
+from spark_cache.types import Base64Text, EntryMeta, MissReason
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -30,8 +31,11 @@ __all__ = [
 Answer = tuple[dict[str, Any], float, float | None]
 """The response of an entry, its timestamp and its TTL."""
 
-SCHEMA_VERSION = 1
-"""The version of the format. Readers leave entries of another version alone."""
+SCHEMA_VERSION = 2
+"""The version of the format that is written."""
+
+_READ_VERSIONS = (1, 2)
+"""The versions that can be read. Readers leave entries of another version alone."""
 
 _LAST_TIMESTAMP = 253_402_300_799
 """The end of the year 9999. Later timestamps cannot be shown as dates."""
@@ -41,7 +45,6 @@ _STR_OR_NONE = frozenset({str, type(None)})
 _NUMBERS = frozenset({float, int})
 
 _INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-_SORTED = _INDENTED | orjson.OPT_SORT_KEYS
 
 _REQUIRED = ("content", "stop_reason", "usage")
 """The response fields that every entry has at the top level."""
@@ -49,16 +52,13 @@ _REQUIRED = ("content", "stop_reason", "usage")
 _OPTIONAL = ("provider_stop_reason", "tool_calls", "latency_seconds", "raw", "events")
 """The response fields that an entry has at the top level if the response has them."""
 
-_RESPONSE_FIELDS = (*_REQUIRED, *_OPTIONAL)
-"""The response fields at the top level. A response that has no others is not repeated under ``response``."""
-
 
 def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
-    """Encode an entry as indented JSON, with the response first.
+    """Encode an entry as indented JSON, with the schema and the key first, then the response.
 
     Args:
         entry: The entry.
-        sort_keys: Whether to sort the names in every object, so that equal entries have equal bytes.
+        sort_keys: Whether to sort the names in every object, so that equal entries have equal bytes. The first two stay first.
 
     Raises:
         UncacheableResponseError: JSON cannot represent the response, or would change it (a tuple becomes a list).
@@ -66,28 +66,24 @@ def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
     response = entry.response
     if not isinstance(response, dict):
         raise UncacheableResponseError(f"the response must be a dict, not {type(response).__qualname__}")
+    first = {"schema": SCHEMA_VERSION, "key": str(entry.key)}
     document: dict[str, Any] = {name: response.get(name) for name in _REQUIRED}
     document["timestamp"] = entry.timestamp
     document["ttl"] = entry.ttl
     document["provider"] = entry.provider
     document["model_id"] = entry.model_id
-    document["schema"] = SCHEMA_VERSION
-    document["key"] = str(entry.key)
     document["profile"] = entry.profile
     if entry.namespace is not None:
         document["namespace"] = entry.namespace
     document["digests"] = dict(entry.digests)
-    if _at_top_level(response):
-        for name in _OPTIONAL:
-            if name in response:
-                document[name] = response[name]
-    else:
-        document["response"] = response
     request = readable(entry.request)
-    if request is not None:
-        document["request"] = request
     try:
-        data = orjson.dumps(document, option=_SORTED if sort_keys else _INDENTED)
+        _add_rest(document, response)
+        if request is not None:
+            document["request"] = request
+        if sort_keys:
+            document = orjson.loads(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
+        data = orjson.dumps({**first, **document}, option=_INDENTED)
     except (TypeError, RecursionError) as error:
         raise UncacheableResponseError(f"the response is not JSON-serializable: {error}") from None
     # orjson accepts values that JSON does not preserve (a tuple, a date, NaN). Only a second read finds them.
@@ -96,6 +92,24 @@ def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
             "the response contains a value that JSON does not preserve, such as a tuple, a date or NaN"
         )
     return data
+
+
+def _add_rest(document: dict[str, Any], response: dict[str, Any]) -> None:
+    """Add what the required fields do not say of a response, with each text once."""
+    absent = [name for name in _REQUIRED if name not in response]
+    if absent:
+        document["absent"] = absent
+    for name in _OPTIONAL:
+        if name in response:
+            document[name] = response[name]
+    others = {
+        name: value for name, value in response.items() if name not in _REQUIRED and name not in _OPTIONAL
+    }
+    if others:
+        document["response"] = others
+    texts = take_out_texts(document)
+    if texts:
+        document["texts"] = texts
 
 
 def parse(data: bytes) -> dict[str, Any] | MissReason:
@@ -130,11 +144,14 @@ def decode_document(
     reason = _rejection(document, key, namespace)
     if reason is not None:
         return reason
+    response = _response_of(document)
+    if response is None:
+        return MissReason.CORRUPT
     return CacheEntry(
         key=document["key"],
         provider=document["provider"],
         model_id=document["model_id"],
-        response=_response_of(document),
+        response=response,
         timestamp=document["timestamp"],
         ttl=document["ttl"],
         profile=document.get("profile"),
@@ -177,7 +194,10 @@ def answer_in(document: dict[str, Any], key: str, namespace: str | None) -> Answ
     reason = _rejection(document, key, namespace)
     if reason is not None:
         return reason
-    return _response_of(document), document["timestamp"], document["ttl"]
+    response = _response_of(document)
+    if response is None:
+        return MissReason.CORRUPT
+    return response, document["timestamp"], document["ttl"]
 
 
 def other_version(document: dict[str, Any]) -> MissReason | None:
@@ -192,7 +212,7 @@ def other_version(document: dict[str, Any]) -> MissReason | None:
     version = document.get("schema")
     if type(version) is not int:
         return MissReason.CORRUPT
-    return None if version == SCHEMA_VERSION else MissReason.OTHER_VERSION
+    return None if version in _READ_VERSIONS else MissReason.OTHER_VERSION
 
 
 def describe(data: bytes, name: str) -> EntryMeta | MissReason:
@@ -246,6 +266,8 @@ def readable(request: Any) -> Any:
 
 
 def _json_form(value: Any) -> Any:
+    if type(value) is Base64Text:
+        return str(value)
     if isinstance(value, bytes):
         return {"~bytes": b64encode(value).decode()}
     if hasattr(value, "model_dump"):
@@ -253,15 +275,19 @@ def _json_form(value: Any) -> Any:
     raise TypeError
 
 
-def _at_top_level(response: dict[str, Any]) -> bool:
-    return all(name in response for name in _REQUIRED) and all(name in _RESPONSE_FIELDS for name in response)
-
-
-def _response_of(document: dict[str, Any]) -> dict[str, Any]:
-    response: dict[str, Any]
-    if "response" in document:
-        response = document["response"]
-        return response
+def _response_of(document: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the response of an entry; None if it was edited so that it has none."""
+    others = document.get("response")
+    if others is not None and document["schema"] == 1:
+        # The first version repeats a response with unusual fields as a whole.
+        whole: dict[str, Any] = others
+        return whole
+    try:
+        if "texts" in document:
+            restore_texts(document)
+        absent = frozenset(document.get("absent") or ())
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
     response = {
         "content": document["content"],
         "stop_reason": document["stop_reason"],
@@ -270,13 +296,15 @@ def _response_of(document: dict[str, Any]) -> dict[str, Any]:
     for name in _OPTIONAL:
         if name in document:
             response[name] = document[name]
-    return response
+    if others is not None:
+        response |= others
+    return {name: value for name, value in response.items() if name not in absent} if absent else response
 
 
 def _rejection(document: dict[str, Any], key: str | None, namespace: str | None) -> MissReason | None:
     """Return why a plain entry does not match a key and a namespace, or None if it does."""
     version, stored_namespace = document.get("schema"), document.get("namespace")
-    if type(version) is int and version != SCHEMA_VERSION:
+    if type(version) is int and version not in _READ_VERSIONS:
         return MissReason.OTHER_VERSION
     try:
         stored_key = document["key"]

@@ -10,6 +10,7 @@ import orjson
 
 from spark_cache.explain.difference import Difference
 from spark_cache.explain.excerpts import ABSENT, blob, changed, is_secret, step, value_text
+from spark_cache.keys import is_exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,15 +37,16 @@ class Change(NamedTuple):
 
 
 def changes(old: Any, new: Any, path: str) -> list[Change]:
-    """Return the changes from one JSON value to another. Equal values have none, and ``1`` equals ``1.0``.
+    """Return the changes from one JSON value to another. Equal values have none, and ``1`` equals ``1.0`` among parameters.
 
     Args:
         old: The first value.
         new: The second value.
         path: The path of both values.
     """
+    exact = is_exact(path.rpartition(".")[2])
     try:
-        return list(islice(_changes(old, new, path), _MOST))
+        return list(islice(_changes(old, new, path, exact), _MOST))
     except (RecursionError, TypeError):
         # Nested deeper than any request with a key, so this library did not write the file. orjson raises TypeError for it.
         return [Change(path, UNKNOWN, UNKNOWN)]
@@ -60,26 +62,30 @@ def difference(change: Change) -> Difference:
     return Difference(path, changed(old, new))
 
 
-def _changes(old: Any, new: Any, path: str) -> Iterator[Change]:
+def _changes(old: Any, new: Any, path: str, exact: bool) -> Iterator[Change]:
     if isinstance(old, dict) and isinstance(new, dict) and blob(old) is None and blob(new) is None:
         for name in dict.fromkeys((*old, *new)):
             below, left, right = path + step(name), old.get(name, ABSENT), new.get(name, ABSENT)
             if is_secret(name):
                 # Requests are stored without their credentials, so a missing credential is not a difference.
-                if left is not ABSENT and right is not ABSENT and _serialized(left) != _serialized(right):
+                if (
+                    left is not ABSENT
+                    and right is not ABSENT
+                    and _serialized(left, exact) != _serialized(right, exact)
+                ):
                     yield Change(below, UNKNOWN, UNKNOWN)
             elif left is ABSENT or right is ABSENT:
                 yield Change(below, left, right)
             else:
-                yield from _changes(left, right, below)
+                yield from _changes(left, right, below, exact or is_exact(name))
     elif isinstance(old, list) and isinstance(new, list):
-        yield from _list_changes(old, new, path)
-    elif not _same(old, new):
+        yield from _list_changes(old, new, path, exact)
+    elif not _same(old, new, exact):
         yield Change(path, old, new)
 
 
-def _list_changes(old: list[Any], new: list[Any], path: str) -> Iterator[Change]:
-    left, right = [_serialized(item) for item in old], [_serialized(item) for item in new]
+def _list_changes(old: list[Any], new: list[Any], path: str, exact: bool) -> Iterator[Change]:
+    left, right = [_serialized(item, exact) for item in old], [_serialized(item, exact) for item in new]
     if left == right:
         return
     if len(left) > 1 and sorted(left) == sorted(right):
@@ -89,7 +95,7 @@ def _list_changes(old: list[Any], new: list[Any], path: str) -> Iterator[Change]
         paired = min(end - begin, other_end - other_begin)
         for offset in range(paired):
             at = other_begin + offset
-            yield from _changes(old[begin + offset], new[at], f"{path}[{at}]")
+            yield from _changes(old[begin + offset], new[at], f"{path}[{at}]", exact)
         for at in range(begin + paired, end):
             yield Change(f"{path}[{at}]", old[at], ABSENT)
         for at in range(other_begin + paired, other_end):
@@ -107,8 +113,8 @@ def _blocks(left: list[bytes], right: list[bytes]) -> Iterator[tuple[int, int, i
             yield begin, end, other_begin, other_end
 
 
-def _serialized(value: Any) -> bytes:
-    return orjson.dumps(_normalised(value), option=orjson.OPT_SORT_KEYS)
+def _serialized(value: Any, exact: bool) -> bytes:
+    return orjson.dumps(value if exact else _normalised(value), option=orjson.OPT_SORT_KEYS)
 
 
 def _normalised(value: Any) -> Any:
@@ -120,9 +126,11 @@ def _normalised(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
 
 
-def _same(old: Any, new: Any) -> bool:
+def _same(old: Any, new: Any, exact: bool) -> bool:
     if isinstance(old, bool) or isinstance(new, bool):
         return old is new
+    if exact and type(old) is not type(new):
+        return False
     return bool(old == new)
 
 

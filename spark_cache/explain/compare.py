@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.explain.changes import UNKNOWN, Change, changes
-from spark_cache.explain.excerpts import ABSENT
-from spark_cache.keys import cache_key, normalise_message
+from spark_cache.explain.excerpts import ABSENT, is_secret
+from spark_cache.keys import cache_key, keyed_body
 from spark_cache.types import Request
 
 if TYPE_CHECKING:
@@ -16,23 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PARTS", "compare", "differing", "part"]
 
-PARTS = (
-    "version",
-    "provider",
-    "model_id",
-    "operation",
-    "endpoint",
-    "namespace",
-    "cache_version",
-    "sample",
-    "system_prompt",
-    "messages",
-    "tool_specs",
-    "tool_choice",
-    "output_schema",
-    "parameters",
-)
-"""The parts of a request, in the order in which differences are listed."""
+PARTS = ("version", "provider", "model_id", "operation", "endpoint", "namespace", "cache_version", "sample")
+"""The parts of every request, in the order in which differences are listed. The fields of its body follow, then the others."""
+
+_CONTENT = ("system_prompt", "system", "systemInstruction", "instructions", "messages", "input", "contents")
+"""The fields that are listed first among those of a body."""
 
 _UNENCRYPTED_PARTS = frozenset({"provider", "model_id"})
 """The parts that an encrypted entry stores as plain text."""
@@ -42,7 +30,14 @@ _OPERATIONS = ("text", "json", "embedding")
 
 def differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     """Return the parts whose digests differ."""
-    return [name for name in PARTS if old.get(name) != new.get(name)]
+    return sorted((name for name in old.keys() | new.keys() if old.get(name) != new.get(name)), key=_rank)
+
+
+def _rank(part: str) -> tuple[int, int, str]:
+    if part in PARTS:
+        return 0, PARTS.index(part), part
+    field = part.removeprefix("body.")
+    return 1, _CONTENT.index(field) if field in _CONTENT else len(_CONTENT), part
 
 
 def compare(old: CacheEntry, new: CacheEntry, *, redacted: bool) -> list[Change]:
@@ -55,7 +50,8 @@ def compare(old: CacheEntry, new: CacheEntry, *, redacted: bool) -> list[Change]
     """
     found: list[Change] = []
     for name in differing(old.digests, new.digests):
-        if redacted and name not in _UNENCRYPTED_PARTS:
+        is_hidden = redacted and name not in _UNENCRYPTED_PARTS
+        if is_hidden or is_secret(name.removeprefix("body.")):
             found.append(Change(name, UNKNOWN, UNKNOWN))
             continue
         left, right = part(old, name), part(new, name)
@@ -68,28 +64,30 @@ def compare(old: CacheEntry, new: CacheEntry, *, redacted: bool) -> list[Change]
 def part(entry: CacheEntry, name: str) -> Any:
     """Return a part of an entry's request as JSON: :data:`ABSENT` if it has none, :data:`UNKNOWN` if it is not stored."""
     if name not in entry.digests:
-        return {} if name == "parameters" and isinstance(entry.request, dict) else ABSENT
+        return ABSENT
     if name in ("provider", "model_id", "namespace"):
         return getattr(entry, name)
     if name == "operation":
         return _operation(entry.digests[name])
-    return _stored(entry.request, name) if isinstance(entry.request, dict) else UNKNOWN
+    return _stored(entry, entry.request, name) if isinstance(entry.request, dict) else UNKNOWN
 
 
-def _stored(request: dict[str, Any], name: str) -> Any:
-    """Return a part of a stored request."""
-    if name == "parameters" and name not in request:
-        # Stored with `set`, which puts parameters next to the other parts.
-        return {other: value for other, value in request.items() if other not in PARTS}
-    value = request.get(name, UNKNOWN)
-    if name == "messages" and isinstance(value, list):
-        return [normalise_message(message) for message in value]
-    return value
+def _stored(entry: CacheEntry, request: dict[str, Any], name: str) -> Any:
+    """Return a part of a stored request, in the form that is keyed."""
+    if not name.startswith("body."):
+        return request.get(name, UNKNOWN)
+    # A program that calls `set` may store the body alone.
+    body = request.get("body", request)
+    if not isinstance(body, dict):
+        return UNKNOWN
+    operation = _operation(entry.digests.get("operation", ""))
+    asked = Request(entry.provider, entry.model_id, body, "text" if operation is UNKNOWN else operation)
+    return keyed_body(asked).get(name.removeprefix("body."), UNKNOWN)
 
 
 def _operation(digest: str) -> Any:
     """Return the operation with a digest. An entry stores only the digest of its operation."""
     for operation in _OPERATIONS:
-        if cache_key(Request("", "", [], operation=operation)).digests["operation"] == digest:
+        if cache_key(Request("", "", {}, operation=operation)).digests["operation"] == digest:
             return operation
     return UNKNOWN

@@ -20,7 +20,7 @@ class Difference:
     """One difference between two requests.
 
     Attributes:
-        path: The place, such as ``parameters.temperature`` or ``messages[3].content[0].text``, or a whole part of the request.
+        path: The place, such as ``body.temperature`` or ``body.messages[3].content[0].text``, or a whole part of the request.
         text: The change from the stored request to the explained one, such as ``0.7 -> 0.9``.
     """
 

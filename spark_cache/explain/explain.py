@@ -9,10 +9,17 @@ from spark_cache.core.plan import Hit, Miss, must_encrypt, refusal_of
 from spark_cache.entries import CacheEntry, decode, encode
 from spark_cache.errors import StoreError
 from spark_cache.explain.difference import Explanation
-from spark_cache.explain.messages import age_sentence, miss_sentence, moment, removal_sentence, subject
+from spark_cache.explain.messages import (
+    age_sentence,
+    miss_sentence,
+    moment,
+    origin_of_setting,
+    removal_sentence,
+    subject,
+)
 from spark_cache.explain.nearest import Candidate
 from spark_cache.explain.search import Target, with_nearest
-from spark_cache.keys import readable_request
+from spark_cache.keys import ignored_in, readable_request
 from spark_cache.stores import entry_name
 from spark_cache.types import CacheKey, MissReason, Mode, Request
 
@@ -57,7 +64,12 @@ def explain_call(
         return Explanation(request.provider, request.model_id, refused.reason, f"{about}: {sentence}")
     stored = readable_request(request) if plan.policy.store_requests else None
     call = _Call(plan.key, plan.policy, plan.mode, plan.encrypted)
-    return _explain_key(lookup, ring, call, stored, missed)
+    explanation = _explain_key(lookup, ring, call, stored, missed)
+    ignored = ignored_in(request, plan.policy.ignore)
+    if not ignored:
+        return explanation
+    note = f"{', '.join(ignored)} is not part of the key ({origin_of_setting('ignore', plan.policy.ignore, lookup.config)})."
+    return replace(explanation, notes=(*explanation.notes, note))
 
 
 def explain_name(lookup: Lookup, ring: KeyRing | None, key: str) -> Explanation:
@@ -72,7 +84,7 @@ def explain_name(lookup: Lookup, ring: KeyRing | None, key: str) -> Explanation:
         policy = lookup.config.policy(key.provider, key.model_id)
         encrypted = must_encrypt(policy, sensitive=False)
         refusal = refusal_of(
-            Request(key.provider, key.model_id, None),
+            Request(key.provider, key.model_id, {}),
             policy,
             None,
             encrypted=encrypted,

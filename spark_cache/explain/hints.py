@@ -73,6 +73,27 @@ _PARAMETER_HINTS = {
     "temperature": "the temperature is part of the request: use the same value in all calls that should share a response.",
     "seed": "the seed is part of the request: use a fixed one.",
 }
+_NO_PARAMETERS = frozenset(
+    {
+        "contents",
+        "input",
+        "instructions",
+        "messages",
+        "outputConfig",
+        "output_config",
+        "output_schema",
+        "response_format",
+        "system",
+        "systemInstruction",
+        "system_prompt",
+        "text",
+        "toolConfig",
+        "tool_choice",
+        "tool_specs",
+        "tools",
+    }
+)
+"""The fields of a body that hold what the model is asked and may use."""
 _DEFAULT = "a parameter was added, removed or changed: check whether a default changed in the SDK, a framework or your program."
 _NONE = "inside nested values, None is a value: leave the name out instead. Only a top-level parameter that is None counts as absent."
 _KIND = '1, "1" and true are different values: use the same type.'
@@ -104,7 +125,7 @@ def _of(change: Change) -> list[str]:
 def _of_order(change: Change) -> list[str]:
     if not change.moved:
         return []
-    return [_TOOL_ORDER if change.path == "tool_specs" or change.path.endswith("tools") else _ORDER]
+    return [_TOOL_ORDER if change.path.endswith(("tool_specs", "tools")) else _ORDER]
 
 
 def _of_part(change: Change) -> list[str]:
@@ -131,7 +152,9 @@ def _of_parameter(change: Change) -> list[str]:
     if name in _PARAMETER_HINTS:
         return [_PARAMETER_HINTS[name]]
     known = change.old is not UNKNOWN and change.new is not UNKNOWN
-    return [_DEFAULT] if known and change.path.startswith("parameters") else []
+    field = change.path.removeprefix("body.").partition(".")[0].partition("[")[0]
+    is_parameter = change.path.startswith("body.") and field not in _NO_PARAMETERS
+    return [_DEFAULT] if known and is_parameter else []
 
 
 _RULES = (_of_order, _of_part, _of_values, _of_parameter)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spark_cache.entries import CacheEntry
     from spark_cache.savings import RemovalNote
 
-__all__ = ["age_sentence", "miss_sentence", "moment", "removal_sentence", "subject"]
+__all__ = ["age_sentence", "miss_sentence", "moment", "origin_of_setting", "removal_sentence", "subject"]
 
 _SENTENCES = {
     MissReason.ABSENT: "no entry has its key.",
@@ -50,13 +50,11 @@ def miss_sentence(miss: Miss, policy: Policy, config: CacheConfig) -> str:
     """Return why a request missed, with the setting that caused the miss, if any."""
     reason = miss.reason
     if reason is MissReason.DISABLED:
-        return f"caching is off for this request ({_origin('enabled', policy.enabled, config)})."
+        return f"caching is off for this request ({origin_of_setting('enabled', policy.enabled, config)})."
     if reason is MissReason.BYPASSED:
-        return f"the mode does not read the cache ({_origin('mode', policy.mode, config)}, or the cache= argument of the call)."
+        return f"the mode does not read the cache ({origin_of_setting('mode', policy.mode, config)}, or the cache= argument of the call)."
     if reason is MissReason.NO_TTL:
-        return (
-            f"its TTL is 0, so the cache is neither read nor written ({_origin('ttl_seconds', 0, config)})."
-        )
+        return f"its TTL is 0, so the cache is neither read nor written ({origin_of_setting('ttl_seconds', 0, config)})."
     sentence = _SENTENCES.get(reason, f"its entry does not suit the call: {reason.value}.")
     return sentence.format(detail=miss.detail or reason.value)
 
@@ -67,7 +65,7 @@ def age_sentence(entry: CacheEntry, policy: Policy, config: CacheConfig, now: fl
     if entry.ttl is not None and now - entry.timestamp >= entry.ttl:
         bound = f"it was stored with a TTL of {format_duration(entry.ttl)}"
     else:
-        origin = _origin("ttl_seconds", policy.ttl_seconds, config)
+        origin = origin_of_setting("ttl_seconds", policy.ttl_seconds, config)
         bound = f"the TTL is {format_duration(policy.ttl_seconds)} ({origin})"
     return f"its entry is {age} old, and {bound}."
 
@@ -84,7 +82,7 @@ def moment(at: float) -> str:
     return strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(at))
 
 
-def _origin(field: str, value: object, config: CacheConfig) -> str:
+def origin_of_setting(field: str, value: object, config: CacheConfig) -> str:
     """Return a setting and its origin: a rule, if the configuration itself has another value."""
     own = getattr(config, field)
     origin = config.origins[field].place if own == value else "a rule for this model"

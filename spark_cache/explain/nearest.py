@@ -19,21 +19,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "nearest"]
 
+_CONVERSATION = ("body.messages", "body.input", "body.contents")
+_INSTRUCTIONS = ("body.system_prompt", "body.system", "body.systemInstruction", "body.instructions")
+_TOOLS = ("body.tool_specs", "body.tools", "body.toolConfig")
+_SCHEMAS = (
+    "body.output_schema",
+    "body.response_format",
+    "body.text",
+    "body.output_config",
+    "body.outputConfig",
+)
+
 _WEIGHTS = {
-    "messages": 8.0,
-    "system_prompt": 4.0,
-    "tool_specs": 4.0,
-    "output_schema": 3.0,
-    "parameters": 3.0,
+    **dict.fromkeys(_CONVERSATION, 8.0),
+    **dict.fromkeys((*_INSTRUCTIONS, *_TOOLS), 4.0),
+    **dict.fromkeys(_SCHEMAS, 3.0),
     "operation": 3.0,
     "model_id": 2.0,
 }
 """How much a part that differs adds to the distance between two requests. Other parts add 1."""
 
-_TEXT_PARTS = frozenset({"messages", "system_prompt", "tool_specs", "output_schema", "parameters"})
+_TEXT_PARTS = frozenset({*_CONVERSATION, *_INSTRUCTIONS, *_TOOLS, *_SCHEMAS})
 """Parts that can differ partially. If both values are available, they count in proportion to the difference."""
 
-_CONTENT_PARTS = ("messages", "system_prompt", "tool_specs")
+_CONTENT_PARTS = (*_CONVERSATION, *_INSTRUCTIONS, *_TOOLS)
 
 _SIMILAR = 0.5
 """The similarity of the messages from which one request may be a changed version of the other."""
@@ -95,8 +104,8 @@ def _is_similar(target: CacheEntry, parts: list[str], similarities: dict[str, fl
     if any(name in target.digests and name not in parts for name in _CONTENT_PARTS):
         return True
     # If the messages are not available, they are assumed to be similar.
-    similarity = similarities.get("messages")
-    return similarity is None or similarity >= _SIMILAR
+    known = [similarities[name] for name in _CONVERSATION if similarities.get(name) is not None]
+    return all(similarity is not None and similarity >= _SIMILAR for similarity in known)
 
 
 class _Words:

@@ -70,7 +70,12 @@ def with_nearest(
             notes.append(f"the cache has no entries for {target.entry.provider}.")
         return replace(explanation, notes=tuple(notes))
     redacted = target.redacted or found.encrypted
-    changes = compare(found.entry, target.entry, redacted=redacted)
+    ignored = lookup.config.policy(target.entry.provider, target.entry.model_id).ignore
+    changes = [
+        change
+        for change in compare(found.entry, target.entry, redacted=redacted)
+        if not any(f"{change.path}.".startswith(f"{path}.") for path in ignored)
+    ]
     if redacted:
         notes.append(
             "one of the two requests is encrypted, so only the names of the parts that differ are shown."

@@ -1,31 +1,37 @@
 """The canonical form of a value, which ``orjson`` writes the same way everywhere.
 
-Values with equal meanings have equal forms (``1`` and ``1.0``, a tuple and a list). Values with different meanings never do. A value
-that JSON cannot represent becomes an object with one tagged name, such as ``{"~decimal": "0.10"}``. A name in an ordinary dictionary
-that begins with ``~`` gets a second ``~``, so an ordinary value is never mistaken for a tagged one.
+Values with equal meanings have equal forms (a tuple and a list; ``1`` and ``1.0`` as parameters). Values with different meanings
+never do. A value that JSON cannot represent becomes an object with one tagged name, such as ``{"~decimal": "0.10"}``. A name in an
+ordinary dictionary that begins with ``~`` gets a second ``~``, so an ordinary value is never mistaken for a tagged one.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from base64 import b64encode
+from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import orjson
 
 from spark_cache.errors import UncacheableRequestError
+from spark_cache.types import Base64Text
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["DIGEST_FROM", "INT_MAX", "INT_MIN", "TEXT_DIGEST", "canonical_bytes", "float_form"]
+__all__ = [
+    "DIGEST_FROM",
+    "INT_MAX",
+    "INT_MIN",
+    "TEXT_DIGEST",
+    "Digest",
+    "canonical_bytes",
+    "float_form",
+    "is_exact",
+]
 
 DIGEST_FROM = 16_384
 """From this length, in characters or in bytes, the canonical form contains the SHA-256 digest of a value instead of the value."""
@@ -68,25 +74,39 @@ _TAGGED: tuple[tuple[type, str, Callable[[Any], str]], ...] = (
 )
 """Types that JSON cannot represent, with their tag and the function that returns their text."""
 
-_BASE_TYPES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (str, str.__str__),
-    (int, int.__int__),
-    (float, float.__float__),
-    (bytes, bytes),
-    (dict, dict),
-    (list, list),
-    (tuple, list),
+_EXACT = frozenset(
+    {
+        "contents",
+        "functions",
+        "input",
+        "json_schema",
+        "messages",
+        "output_schema",
+        "responseJsonSchema",
+        "responseSchema",
+        "schema",
+        "system",
+        "systemInstruction",
+        "system_prompt",
+        "toolConfig",
+        "tool_specs",
+        "tools",
+    }
 )
-"""The frequent types, whose subclasses are converted to them."""
+"""Fields with messages, tools or a schema. In them, ``1`` and ``1.0`` are different."""
+
+Digest = Callable[["str | bytes | Base64Text"], str]
+"""Returns the SHA-256 in hex of a long text (of its UTF-8 bytes) or of long bytes."""
 
 
-def canonical_bytes(value: object, path: str, digest: Callable[[str | bytes], str]) -> bytes:
+def canonical_bytes(value: object, path: str, digest: Digest, *, exact: bool = False) -> bytes:
     """Encode a value as canonical JSON.
 
     Args:
         value: The value.
-        path: The name of the value in errors, such as ``parameters``.
-        digest: A function that returns the SHA-256 in hex of a long string (of its UTF-8 bytes) or of long bytes.
+        path: The name of the value in errors, such as ``body``.
+        digest: The function for long texts and bytes.
+        exact: Whether ``1`` and ``1.0`` are different.
 
     Returns:
         UTF-8 JSON without white space, with names sorted by code point.
@@ -95,7 +115,7 @@ def canonical_bytes(value: object, path: str, digest: Callable[[str | bytes], st
         UncacheableRequestError: A part of the value has no canonical form. The error contains the path.
     """
     try:
-        tree = _canonical(value, digest, 0)
+        tree = _canonical(value, digest, 0, exact)
         try:
             return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
         except TypeError:
@@ -110,27 +130,39 @@ def canonical_bytes(value: object, path: str, digest: Callable[[str | bytes], st
         raise UncacheableRequestError(path, f"cannot be read ({type(error).__name__})") from None
 
 
-def _canonical(value: Any, digest: Callable[[str | bytes], str], depth: int) -> Any:  # noqa: PLR0911 - one return for each type
+def is_exact(name: str) -> bool:
+    """Return whether ``1`` and ``1.0`` are different in a field.
+
+    Args:
+        name: The name of the field.
+    """
+    return name in _EXACT
+
+
+def _canonical(value: Any, digest: Digest, depth: int, exact: bool) -> Any:  # noqa: PLR0911 - one return for each type
     kind = type(value)
     if kind is str:
         return value if len(value) < DIGEST_FROM else _text_digest(value, digest)
     if kind is dict:
-        return _canonical_dict(value, digest, depth)
+        return _canonical_dict(value, digest, depth, exact)
     if kind is list or kind is tuple:
-        return _canonical_list(value, digest, depth)
+        return _canonical_list(value, digest, depth, exact)
     if kind is bool or value is None:
         return value
     if kind is int:
         return value if INT_MIN <= value <= INT_MAX else {"~int": _digits(value)}
     if kind is float:
-        return _canonical_float(value)
+        return _canonical_float(value, exact)
     if kind is bytes:
         return (
             {"~bytes": b64encode(value).decode()}
             if len(value) < DIGEST_FROM
             else {_BYTES_DIGEST: digest(value)}
         )
-    return _canonical_other(value, digest, depth)
+    if kind is Base64Text:
+        length = len(value.prefix) + (len(value.data) + 2) // 3 * 4
+        return str(value) if length < DIGEST_FROM else {TEXT_DIGEST: digest(value)}
+    return _canonical_other(value)
 
 
 def _digits(value: int) -> str:
@@ -140,16 +172,14 @@ def _digits(value: int) -> str:
         raise _RefusedError("integer has too many digits to convert to a string") from None
 
 
-def _text_digest(value: str, digest: Callable[[str | bytes], str]) -> dict[str, str]:
+def _text_digest(value: str, digest: Digest) -> dict[str, str]:
     try:
         return {TEXT_DIGEST: digest(value)}
     except UnicodeEncodeError:
         raise _RefusedError(_LONE_SURROGATE) from None
 
 
-def _canonical_dict(
-    value: dict[Any, Any], digest: Callable[[str | bytes], str], depth: int
-) -> dict[str, Any]:
+def _canonical_dict(value: dict[Any, Any], digest: Digest, depth: int, exact: bool) -> dict[str, Any]:
     if depth >= _MAX_DEPTH:
         raise _RefusedError(f"is nested more than {_MAX_DEPTH} levels deep or contains itself")
     if _is_plain(value):
@@ -163,7 +193,7 @@ def _canonical_dict(
             tree[written] = item
             continue
         try:
-            tree[written] = _canonical_float(item) if kind is float else _canonical(item, digest, depth + 1)
+            tree[written] = _canonical(item, digest, depth + 1, exact or name in _EXACT)
         except _RefusedError as refused:
             refused.steps.append(str.__str__(name))
             raise
@@ -188,18 +218,16 @@ def _is_plain(value: dict[Any, Any]) -> bool:
     return type(value) is dict
 
 
-def _canonical_list(
-    value: list[Any] | tuple[Any, ...], digest: Callable[[str | bytes], str], depth: int
-) -> list[Any]:
+def _canonical_list(value: list[Any] | tuple[Any, ...], digest: Digest, depth: int, exact: bool) -> list[Any]:
     if depth >= _MAX_DEPTH:
         raise _RefusedError(f"is nested more than {_MAX_DEPTH} levels deep or contains itself")
     tree = []
     for index, item in enumerate(value):
         try:
             tree.append(
-                _canonical_dict(item, digest, depth + 1)
+                _canonical_dict(item, digest, depth + 1, exact)
                 if type(item) is dict
-                else _canonical(item, digest, depth + 1)
+                else _canonical(item, digest, depth + 1, exact)
             )
         except _RefusedError as refused:
             refused.steps.append(index)
@@ -207,15 +235,15 @@ def _canonical_list(
     return tree
 
 
-def _canonical_float(value: float) -> Any:
-    form = float_form(value)
+def _canonical_float(value: float, exact: bool) -> Any:
+    form = _as_written(value) if exact else float_form(value)
     if form is None:
         raise _RefusedError(f"{value!r} has no JSON equivalent")
     return form
 
 
 def float_form(value: float) -> int | orjson.Fragment | None:
-    """Return the canonical form of a float.
+    """Return the canonical form of a float that is a parameter.
 
     Args:
         value: The float.
@@ -225,64 +253,38 @@ def float_form(value: float) -> int | orjson.Fragment | None:
     """
     if -_EXACT_FLOAT <= value <= _EXACT_FLOAT and value == (whole := int(value)):
         return whole
+    return _as_written(value)
+
+
+def _as_written(value: float) -> orjson.Fragment | None:
     # Python's shortest repr is the same on every platform. The output of orjson may change between its releases.
     return orjson.Fragment(repr(value)) if isfinite(value) else None
 
 
-def _canonical_other(value: Any, digest: Callable[[str | bytes], str], depth: int) -> Any:
-    """Return the canonical form of a rare type or of a subclass of a frequent one."""
+def _canonical_other(value: Any) -> dict[str, str]:
+    """Return the canonical form of a rare type."""
+    # Use the real type: isinstance accepts a mock as an instance of any class.
+    own = type(value)
+    for kind, tag, text in _TAGGED:
+        if issubclass(own, kind):
+            written = _text_of(value, text)
+            if type(written) is str:
+                return {tag: written}
+    if hasattr(own, "__fspath__") and hasattr(own, "as_posix"):
+        # A pathlib path, detected by its methods, because this package imports nothing that touches files.
+        return {"~path": value.as_posix()}
+    raise _RefusedError(f"type {_type_name(value)} cannot be part of a cache key")
+
+
+def _text_of(value: Any, text: Callable[[Any], str]) -> str:
     try:
-        tag, plain = _simpler(value)
+        return text(value)
     except _RefusedError:
         raise
     except Exception as error:  # noqa: BLE001 - methods of a caller's class may raise anything
         raise _RefusedError(
             f"value of type {_type_name(value)} cannot be read ({type(error).__name__})"
         ) from None
-    if tag is None:
-        return _canonical(plain, digest, depth)
-    if type(plain) is not str:
-        raise _RefusedError(f"type {_type_name(value)} cannot be part of a cache key")
-    return {tag: plain}
-
-
-def _simpler(value: Any) -> tuple[str | None, Any]:
-    """Return the tag and the text of a value, or None and an equivalent value of a simpler type."""
-    # Use the real type: isinstance accepts a mock as an instance of any class.
-    own = type(value)
-    if issubclass(own, Enum):
-        return None, value.value
-    for kind, tag, text in _TAGGED:
-        if issubclass(own, kind):
-            return tag, text(value)
-    for kind, plain in _BASE_TYPES:
-        if issubclass(own, kind):
-            return None, plain(value)
-    if hasattr(own, "__fspath__") and hasattr(own, "as_posix"):
-        # A pathlib path, detected by its methods, because this package imports nothing that touches files.
-        return "~path", value.as_posix()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return None, {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return None, _of_pydantic(value)
-
-
-def _of_pydantic(value: Any) -> Any:
-    """Return the JSON of a pydantic model, or the JSON schema of a model class. Refuse everything else."""
-    # Do not import pydantic: a value can be a pydantic model only if the caller has imported it.
-    pydantic = sys.modules.get("pydantic")
-    if pydantic is not None:
-        try:
-            if issubclass(type(value), pydantic.BaseModel):
-                # Pydantic's warnings would quote the field values.
-                return value.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
-            if isinstance(value, type) and issubclass(value, pydantic.BaseModel):
-                schema: dict[str, Any] = value.model_json_schema()  # type: ignore[attr-defined]  # known only at run time
-                return schema
-        except Exception as error:  # noqa: BLE001 - a model's own serialisers may raise anything
-            raise _RefusedError(
-                f"value of type {_type_name(value)} cannot be converted to JSON ({type(error).__name__})"
-            ) from None
-    raise _RefusedError(f"type {_type_name(value)} cannot be part of a cache key")
 
 
 def _type_name(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Credentials in the tools and parameters of a request.
+"""Credentials in the body of a request.
 
 Credentials identify the caller, so they are part of neither a key nor an entry. They are removed only from the fields in which
 providers accept them. A field that is merely named ``key`` or ``token``, such as a property in a tool's schema, stays.
@@ -56,31 +56,31 @@ _PARAMETERS: tuple[tuple[str, ...], ...] = (
     ("data_sources", _EACH, "parameters", "embedding_dependency", "authentication"),
 )
 
-_BODIES = ("extra_body", "additionalModelRequestFields")
-"""The parameters that are merged into the body of a request."""
+_FURTHER_FIELDS = "additionalModelRequestFields"
+"""The field in which Bedrock takes fields of the model's own API."""
 
 
-def without_credentials(parameters: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
-    """Return parameters without the credentials in known fields.
+def without_credentials(body: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
+    """Return the body of a request without the credentials in known fields.
 
     Args:
-        parameters: The parameters, which are not modified. Pass ``{"tools": …}`` for tools alone.
+        body: The body, which is not modified.
         headers: What happens to the headers for a tool's server.
 
     Returns:
         A new dictionary. Values without credentials are the same objects.
     """
-    kept = _of_body(parameters, headers)
-    for name in _BODIES:
-        if isinstance(kept.get(name), Mapping):
-            kept[name] = _of_body(kept[name], headers)
+    kept = _of_body(body, headers)
+    if isinstance(kept.get(_FURTHER_FIELDS), Mapping):
+        kept[_FURTHER_FIELDS] = _of_body(kept[_FURTHER_FIELDS], headers)
     return kept
 
 
 def _of_body(body: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
     kept = dict(body)
-    if "tools" in kept:
-        kept["tools"] = _each(kept["tools"], lambda tool: _tool(tool, headers))
+    for name in ("tools", "tool_specs"):
+        if name in kept:
+            kept[name] = _each(kept[name], lambda tool: _tool(tool, headers))
     for path in _PARAMETERS:
         if path[0] in kept:
             kept = _without(kept, path, headers)
@@ -88,30 +88,12 @@ def _of_body(body: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
 
 
 def _tool(tool: Any, headers: Headers) -> Any:
-    fields = tool if isinstance(tool, dict) else _as_mapping(tool)
-    if fields is None or _FIRST_NAMES.isdisjoint(fields):
+    if not isinstance(tool, Mapping) or _FIRST_NAMES.isdisjoint(tool):
         return tool
-    kept: Any = fields
-    for path in _MCP if fields.get("type") == "mcp" else _TOOL:
+    kept: Any = tool
+    for path in _MCP if tool.get("type") == "mcp" else _TOOL:
         kept = _without(kept, path, headers)
-    return tool if kept is fields else kept
-
-
-def _as_mapping(tool: Any) -> Mapping[str, Any] | None:
-    """Return a tool as a mapping, or None.
-
-    A pydantic model that may contain credentials is converted in the same way as for its key.
-    """
-    if isinstance(tool, Mapping):
-        return tool
-    fields = getattr(type(tool), "model_fields", None)
-    if not isinstance(fields, Mapping) or not any(path[0] in fields for path in _TOOL):
-        return None
-    try:
-        form = tool.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
-    except Exception:  # noqa: BLE001 - a model's own serialisers may raise anything; such a tool has no key and is not stored
-        return None
-    return form if isinstance(form, Mapping) else None
+    return kept
 
 
 def _without(value: Any, path: Sequence[str], headers: Headers) -> Any:

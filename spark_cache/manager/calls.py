@@ -10,7 +10,7 @@ from spark_cache import events
 from spark_cache.core.plan import Hit, Miss, Plan, must_encrypt
 from spark_cache.entries import read_plain, staleness
 from spark_cache.errors import StoreError, UncacheableRequestError, UncacheableResponseError
-from spark_cache.keys import readable_request, stateful_parameter
+from spark_cache.keys import readable_request, state_path
 from spark_cache.stores import Address, folder_name
 from spark_cache.types import MissReason, Mode
 
@@ -74,7 +74,7 @@ class Calls:
             or not mode.reads
             or policy.ttl_seconds == 0
             or must_encrypt(policy, sensitive=False)
-            or (request.parameters and stateful_parameter(request.parameters) is not None)
+            or state_path(request) is not None
         ):
             return None
         writes = mode.writes

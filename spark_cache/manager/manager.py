@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from contextlib import suppress
@@ -16,6 +17,7 @@ from spark_cache.keys import DigestMemo
 from spark_cache.manager.calls import Calls
 from spark_cache.manager.entries import Entries
 from spark_cache.manager.maintenance import Maintenance
+from spark_cache.providers.known import near_name, plain_request
 from spark_cache.types import CacheKey, Mode, Request
 
 if TYPE_CHECKING:
@@ -199,40 +201,53 @@ class CacheManager:
     ) -> CacheKey:
         """Return the key of a request.
 
+        The key of a request to OpenAI, Bedrock, Gemini or Anthropic is the key that a model without further arguments uses: it is
+        made of the body that the model would send, and of the address and the headers that the environment names. Requests to
+        other providers are keyed by their arguments.
+
         Args:
             provider: The provider, such as ``openai``.
             model_id: The provider's name for the model.
-            messages: The conversation.
+            messages: The conversation, or the text of a single message.
             system_prompt: System instructions in addition to the messages.
             tool_specs: The tools that the model may call.
             tool_choice: The tool that the model should call.
             output_schema: The schema of a structured answer.
             operation: ``text``, ``json`` or ``embedding``.
-            endpoint: The address, if it is not the provider's own. A configured endpoint takes precedence.
+            endpoint: The address, if it is not the one that the environment names. A configured endpoint takes precedence.
             sample: The number of this sample, to keep several answers to one request.
-            **parameters: All other parameters of the request.
+            **parameters: All other parameters of the request. ``api="responses"`` chooses OpenAI's Responses API.
 
         Returns:
             The key, as 64 hex digits.
 
         Raises:
+            TypeError: ``messages`` or ``tool_specs`` is not a list, or a parameter must be given elsewhere.
             UncacheableRequestError: The request holds a value that cannot be keyed exactly.
         """
-        return self.key(
-            Request(
-                provider,
-                model_id,
-                messages,
-                system_prompt,
-                tool_specs,
-                tool_choice,
-                output_schema,
-                operation,
-                endpoint,
-                sample,
-                parameters,
-            )
+        self._warn_of_near_name(provider)
+        request = plain_request(
+            provider,
+            model_id,
+            messages,
+            system_prompt,
+            tool_specs,
+            tool_choice,
+            output_schema,
+            operation,
+            endpoint,
+            sample,
+            parameters,
+            os.environ,
         )
+        return self.key(request)
+
+    def _warn_of_near_name(self, provider: str) -> None:
+        near = near_name(provider) if isinstance(provider, str) else None
+        if near is not None:
+            self._cache.warn_once(
+                "key a request", f"provider {provider!r} is not known: did you mean {near!r}?"
+            )
 
     def key(self, request: Request, *, sensitive: bool = False) -> CacheKey:
         """Return the key of a request.
@@ -346,7 +361,7 @@ class CacheManager:
             asked: A request; or a key or the name of an entry, alone; or the provider, followed by the arguments of
                 :meth:`generate_cache_key`.
             model_id: The provider's name for the model.
-            messages: The conversation.
+            messages: The conversation, or the text of a single message.
             system_prompt: System instructions in addition to the messages.
             tool_specs: The tools that the model may call.
             tool_choice: The tool that the model should call.
@@ -368,7 +383,7 @@ class CacheManager:
 
             return explain_name(self._cache.open().lookup, self._cache.ring, asked)
         else:
-            request = Request(
+            request = plain_request(
                 asked,
                 model_id,
                 messages,
@@ -380,6 +395,7 @@ class CacheManager:
                 endpoint,
                 sample,
                 parameters,
+                os.environ,
             )
         return self.calls.explain(request, mode=None if mode is None else Mode(mode), sensitive=sensitive)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_cache.models.base import Model
-from spark_cache.models.sdk_client import Sdk, SdkClient
-from spark_cache.models.sdks import refuse_reserved, refuse_stream
-from spark_cache.providers.anthropic.messages import body_of, read_answer, turn_of
-from spark_cache.providers.anthropic.stream import events_of, gather, read_event
+from spark_cache.models.sdk_client import SdkClient, arguments_of
+from spark_cache.providers.anthropic.dialect import SDK, AnthropicDialect
+from spark_cache.providers.anthropic.messages import is_empty, read_answer, turn_of
+from spark_cache.providers.anthropic.stream import FORM, events_of, gather, read_event
 from spark_cache.providers.base import Provider
+from spark_cache.providers.json_values import bare_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -20,35 +20,24 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
     from spark_cache.models.options import ModelOptions
+    from spark_cache.providers.dialect import Added, Dialect
     from spark_cache.providers.response import ModelResponse
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["AnthropicModel", "AnthropicProvider"]
 
-_SDK = Sdk(
-    module="anthropic",
-    client="AsyncAnthropic",
-    own_address="https://api.anthropic.com",
-    variables="ANTHROPIC",
-    own_headers={"anthropic-version": "2026-10-21"},
-    choose_address=("config", "profile"),
-)
-
-_MAX_TOKENS = 4096
-"""The provider requires a limit with each request. Every model, even the oldest, accepts this one."""
+_DIALECT = AnthropicDialect()
 
 _NEEDS_STREAM = "Streaming is required"
 """How the SDK's error for a long request begins."""
-
-_RESERVED = frozenset({"model", "messages"})
 
 
 class AnthropicModel(Model):
     """A model behind Anthropic's Messages API, or behind a compatible service.
 
     A call without ``max_tokens`` is sent with 4096. Parameters that the SDK does not know by name are sent all the same,
-    and a call with ``betas`` uses the SDK's beta API. ``get_json`` sends the schema in ``output_config``, the provider's own
+    and ``betas`` as the SDK's beta API sends them. ``get_json`` sends the schema in ``output_config``, the provider's own
     structured output. The SDK does not pass on the keep-alive events of a stream (``ping``).
 
     A paused turn (``pause_turn``) is complete as far as it goes, and stored. A call with ``container`` depends on state at the
@@ -78,13 +67,14 @@ class AnthropicModel(Model):
         client_args: Mapping[str, Any] | None = None,
         **options: Unpack[ModelOptions],
     ) -> None:
-        super().__init__(model_id, AnthropicProvider(SdkClient(_SDK, client, client_args)), **options)
+        super().__init__(model_id, AnthropicProvider(SdkClient(SDK, client, client_args)), **options)
 
 
 class AnthropicProvider(Provider):
     """Anthropic behind its SDK; arguments as for the model."""
 
     name: ClassVar[str] = "anthropic"
+    stream_form = FORM
 
     def __init__(self, client: SdkClient) -> None:
         self._client = client
@@ -94,30 +84,20 @@ class AnthropicProvider(Provider):
 
     # -- requests ----------------------------------------------------------------------------------------------
 
-    def endpoint(self) -> str | None:
-        return self._client.endpoint()
+    def added(self) -> Added:
+        return self._client.added()
 
-    def is_not_given(self, value: object) -> bool:
-        return self._client.is_not_given(value)
-
-    def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - text and JSON alike
-        if given:
-            refuse_reserved(given, _RESERVED)
-            refuse_stream(given)
-        if given.get("max_tokens") is None:
-            given["max_tokens"] = _MAX_TOKENS
-        self._client.add_to(given)
-        return given
-
-    def state_path(self, request: Request) -> str | None:
-        return "thread" if request.parameters.get("thread") is not None else None
+    @property
+    def dialect(self) -> Dialect:
+        return _DIALECT
 
     # -- responses ---------------------------------------------------------------------------------------------
 
     async def call(self, request: Request) -> Any:
-        messages, body = self._resource_and_body(request)
+        messages = self._client.client().messages
+        arguments = arguments_of(request, messages.create)
         try:
-            response = await self._client.send(lambda: messages.with_raw_response.create(**body))
+            response = await self._client.send(lambda: messages.with_raw_response.create(**arguments))
         except ValueError as error:
             if not str(error).startswith(_NEEDS_STREAM):
                 raise
@@ -127,13 +107,20 @@ class AnthropicProvider(Provider):
                 raise _broken_off() from None
             return whole
         try:
-            return json.loads(response.http_response.content)
+            raw = json.loads(response.http_response.content)
         except ValueError:
             from anthropic import APIResponseValidationError  # noqa: PLC0415 - only for an invalid response
 
             raise APIResponseValidationError(
                 response=response.http_response, body=response.http_response.text
             ) from None
+        told = bare_error(raw, "content")
+        if told is not None:
+            from anthropic import APIError  # noqa: PLC0415 - only for such a response
+
+            message = told.get("message") if isinstance(told, dict) else told
+            raise APIError(str(message), response.http_request, body=raw)
+        return raw
 
     def read(self, raw: Any) -> ModelResponse:
         return read_answer(raw)
@@ -141,14 +128,18 @@ class AnthropicProvider(Provider):
     def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
         return ("end_turn" if response.stop_reason == "pause_turn" else response.stop_reason,)
 
+    def is_empty(self, response: ModelResponse) -> bool:
+        return is_empty(response.raw)
+
     def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
         return turn_of(response.raw)
 
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
-        messages, body = self._resource_and_body(request)
+        messages = self._client.client().messages
         from anthropic import AsyncStream  # noqa: PLC0415 - a hit needs no SDK
 
-        stream = await self._client.send(lambda: messages.create(**body, stream=True))
+        arguments = arguments_of(request, messages.create)
+        stream = await self._client.send(lambda: messages.create(**arguments, stream=True))
         # The SDK's own objects drop unknown fields. Cast to plain objects, the events stay as they were sent.
         async with AsyncStream(
             cast_to=object, response=stream.response, client=self._client.client()
@@ -164,17 +155,6 @@ class AnthropicProvider(Provider):
 
     def events_of(self, raw: Any) -> Sequence[Any]:
         return events_of(raw)
-
-    def _resource_and_body(self, request: Request) -> tuple[Any, dict[str, Any]]:
-        """Return the SDK resource for a request, and the arguments of its ``create``."""
-        body = body_of(request)
-        client = self._client.client()
-        messages = client.beta.messages if "betas" in body else client.messages
-        accepted = signature(messages.create).parameters
-        unknown = {name: body.pop(name) for name in list(body) if name not in accepted}
-        if unknown:
-            body["extra_body"] = {**unknown, **(body.get("extra_body") or {})}
-        return messages, body
 
 
 def _broken_off() -> Exception:

@@ -95,8 +95,8 @@ class Model:
                 of Amazon Bedrock's Converse API (``{"text": …}``, ``image``, ``document``, ``toolUse``, ``toolResult``). Blocks
                 in the provider's own form are passed on unchanged.
             system_prompt: System instructions.
-            tool_specs: The tools that the model may call, each ``{"name": …, "description": …, "parameters": JSON schema}`` or
-                in the provider's own form.
+            tool_specs: The tools that the model may call, each ``{"name": …, "description": …, "parameters": JSON schema}``, a
+                Python function, or in the provider's own form.
             tool_choice: ``auto``, ``none``, ``required``, the name of a tool, or the provider's own form.
             cache: What this call may do with the cache, a :class:`spark_cache.Mode`; ``default`` is the configured mode.
             sensitive: Whether the entry must be encrypted. Rules of the configuration can only raise it.
@@ -276,12 +276,15 @@ class Model:
         """
         listed = list(texts)
         if isinstance(texts, str) or not all(isinstance(text, str) for text in listed):
-            raise TypeError("texts must be a list of strings, such as ['one', 'another']")
-        given = self._requests.parameters(parameters, "embedding")
-        requests = [self._requests.embedding(text, given) for text in listed]
+            raise TypeError(
+                "texts must be a list of strings, such as ['one', 'another']; instead of token IDs, give the text that they encode"
+            )
+        requests = self._requests.embeddings(listed, parameters)
         from spark_cache.calls.embeddings import Embedder  # noqa: PLC0415 - not needed for text
 
-        return await Embedder(self._caller).embed(requests, mode=mode_of_call(cache), sensitive=sensitive)
+        return await Embedder(self._caller).embed(
+            listed, requests, mode=mode_of_call(cache), sensitive=sensitive
+        )
 
     def turn_of(self, response: ModelResponse) -> list[Any]:
         """Return a response as messages, to continue the conversation: ``messages += model.turn_of(response)``.
@@ -377,11 +380,7 @@ class Model:
 def _manager_of(kind: str, options: ModelOptions) -> CacheManager | None:
     """Return the manager that the options ask for. None if they turn the cache off: its settings are not read yet."""
     for name in options.keys() - ModelOptions.__annotations__.keys():
-        from difflib import get_close_matches  # noqa: PLC0415 - needed only for the message
-
-        near = get_close_matches(name, ModelOptions.__annotations__, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}{hint}")
+        raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}; {_advice(name)}")
     overrides = {
         "enabled": options.get("enable_cache"),
         "ttl_seconds": options.get("cache_ttl_seconds"),
@@ -398,6 +397,29 @@ def _manager_of(kind: str, options: ModelOptions) -> CacheManager | None:
     if given or config is not None:
         raise ValueError("give cache_manager alone: it has its own configuration")
     return manager
+
+
+_OF_A_CLIENT = frozenset({"api_key", "base_url", "default_headers", "http_client", "organization", "timeout"})
+_OPTIONS_BY_OTHER_NAMES = {
+    "ttl": "cache_ttl_seconds",
+    "cache": "enable_cache",
+    "model": "model_id",
+    "config": "cache_config",
+}
+
+
+def _advice(name: str) -> str:
+    """Return what to give instead of an argument that does not exist."""
+    if name in _OF_A_CLIENT:
+        return f"give it to the client: client_args={{{name!r}: …}}"
+    if name in _OPTIONS_BY_OTHER_NAMES:
+        return f"the argument is {_OPTIONS_BY_OTHER_NAMES[name]}"
+    from difflib import get_close_matches  # noqa: PLC0415 - needed only for the message
+
+    near = get_close_matches(name, ModelOptions.__annotations__, n=1)
+    return (
+        f"did you mean {near[0]}?" if near else f"a parameter of every call goes into params={{{name!r}: …}}"
+    )
 
 
 def _configured(config: CacheConfig | None, given: Mapping[str, Any]) -> CacheConfig:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_cache.models.base import Model
 from spark_cache.models.boto3_calls import EventReader, Threads, keep_wire, wire_of
-from spark_cache.models.sdks import import_sdk, refuse_reserved
+from spark_cache.models.sdks import import_sdk
 from spark_cache.providers.base import Provider
 from spark_cache.providers.bedrock.address import configured_address, endpoint_of
-from spark_cache.providers.bedrock.converse import body_of, kept_by_provider, named_once, read_answer, turn_of
-from spark_cache.providers.bedrock.embeddings import batch_of, embedding_body, vectors_of
-from spark_cache.providers.bedrock.stream import events_of, gather, read_event
+from spark_cache.providers.bedrock.converse import in_form_of_boto3, is_empty, read_answer, turn_of
+from spark_cache.providers.bedrock.dialect import BedrockDialect
+from spark_cache.providers.bedrock.embeddings import batch_of, body_with_texts, vectors_of
+from spark_cache.providers.bedrock.stream import FORM, events_of, gather, read_event
+from spark_cache.providers.dialect import Added
 from spark_cache.providers.response import Usage
 
 if TYPE_CHECKING:
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
     import boto3  # type: ignore[import-untyped]  # it ships no types
 
     from spark_cache.models.options import ModelOptions
+    from spark_cache.providers.dialect import Dialect
     from spark_cache.providers.response import ModelResponse
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["BedrockModel", "BedrockProvider"]
 
-_RESERVED = frozenset({"modelId", "messages"})
+_DIALECT = BedrockDialect()
 
 _CREATE_CLIENT = Lock()
 """A boto3 session can create only one client at a time."""
@@ -95,6 +98,7 @@ class BedrockProvider(Provider):
     """Amazon Bedrock behind its SDK; arguments as for the model."""
 
     name: ClassVar[str] = "bedrock"
+    stream_form = FORM
 
     def __init__(self, session: boto3.Session | None, client_args: dict[str, Any], threads: int) -> None:
         if threads < 1:
@@ -120,26 +124,23 @@ class BedrockProvider(Provider):
 
     # -- requests ----------------------------------------------------------------------------------------------
 
-    def endpoint(self) -> str | None:
-        return endpoint_of(self._address())
+    def added(self) -> Added:
+        return Added(endpoint_of(self._address()))
+
+    @property
+    def dialect(self) -> Dialect:
+        return _DIALECT
 
     def _address(self) -> str | None:
         """Return the address that calls go to. It is resolved once, so that keys and calls agree if the environment changes."""
         if not self._is_address_resolved:
             profile = None if self._session is None else self._session.profile_name
-            given = self._client_args.get("endpoint_url") or configured_address(profile)
+            given = self._client_args.get("endpoint_url") or configured_address(profile, os.environ)
             if given is not None:
                 self._client_args["endpoint_url"] = given
             self._is_address_resolved = True
         address: str | None = self._client_args.get("endpoint_url")
         return address
-
-    def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - the same for all
-        refuse_reserved(given, _RESERVED)
-        return named_once(given)
-
-    def state_path(self, request: Request) -> str | None:
-        return kept_by_provider(request)
 
     def embed_batch(self, model_id: str) -> int:
         return batch_of(model_id)
@@ -147,20 +148,29 @@ class BedrockProvider(Provider):
     # -- responses ---------------------------------------------------------------------------------------------
 
     async def call(self, request: Request) -> Any:
-        return await self._threads.run(self._converse, body_of(request))
+        return await self._threads.run(self._converse, _arguments(request))
 
-    def _converse(self, body: Mapping[str, Any]) -> Any:
-        return wire_of(self._client().converse(**body))
+    def _converse(self, arguments: Mapping[str, Any]) -> Any:
+        raw = wire_of(self._client().converse(**arguments))
+        if isinstance(raw, dict) and "output" not in raw and raw.get("message"):
+            from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # noqa: PLC0415 - only for an error with the status 200
+
+            error = {"Code": str(raw.get("__type", "Unknown")), "Message": str(raw["message"])}
+            raise ClientError({"Error": error}, "Converse")
+        return raw
 
     def read(self, raw: Any) -> ModelResponse:
         return read_answer(raw)
+
+    def is_empty(self, response: ModelResponse) -> bool:
+        return is_empty(response.raw)
 
     def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
         return turn_of(response.raw)
 
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
-        body = body_of(request)
-        reader = EventReader(lambda: self._client().converse_stream(**body))
+        arguments = _arguments(request)
+        reader = EventReader(lambda: self._client().converse_stream(**arguments))
         try:
             while (event := await self._threads.run(reader.read)) is not None:
                 yield event
@@ -177,10 +187,10 @@ class BedrockProvider(Provider):
         return events_of(raw)
 
     async def embed(
-        self, model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]
+        self, request: Request, texts: Sequence[str]
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
-        body = json.dumps(embedding_body(model_id, texts, parameters))
-        raw, tokens = await self._threads.run(self._invoke, model_id, body)
+        body = json.dumps(body_with_texts(request.body, texts))
+        raw, tokens = await self._threads.run(self._invoke, request.model_id, body)
         return vectors_of(raw), None if tokens is None else Usage(input_tokens=tokens, total_tokens=tokens)
 
     def _invoke(self, model_id: str, body: str) -> tuple[Any, int | None]:
@@ -208,3 +218,7 @@ class BedrockProvider(Provider):
         for operation in ("Converse", "ConverseStream"):
             client.meta.events.register(f"before-parse.bedrock-runtime.{operation}", keep_wire)
         return client
+
+
+def _arguments(request: Request) -> dict[str, Any]:
+    return {**in_form_of_boto3(request.body), "modelId": request.model_id}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,41 +13,37 @@ from spark_cache.models.base import Model
 from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
 from spark_cache.providers.base import Provider
 from spark_cache.providers.gemini.answer import (
+    FORM,
     events_of,
     gather,
+    is_empty,
     read_answer,
     read_event,
     stop_reasons,
     turn_of,
 )
-from spark_cache.providers.gemini.content import plain
-from spark_cache.providers.gemini.request import body_of, kept_by_provider, model_path, named_once
-from spark_cache.providers.gemini.service import Service, merged, service_of
+from spark_cache.providers.gemini.dialect import GeminiDialect, added_by
+from spark_cache.providers.gemini.request import model_path
+from spark_cache.providers.gemini.service import merged, service_of
+from spark_cache.providers.json_values import bare_error, with_text
 from spark_cache.providers.response import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from typing import Unpack
 
     from google.genai import Client
 
     from spark_cache.models.options import ModelOptions
+    from spark_cache.providers.dialect import Added, Dialect
+    from spark_cache.providers.gemini.service import Service
     from spark_cache.providers.response import ModelResponse
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["GeminiModel", "GeminiProvider"]
 
-_OF_A_CALL = {"headers": "extra_headers", "extra_body": "extra_body", "timeout": "timeout"}
-"""The options that ``http_options`` of a call may contain, and the parameters that they set."""
-
-_NOT_PARAMETERS = {
-    "model": "give it to GeminiModel",
-    "contents": "give it as messages",
-    "config": "give its fields by their names, such as temperature=0",
-    "stream": "call stream_text",
-}
-"""Arguments of the SDK that are not parameters of a call, and what to do instead."""
+_DIALECT = GeminiDialect()
 
 
 class GeminiModel(Model):
@@ -92,6 +87,7 @@ class GeminiProvider(Provider):
     """Gemini behind its SDK; arguments as for the model."""
 
     name: ClassVar[str] = "gemini"
+    stream_form = FORM
 
     def __init__(self, client: Client | None, client_args: Mapping[str, Any] | None) -> None:
         refuse_both(client, client_args)
@@ -113,33 +109,12 @@ class GeminiProvider(Provider):
             self._service = service_of(self._given_client, self._client_args, os.environ)
         return self._service
 
-    def endpoint(self) -> str | None:
-        return self._resolve_service().endpoint
+    def added(self) -> Added:
+        return added_by(self._resolve_service())
 
-    def dump(self, value: Any) -> Any:
-        return plain(value)
-
-    def state_path(self, request: Request) -> str | None:
-        return kept_by_provider(request)
-
-    def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - the same for all
-        for name, advice in _NOT_PARAMETERS.items():
-            if name in given:
-                raise TypeError(f"{name!r} is not a parameter of a call: {advice}")
-        options = given.pop("http_options", None) or {}
-        for name, value in _set_fields(options).items():
-            if name not in _OF_A_CALL:
-                raise TypeError(
-                    f"http_options of a call accepts {', '.join(_OF_A_CALL)}: give {name!r} to the client"
-                )
-            given[_OF_A_CALL[name]] = value
-        # What the client adds to every request can change the response, so it is keyed like the call's own parameters.
-        service = self._resolve_service()
-        if service.headers:
-            given["extra_headers"] = {**service.headers, **(given.get("extra_headers") or {})}
-        if service.body:
-            given["extra_body"] = merged(service.body, given.get("extra_body") or {})
-        return named_once(given)
+    @property
+    def dialect(self) -> Dialect:
+        return _DIALECT
 
     def embed_batch(self, model_id: str) -> int:  # noqa: ARG002 - the same for all models
         return 100
@@ -148,13 +123,22 @@ class GeminiProvider(Provider):
 
     async def call(self, request: Request) -> Any:
         response = await self._transport().async_request("post", *self._arguments(request, "generateContent"))
-        return _json(response.body)
+        raw = _json(response.body)
+        if (error := bare_error(raw, "candidates", "promptFeedback")) is not None:
+            from google.genai.errors import APIError  # noqa: PLC0415 - only for such a response
+
+            code = error.get("code") if isinstance(error, dict) else None
+            raise APIError(code if isinstance(code, int) else 200, raw)
+        return raw
 
     def read(self, raw: Any) -> ModelResponse:
         return read_answer(raw)
 
     def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
         return stop_reasons(response.raw) or (response.stop_reason,)
+
+    def is_empty(self, response: ModelResponse) -> bool:
+        return is_empty(response.raw)
 
     def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
         return turn_of(response.raw)
@@ -175,14 +159,17 @@ class GeminiProvider(Provider):
         return events_of(raw)
 
     async def embed(
-        self, model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]
+        self, request: Request, texts: Sequence[str]
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
-        config = {name: value for name, value in parameters.items() if name not in _OF_A_CALL.values()}
+        options = self._options(request) or {}
+        # The extra body stands outside the requests for the texts.
+        outside = {"content", *options.get("extra_body", ())}
+        config = {name: value for name, value in request.body.items() if name not in outside}
         response = await self._client().aio.models.embed_content(
-            model=model_id,
+            model=request.model_id,
             # Some models treat plain strings as the parts of one text.
             contents=[{"parts": [{"text": text}]} for text in texts],
-            config={**config, "http_options": _options_of(parameters)},  # type: ignore[arg-type]  # the SDK checks it
+            config={**config, "http_options": options or None},  # type: ignore[arg-type]  # the SDK checks it
         )
         embeddings = response.embeddings or []
         return [embedding.values or [] for embedding in embeddings], _embedding_usage(response, embeddings)
@@ -190,7 +177,17 @@ class GeminiProvider(Provider):
     def _arguments(self, request: Request, method: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
         """Return the path, the body and the options of a request."""
         model = model_path(request.model_id, vertex=self._resolve_service().vertex)
-        return f"{model}:{method}", body_of(request), _options_of(request.parameters)
+        return f"{model}:{method}", with_text(request.body), self._options(request)
+
+    def _options(self, request: Request) -> dict[str, Any] | None:
+        """Return the SDK's options for one request. Its extra body replaces that of the client, which the SDK would merge in."""
+        given = {
+            "headers": request.options.get("extra_headers"),
+            "timeout": request.options.get("timeout"),
+            "extra_body": merged(self._resolve_service().body, request.options.get("extra_body") or {})
+            or None,
+        }
+        return {option: value for option, value in given.items() if value is not None} or None
 
     def _transport(self) -> Any:
         """Return the SDK's transport, which signs, sends, retries and raises, and passes JSON on unchanged.
@@ -214,23 +211,12 @@ async def _close(client: Client) -> None:
     await client.aio.aclose()
 
 
-def _set_fields(options: Any) -> dict[str, Any]:
-    given = options if isinstance(options, Mapping) else options.model_dump(exclude_none=True)
-    return {name: value for name, value in given.items() if value is not None}
-
-
 def _embedding_usage(response: Any, embeddings: Sequence[Any]) -> Usage | None:
     """Return the usage of an embedding call. Vertex AI reports it for each text; the Gemini API for the whole call, or not at all."""
     counts = [embedding.statistics.token_count for embedding in embeddings if embedding.statistics]
     total = getattr(response, "usage_metadata", None)
     tokens = sum(count or 0 for count in counts) or (total and total.prompt_token_count)
     return Usage(input_tokens=int(tokens), total_tokens=int(tokens)) if tokens else None
-
-
-def _options_of(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the SDK's options for one request: headers, timeout, and additions to the body."""
-    given = {option: parameters.get(name) for option, name in _OF_A_CALL.items()}
-    return {option: value for option, value in given.items() if value is not None} or None
 
 
 def _json(text: str | None) -> Any:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import orjson
 
 from spark_cache.models.base import Model
-from spark_cache.models.sdk_client import Sdk, SdkClient
-from spark_cache.models.sdks import refuse_reserved, refuse_stream
+from spark_cache.models.sdk_client import SdkClient, arguments_of
 from spark_cache.providers.base import Provider
+from spark_cache.providers.json_values import bare_error
 from spark_cache.providers.openai import chat, chat_stream, responses, responses_stream
+from spark_cache.providers.openai.azure import AZURE, is_azure
+from spark_cache.providers.openai.dialect import APIS, SDK, OpenAIDialect
 from spark_cache.providers.response import ModelResponse, Usage
 
 if TYPE_CHECKING:
@@ -23,32 +25,25 @@ if TYPE_CHECKING:
     from openai._legacy_response import LegacyAPIResponse
 
     from spark_cache.models.options import ModelOptions
+    from spark_cache.providers.dialect import Added, Dialect
+    from spark_cache.providers.heard import StreamForm
+    from spark_cache.providers.sdk import Sdk
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["OpenAIModel", "OpenAIProvider"]
-
-_SDK = Sdk(
-    module="openai",
-    client="AsyncOpenAI",
-    own_address="https://api.openai.com/v1",
-    variables="OPENAI",
-    own_headers={},
-    choose_address=("data_residency", "provider"),
-)
 
 
 class _Api(NamedTuple):
     """What differs between the two APIs: the SDK's resource, and how its JSON is written and read."""
 
     resource: Callable[[AsyncOpenAI], Any]
-    reserved: frozenset[str]
-    body: Callable[[Request], dict[str, Any]]
-    stream_body: Callable[[Request], dict[str, Any]]
+    stream_options: Mapping[str, Any] | None
     read: Callable[[Any], ModelResponse]
     stop_reasons: Callable[[Any], Sequence[str | None]]
+    is_empty: Callable[[Any], bool]
     turn: Callable[[Any], Sequence[Any] | None]
-    state: Callable[[Request], str | None]
+    form: StreamForm
     read_event: Callable[[Any], StreamEvent]
     gather: Callable[[Sequence[Any]], Any | None]
     events_of: Callable[[Any], Sequence[Any]]
@@ -58,26 +53,24 @@ _APIS = MappingProxyType(
     {
         "chat": _Api(
             resource=lambda client: client.chat.completions,
-            reserved=frozenset({"api", "messages", "model"}),
-            body=chat.body_of,
-            stream_body=chat_stream.body_of,
+            stream_options={"include_usage": True},
             read=chat.read_answer,
             stop_reasons=chat.stop_reasons,
+            is_empty=chat.is_empty,
             turn=chat.turn_of,
-            state=lambda _: None,
+            form=chat_stream.FORM,
             read_event=chat_stream.event_of,
             gather=chat_stream.gather,
             events_of=chat_stream.events_of,
         ),
         "responses": _Api(
             resource=lambda client: client.responses,
-            reserved=frozenset({"api", "input", "model"}),
-            body=responses.body_of,
-            stream_body=responses_stream.body_of,
+            stream_options=None,
             read=responses.read_answer,
             stop_reasons=responses.stop_reasons,
+            is_empty=responses.is_empty,
             turn=responses.turn_of,
-            state=responses.state_of,
+            form=responses_stream.FORM,
             read_event=responses_stream.event_of,
             gather=responses_stream.gather,
             events_of=responses_stream.events_of,
@@ -95,7 +88,8 @@ class OpenAIModel(Model):
             ``responses`` is part of the key, as a parameter ``api``.
         client: An ``openai.AsyncOpenAI`` of yours, for one event loop. You close it.
         client_args: Arguments for the clients that the model creates, one for each event loop, when the first call is sent:
-            ``api_key``, ``base_url``, … The environment is read once, at the first call.
+            ``api_key``, ``base_url``, … or those of ``AsyncAzureOpenAI``: ``azure_endpoint``, ``api_version``, … The environment is
+            read once, at the first call.
         **options: See :class:`spark_cache.models.ModelOptions`.
 
     Raises:
@@ -116,10 +110,12 @@ class OpenAIModel(Model):
         client_args: Mapping[str, Any] | None = None,
         **options: Unpack[ModelOptions],
     ) -> None:
-        if api not in _APIS:
-            raise ValueError(f"api={api!r} must be {' or '.join(map(repr, _APIS))}")
+        if api not in APIS:
+            raise ValueError(f"api={api!r} must be {' or '.join(map(repr, APIS))}")
         self.api = api
-        super().__init__(model_id, OpenAIProvider(SdkClient(_SDK, client, client_args), api), **options)
+        super().__init__(
+            model_id, OpenAIProvider(SdkClient(_sdk_of(client_args), client, client_args), api), **options
+        )
 
 
 class OpenAIProvider(Provider):
@@ -133,6 +129,8 @@ class OpenAIProvider(Provider):
         self._client = client
         self._api_name = api
         self._api = _APIS[api]
+        self._dialect = OpenAIDialect(api)
+        self.stream_form = self._api.form
 
     def __getstate__(self) -> tuple[SdkClient, str]:
         return self._client, self._api_name
@@ -145,26 +143,12 @@ class OpenAIProvider(Provider):
 
     # -- requests ----------------------------------------------------------------------------------------------
 
-    def endpoint(self) -> str | None:
-        return self._client.endpoint()
+    def added(self) -> Added:
+        return self._client.added()
 
-    def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:
-        if given:
-            refuse_reserved(given, self._api.reserved)
-            refuse_stream(given)
-            if operation == "embedding" and given.get("encoding_format", "float") != "float":
-                raise TypeError("leave out encoding_format: vectors are always returned as lists of numbers")
-        self._client.add_to(given)
-        # Embeddings have one API. A response of one text API cannot serve the other.
-        if self._api_name != "chat" and operation != "embedding":
-            given["api"] = self._api_name
-        return given
-
-    def is_not_given(self, value: object) -> bool:
-        return self._client.is_not_given(value)
-
-    def state_path(self, request: Request) -> str | None:
-        return self._api.state(request)
+    @property
+    def dialect(self) -> Dialect:
+        return self._dialect
 
     def embed_batch(self, model_id: str) -> int:  # noqa: ARG002 - the same for all models
         return 2048
@@ -172,31 +156,40 @@ class OpenAIProvider(Provider):
     # -- calls -------------------------------------------------------------------------------------------------
 
     async def call(self, request: Request) -> Any:
-        body = self._api.body(request)
-        response = await self._client.send(lambda: self._resource().create(**body))
+        create = self._resource().create
+        arguments = arguments_of(request, create)
+        arguments.pop("stream_options", None)
+        response = await self._client.send(lambda: create(**arguments))
         try:
-            return orjson.loads(response.content)
+            raw = orjson.loads(response.content)
         except ValueError:
-            return _unusual_json(response)
+            raw = _unusual_json(response)
+        error = bare_error(raw, "choices", "output")
+        if error is not None:
+            raise _error_of(error, response)
+        return raw
 
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
-        resource = self._resource()
+        create = self._resource().create
         from openai import AsyncStream  # noqa: PLC0415 - a hit needs no SDK
 
-        body = self._api.stream_body(request)
-        response = await self._client.send(lambda: resource.create(**body, stream=True))
+        arguments = arguments_of(request, create)
+        # The usage, so that the stream also serves callers who want the whole response.
+        options = arguments.pop("stream_options", self._api.stream_options)
+        if options is not None:
+            arguments["stream_options"] = options
+        response = await self._client.send(lambda: create(**arguments, stream=True))
         # The events stay plain JSON values. The SDK still separates them, and raises the errors among them.
         async with response.parse(to=AsyncStream[object]) as events:
             async for event in events:
                 yield event
 
     async def embed(
-        self, model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]
+        self, request: Request, texts: Sequence[str]
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
-        embeddings = self._client.client().embeddings
-        response = await self._client.send(
-            lambda: embeddings.create(model=model_id, input=list(texts), **parameters)
-        )
+        create = self._client.client().embeddings.create
+        arguments = {**arguments_of(request, create), "input": list(texts)}
+        response = await self._client.send(lambda: create(**arguments))
         vectors = [one.embedding for one in sorted(response.data, key=lambda one: one.index)]
         used = response.usage
         # Compatible services may leave it out.
@@ -214,6 +207,9 @@ class OpenAIProvider(Provider):
     def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
         return self._api.stop_reasons(response.raw)
 
+    def is_empty(self, response: ModelResponse) -> bool:
+        return self._api.is_empty(response.raw)
+
     def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
         return self._api.turn(response.raw)
 
@@ -225,6 +221,18 @@ class OpenAIProvider(Provider):
 
     def events_of(self, raw: Any) -> Sequence[Any]:
         return self._api.events_of(raw)
+
+
+def _sdk_of(client_args: Mapping[str, Any] | None) -> Sdk:
+    return AZURE if client_args and is_azure(client_args) else SDK
+
+
+def _error_of(error: Any, response: LegacyAPIResponse[Any]) -> Exception:
+    """Return the SDK's exception for an error that a compatible service sent with the status 200."""
+    from openai import APIError  # noqa: PLC0415 - only for such a response
+
+    message = error.get("message") if isinstance(error, dict) else error
+    return APIError(str(message), response.http_request, body=error)
 
 
 def _unusual_json(response: LegacyAPIResponse[Any]) -> Any:

@@ -6,17 +6,21 @@ For SDKs whose client accepts ``base_url``, ``default_headers``, ``default_query
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from inspect import signature
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from spark_cache.keys import is_transport_header, keyed_query, normalise_endpoint
+from spark_cache.keys import keyed_query, normalise_endpoint
 from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
-from spark_cache.providers.json_values import copied
+from spark_cache.providers.dialect import Added
+from spark_cache.providers.json_values import copied, with_text
 
-__all__ = ["Sdk", "SdkClient"]
+__all__ = ["SdkClient", "arguments_of"]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from spark_cache.providers.sdk import Sdk
+    from spark_cache.types import Request
 
 T = TypeVar("T")
 
@@ -24,25 +28,17 @@ _STALE_CONNECTIONS = 20
 """How many connections of closed event loops are dropped for one call."""
 
 
-class Sdk(NamedTuple):
-    """The properties of an SDK.
+def arguments_of(request: Request, create: Callable[..., Any]) -> dict[str, Any]:
+    """Return a request as arguments of an SDK's function, which sends its body as it is.
 
-    Attributes:
-        module: Its module, which is also the name of the extra that installs it.
-        client: The class of its asynchronous client.
-        own_address: The default address.
-        variables: The prefix of its environment variables.
-        own_headers: Headers that are sent with this value unless the caller sets another, so that a key does not depend on
-            the version of the SDK. In lower case.
-        choose_address: Arguments by which the client chooses the address itself.
+    Args:
+        request: The request.
+        create: The function. Fields that its signature lacks go through ``extra_body``.
     """
-
-    module: str
-    client: str
-    own_address: str
-    variables: str
-    own_headers: Mapping[str, str]
-    choose_address: Sequence[str]
+    body = {"model": request.model_id, **with_text(request.body)}
+    accepted = signature(create).parameters
+    unknown = {name: body.pop(name) for name in list(body) if name not in accepted}
+    return {**body, **request.options, "extra_body": unknown or None}
 
 
 async def _close(client: Any) -> None:
@@ -83,13 +79,15 @@ class SdkClient:
                 )
         # An HTTP client of the caller may change. Everything else is resolved once.
         self._is_fixed = client is None and self._arguments.get("http_client") is None
-        self._endpoint: tuple[str | None] | None = None
-        self._added: Sequence[tuple[str, Mapping[str, object]]] | None = None
+        self._fixed: Added | None = None
         self._address: str | None = None
         self._environment_headers: Mapping[str, str] | None = None
         self._clients = LoopClients(
             self._make, _close if self._arguments.get("http_client") is None else _leave_open
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_fixed": None}
 
     def client(self) -> Any:
         """Return the client for the running event loop.
@@ -103,7 +101,7 @@ class SdkClient:
         sdk: Any = import_sdk(self._sdk.module, self._sdk.module)
         found = self._headers_of_environment()
         # The SDK reads the environment itself. Headers that were added since the first read are omitted, and removed ones are restored.
-        added = {name: sdk.Omit() for name in self._read_environment() if name not in found}
+        added = {name: sdk.Omit() for name in self._sdk.headers(os.environ) if name not in found}
         given_headers = self._arguments.get("default_headers") or {}
         named = {str(name).lower() for name in (*found, *given_headers)}
         pinned = {name: value for name, value in self._sdk.own_headers.items() if name not in named}
@@ -133,15 +131,6 @@ class SdkClient:
                         raise
         return await call()
 
-    def is_not_given(self, value: object) -> bool:
-        """Whether a value is one of the SDK's markers for an argument that is not given.
-
-        Args:
-            value: The value.
-        """
-        kind = type(value)
-        return kind.__name__ in ("NotGiven", "Omit") and kind.__module__.partition(".")[0] == self._sdk.module
-
     # -- what a client adds to a request -----------------------------------------------------------------------
 
     def address(self) -> str:
@@ -149,62 +138,31 @@ class SdkClient:
         if self._given is not None:
             return str(self._given.base_url)
         if self._address is None:
+            if self._sdk.resolve is not None:
+                self._arguments = self._sdk.resolve(self._arguments, os.environ)
             given = self._arguments.get("base_url")
-            if given is None or self.is_not_given(given):
-                given = os.environ.get(f"{self._sdk.variables}_BASE_URL")
+            if given is None or self._sdk.is_not_given(given):
+                given = self._sdk.address(os.environ)
             self._address = str(given or self._sdk.own_address)
         return self._address
 
-    def endpoint(self) -> str | None:
+    def added(self) -> Added:
+        """Return what the client adds to every request. It can change the response, so it is keyed like what a call gives."""
+        if self._fixed is not None:
+            return self._fixed
+        added = Added(self._endpoint(), self._headers(), self._query())
+        if self._is_fixed:
+            self._fixed = added
+        return added
+
+    def _endpoint(self) -> str | None:
         """Return the address that is part of a key, with the query of the caller's HTTP client. None is the provider's own."""
-        found = self._endpoint
-        if found is None:
-            found = (self._resolve_endpoint(),)
-            if self._is_fixed:
-                self._endpoint = found
-        return found[0]
-
-    def add_to(self, parameters: dict[str, Any]) -> None:
-        """Add what the client adds to every request. It can change the response, so it is keyed like the call's own parameters.
-
-        Args:
-            parameters: The parameters of a call, which are changed.
-        """
-        found = self._added
-        if found is None:
-            both = (("extra_headers", self._headers()), ("extra_query", self._query()))
-            found = [(name, own) for name, own in both if own]
-            if self._is_fixed:
-                self._added = found
-        for name, own in found:
-            given = parameters.get(name) or {}
-            if isinstance(given, Mapping):
-                parameters[name] = {**own, **given}
-        if not self._is_fixed:
-            self._add_headers_of_http_client(parameters)
-
-    def _resolve_endpoint(self) -> str | None:
         address = self.address()
         params = getattr(self._http_client(), "params", None)
         if params is not None:
             query = keyed_query(params.multi_items())
             address = f"{address}?{query}" if query else address
         return normalise_endpoint(address, self._sdk.own_address)
-
-    def _add_headers_of_http_client(self, parameters: dict[str, Any]) -> None:
-        given = parameters.get("extra_headers") or {}
-        if not isinstance(given, Mapping):
-            return
-        # A header of the call replaces the HTTP client's header with the same name.
-        replaced = {str(name).lower() for name in given}
-        headers = getattr(self._http_client(), "headers", None) or {}
-        more = {
-            name: headers[name]
-            for name in headers
-            if name not in replaced and self._can_matter(name, headers[name])
-        }
-        if more:
-            parameters["extra_headers"] = {**more, **given}
 
     def _http_client(self) -> Any:
         """Return the HTTP client of the caller; None if there is none."""
@@ -217,24 +175,21 @@ class SdkClient:
             headers: Any = self._given.default_headers
         else:
             headers = {**self._headers_of_environment(), **(self._arguments.get("default_headers") or {})}
+        named = {name.lower() for name in headers}
+        # A header of the SDK's client replaces the HTTP client's header with the same name.
+        below = getattr(self._http_client(), "headers", None) or {}
+        together = {**{name: below[name] for name in below if name.lower() not in named}, **headers}
         return {
             name: value
-            for name, value in headers.items()
-            if isinstance(value, str) and self._can_matter(name, value)
+            for name, value in together.items()
+            if isinstance(value, str) and self._sdk.can_matter(name, value)
         }
 
     def _headers_of_environment(self) -> Mapping[str, str]:
         """Return the headers that the SDK reads from the environment and that can change a response."""
         if self._environment_headers is None:
-            self._environment_headers = self._read_environment()
+            self._environment_headers = self._sdk.headers(os.environ)
         return self._environment_headers
-
-    def _read_environment(self) -> dict[str, str]:
-        """Read these headers from the environment, which has one header in each line."""
-        lines = os.environ.get(f"{self._sdk.variables}_CUSTOM_HEADERS", "").split("\n")
-        parts = (line.partition(":") for line in lines)
-        headers = {name.strip(): value.strip() for name, colon, value in parts if colon}
-        return {name: value for name, value in headers.items() if self._can_matter(name, value)}
 
     def _query(self) -> dict[str, object]:
         """Return the query parameters of every request."""
@@ -243,8 +198,3 @@ class SdkClient:
         else:
             query = self._arguments.get("default_query") or {}
         return dict(query)
-
-    def _can_matter(self, header: str, value: str) -> bool:
-        """Whether a header can change the response."""
-        name = header.lower()
-        return not is_transport_header(name) and self._sdk.own_headers.get(name) != value

@@ -1,4 +1,4 @@
-"""Helpers for all SDKs: late import, one client for each event loop, and checks of parameters."""
+"""Helpers for all SDKs: late import, and one client for each event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from types import ModuleType
 
-__all__ = ["LoopClients", "import_sdk", "refuse_both", "refuse_reserved", "refuse_stream"]
+__all__ = ["LoopClients", "import_sdk", "refuse_both"]
 
 C = TypeVar("C")
 
@@ -51,36 +51,6 @@ def refuse_both(client: object, client_args: Mapping[str, Any] | None) -> None:
         raise ValueError(
             "give client or client_args, not both: client_args are for clients that the model creates"
         )
-
-
-def refuse_reserved(parameters: Mapping[str, Any], names: frozenset[str]) -> None:
-    """Refuse parameters that a model or its messages set.
-
-    Args:
-        parameters: The parameters of a call.
-        names: The reserved names.
-
-    Raises:
-        TypeError: A reserved name is among the parameters.
-    """
-    if not names.isdisjoint(parameters):
-        name = next(name for name in parameters if name in names)
-        raise TypeError(
-            f"{name!r} is not a parameter of a call: give it to the model, or as an argument of get_text"
-        )
-
-
-def refuse_stream(parameters: dict[str, Any]) -> None:
-    """Refuse the parameter ``stream=True``. Any other value of ``stream`` is removed.
-
-    Args:
-        parameters: The parameters of a call.
-
-    Raises:
-        TypeError: ``stream`` is true.
-    """
-    if parameters.pop("stream", None):
-        raise TypeError("leave out stream=True: call stream_text for a stream, get_text for a whole response")
 
 
 class LoopClients(Generic[C]):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spark_cache.providers.snapshot import dumped
+from spark_cache.providers.dialect import Added, Dialect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
+    from spark_cache.providers.heard import StreamForm
     from spark_cache.providers.response import ModelResponse, Usage
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
@@ -30,49 +32,23 @@ class Provider(ABC):
     embed_characters: ClassVar[int | None] = None
     """The maximum number of characters in the texts of one embedding call; None is no limit."""
 
+    stream_form: StreamForm | None = None
+    """What streams look like, to compare a whole response with its events. None compares the text and the tool calls alone."""
+
     # -- requests ----------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def endpoint(self) -> str | None:
-        """Return the normalised address that calls go to; None for the provider's own."""
-
-    def parameters(self, given: dict[str, Any], operation: str) -> dict[str, Any]:  # noqa: ARG002 - a default
-        """Return the parameters of a request, with everything the client adds that can change the response.
-
-        Args:
-            given: The parameters of the model and the call, in a new dictionary.
-            operation: ``text``, ``json`` or ``embedding``.
-
-        Raises:
-            TypeError: A parameter must be given elsewhere.
-        """
-        return given
-
-    def dump(self, value: Any) -> Any:
-        """Return the content of a pydantic model in a request, as the provider's SDK sends it.
-
-        Args:
-            value: The model.
-        """
-        return dumped(value)
-
-    def is_not_given(self, value: object) -> bool:  # noqa: ARG002 - a default
-        """Whether a value is one of the SDK's markers for an argument that is not given.
-
-        Args:
-            value: The value.
-        """
-        return False
-
-    def state_path(self, request: Request) -> str | None:  # noqa: ARG002 - a default
-        """Return the path of a reference to state at the provider, such as ``messages[2].id``; None if there is none.
-
-        Parameters that are known to refer to state by their names are recognised without it.
-
-        Args:
-            request: The request.
-        """
+        """Return the normalised address that calls go to. The default is None, the provider's own."""
         return None
+
+    def added(self) -> Added:
+        """Return what the client adds to every request: its address, headers, query and body. The default is the address alone."""
+        return Added(self.endpoint())
+
+    @property
+    def dialect(self) -> Dialect:
+        """How requests are written. The default is the generic form: the arguments of the call by their names."""
+        return _generic(self.name)
 
     # -- whole responses ---------------------------------------------------------------------------------------
 
@@ -81,7 +57,7 @@ class Provider(ABC):
         """Call the provider and return its whole response as JSON values.
 
         Args:
-            request: The request. If its ``operation`` is ``json``, the response has to meet its ``output_schema``.
+            request: The request. If its ``operation`` is ``json``, the response has to meet the schema in its body.
         """
 
     @abstractmethod
@@ -99,6 +75,14 @@ class Provider(ABC):
             response: The response.
         """
         return (response.stop_reason,)
+
+    def is_empty(self, response: ModelResponse) -> bool:
+        """Return whether a response has nothing in it: no text, no tool call, and no other content.
+
+        Args:
+            response: The response.
+        """
+        return not response.content and not response.tool_calls
 
     def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:  # noqa: ARG002 - a default
         """Return a response as messages in the provider's own form; None if the common form is enough.
@@ -164,16 +148,14 @@ class Provider(ABC):
 
     async def embed(
         self,
-        model_id: str,  # noqa: ARG002 - a default
+        request: Request,  # noqa: ARG002 - a default
         texts: Sequence[str],  # noqa: ARG002 - the same
-        parameters: Mapping[str, Any],  # noqa: ARG002 - the same
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
         """Embed texts in one call and return their vectors, in the same order, and what the call consumed.
 
         Args:
-            model_id: The model.
+            request: The request for the first of the texts. The requests for the others differ only in the text.
             texts: At most as many texts as :meth:`embed_batch` says.
-            parameters: The parameters of the request.
         """
         raise self._unsupported("embed texts")
 
@@ -182,3 +164,10 @@ class Provider(ABC):
 
     def _unsupported(self, what: str) -> NotImplementedError:
         return NotImplementedError(f"the provider {self.name!r} does not {what}")
+
+
+@lru_cache(maxsize=64)
+def _generic(name: str) -> Dialect:
+    dialect = Dialect()
+    dialect.name = name
+    return dialect

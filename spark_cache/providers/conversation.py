@@ -10,7 +10,15 @@ if TYPE_CHECKING:
 
     from spark_cache.providers.response import ModelResponse
 
-__all__ = ["FunctionCall", "function_calls", "joined_turns", "split_instructions", "turn_in_our_form"]
+__all__ = [
+    "FunctionCall",
+    "are_plain_turns",
+    "function_calls",
+    "joined_turns",
+    "normalise_message",
+    "split_instructions",
+    "turn_in_our_form",
+]
 
 _INSTRUCTIONS = ("system", "developer")
 
@@ -36,6 +44,38 @@ class FunctionCall(NamedTuple):
     id: str
     name: str
     arguments: Any
+
+
+def are_plain_turns(messages: Sequence[Any]) -> bool:
+    """Return whether every message is a dictionary with a role and a text, which most providers take as it is.
+
+    Args:
+        messages: The conversation.
+    """
+    try:
+        for message in messages:
+            if type(message) is not dict or len(message) != 2:  # noqa: PLR2004 - a role and a content
+                return False
+            if type(message["role"]) is not str or type(message["content"]) is not str:
+                return False
+    except KeyError:
+        return False
+    return True
+
+
+def normalise_message(message: Any) -> Any:
+    """Return a message with ``content: …`` in place of ``content: [{"text": …}]``.
+
+    Args:
+        message: A message of any form. It is not modified.
+    """
+    content = message.get("content") if type(message) is dict else None
+    if type(content) is not list or len(content) != 1:
+        return message
+    block = content[0]
+    if type(block) is dict and len(block) == 1 and isinstance(block.get("text"), str):
+        return {**message, "content": block["text"]}
+    return message
 
 
 def split_instructions(messages: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, time
 from enum import Enum
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-__all__ = ["dumped", "snapshot"]
+__all__ = ["Rules", "dumped", "snapshot"]
 
-_UNCHANGED = frozenset({str, int, float, bool, bytes, type(None)})
+_UNCHANGED = frozenset({str, int, float, bool, type(None)})
 _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (str, str.__str__),
     (int, int.__int__),
@@ -27,28 +27,50 @@ _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (bytes, bytes),
     (bytearray, bytes),
     (memoryview, bytes),
+)
+"""Types that are sent as a simpler one. Subclasses of strings and numbers are, whatever methods they override."""
+
+_AS_TEXT: tuple[tuple[type, Callable[[Any], str]], ...] = (
     (date, methodcaller("isoformat")),  # a datetime is a date
     (time, methodcaller("isoformat")),
     (UUID, str),
 )
-"""Types that are sent as a simpler one. Subclasses of strings and numbers are, whatever methods they override."""
 
 _MAX_DEPTH = 150
 """Deeper values are kept as they are. They have no key, and the SDK decides whether it sends them."""
 
 
-def snapshot(  # noqa: PLR0911 - one return for each kind of value
-    value: Any, dump: Callable[[Any], Any], *, read: bool = False, depth: int = 0
-) -> Any:
+def dumped(value: Any) -> Any:
+    """Return the content of a pydantic model as most SDKs send it: the fields that were set, by their aliases."""
+    excluded = getattr(value, "__api_exclude__", None)
+    return value.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=excluded, warnings=False)
+
+
+class Rules(NamedTuple):
+    """How a provider's requests are written.
+
+    Attributes:
+        dump: Returns the content of a pydantic model as the provider's SDK sends it.
+        encode: Returns what is sent for bytes; None keeps them.
+        dates_as_text: Whether dates, times and UUIDs become the text that is sent. Otherwise they stay what they are.
+        read: Whether paths and open files are replaced by their bytes.
+    """
+
+    dump: Callable[[Any], Any] = dumped
+    encode: Callable[[bytes], Any] | None = None
+    dates_as_text: bool = True
+    read: bool = False
+
+
+def snapshot(value: Any, rules: Rules, depth: int = 0) -> Any:  # noqa: PLR0911 - one return for each kind of value
     """Return a value as plain JSON values, with new dictionaries and lists. Strings and bytes are shared.
 
-    Iterators become lists. A value that is neither JSON nor has a known form stays what it is: it has no key, and the SDK
-    decides what to do with it.
+    Iterators become lists, and classes of pydantic models their JSON schema. A value that is neither JSON nor has a known form
+    stays what it is: it has no key, and the SDK decides what to do with it.
 
     Args:
         value: The value.
-        dump: Returns the content of a pydantic model as the provider's SDK sends it.
-        read: Whether paths and open files are replaced by their bytes.
+        rules: How the provider's requests are written.
         depth: The number of containers around the value.
 
     Raises:
@@ -58,30 +80,27 @@ def snapshot(  # noqa: PLR0911 - one return for each kind of value
     if kind in _UNCHANGED or depth >= _MAX_DEPTH:
         return value
     if kind is list or kind is tuple:
-        return _list(value, dump, read, depth + 1)
+        return _list(value, rules, depth + 1)
     if kind is dict:
-        return _dictionary(value, dump, read, depth + 1)
-    own = _base_of(value, kind)
+        return _dictionary(value, rules, depth + 1)
+    if kind is bytes:
+        return value if rules.encode is None else rules.encode(value)
+    own = _base_of(value, kind, rules)
     if own is not value:
-        return own if type(own) in _UNCHANGED else snapshot(own, dump, read=read, depth=depth + 1)
-    if _is_model(kind):
-        return snapshot(dump(value), dump, read=read, depth=depth + 1)
+        return own if type(own) in _UNCHANGED else snapshot(own, rules, depth + 1)
+    if _is_model(kind) or (isinstance(value, type) and _is_model(value)):
+        content = _content_of_model(value, rules)
+        return value if content is value else snapshot(content, rules, depth + 1)
     if issubclass(kind, Mapping):
-        return _dictionary(value, dump, read, depth + 1)
+        return _dictionary(value, rules, depth + 1)
     if _is_file(kind):
-        return _content(value) if read else value
+        return snapshot(_content(value), rules._replace(read=False), depth) if rules.read else value
     if issubclass(kind, Iterator | Sequence):
-        return _list(value, dump, read, depth + 1)
+        return _list(value, rules, depth + 1)
     return value
 
 
-def dumped(value: Any) -> Any:
-    """Return the content of a pydantic model as most SDKs send it: the fields that were set, by their aliases."""
-    excluded = getattr(value, "__api_exclude__", None)
-    return value.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=excluded, warnings=False)
-
-
-def _list(value: Iterable[Any], dump: Callable[[Any], Any], read: bool, depth: int) -> list[Any]:
+def _list(value: Iterable[Any], rules: Rules, depth: int) -> list[Any]:
     result = []
     for item in value:
         kind = type(item)
@@ -90,29 +109,30 @@ def _list(value: Iterable[Any], dump: Callable[[Any], Any], read: bool, depth: i
             item = item.copy()  # noqa: PLW2901 - the original is not looked at again
             for inner in item.values():
                 if type(inner) not in _UNCHANGED:
-                    item = _dictionary(item, dump, read, depth + 1)  # noqa: PLW2901 - the same
+                    item = _dictionary(item, rules, depth + 1)  # noqa: PLW2901 - the same
                     break
         elif kind not in _UNCHANGED:
-            item = snapshot(item, dump, read=read, depth=depth)  # noqa: PLW2901 - the same
+            item = snapshot(item, rules, depth)  # noqa: PLW2901 - the same
         result.append(item)
     return result
 
 
-def _dictionary(
-    value: Mapping[Any, Any], dump: Callable[[Any], Any], read: bool, depth: int
-) -> dict[Any, Any]:
+def _dictionary(value: Mapping[Any, Any], rules: Rules, depth: int) -> dict[Any, Any]:
     # The items are copied first, for the same reason.
-    return {
-        (str.__str__(name) if isinstance(name, str) else name): item
+    items = tuple(value.items())
+    result = {
+        (str.__str__(name) if issubclass(type(name), str) else name): item
         if type(item) in _UNCHANGED
-        else snapshot(item, dump, read=read, depth=depth)
-        for name, item in tuple(value.items())
+        else snapshot(item, rules, depth)
+        for name, item in items
     }
+    # Two names with the same text are sent twice, so neither may be lost here.
+    return result if len(result) == len(items) else dict(items)
 
 
-def _base_of(value: Any, kind: type) -> Any:
+def _base_of(value: Any, kind: type, rules: Rules) -> Any:
     """Return a simpler value that is sent in place of one, or the value itself."""
-    for base, plain in _BASES:
+    for base, plain in (*_BASES, *_AS_TEXT) if rules.dates_as_text else _BASES:
         if issubclass(kind, base):
             return plain(value)
     if issubclass(kind, Enum):
@@ -126,6 +146,13 @@ def _is_model(kind: type) -> bool:
     # A value can be a pydantic model only if the caller has imported pydantic.
     pydantic = sys.modules.get("pydantic")
     return pydantic is not None and issubclass(kind, pydantic.BaseModel)
+
+
+def _content_of_model(value: Any, rules: Rules) -> Any:
+    try:
+        return rules.dump(value) if _is_model(type(value)) else value.model_json_schema()
+    except Exception:  # noqa: BLE001 - a caller's serialiser may raise anything; the SDK meets the same value
+        return value
 
 
 def _is_file(kind: type) -> bool:

@@ -60,7 +60,7 @@ class ScriptedModel(Model):
     @property
     def last_messages(self) -> list[Any]:
         """The messages of the last request."""
-        return list(self.requests[-1].messages)
+        return list(self.requests[-1].body["messages"])
 
     @property
     def results(self) -> list[tuple[str, str, bool]]:

@@ -86,14 +86,14 @@ async def test_requests_contain_the_tools():
     """Every request contains the specifications of all tools."""
     model = ScriptedModel(says("Hello."))
     await _agent(model, add, weather).run("Hello")
-    assert [spec["name"] for spec in model.requests[0].tool_specs] == ["add", "weather"]
+    assert [spec["name"] for spec in model.requests[0].body["tool_specs"]] == ["add", "weather"]
 
 
 async def test_agent_without_tools_sends_no_tools():
     """An agent without tools sends no tool specifications, and returns the text of a response that calls a tool."""
     model = ScriptedModel(calls(("add", "{}"), text="I would add."))
     assert await _agent(model).run("Hello") == "I would add."
-    assert model.requests[0].tool_specs is None
+    assert "tool_specs" not in model.requests[0].body
 
 
 async def test_turns_are_limited():
@@ -370,7 +370,7 @@ async def test_custom_tool():
     tool = Tool(search, "web-search", "Search the web.", schema)
     model = ScriptedModel(calls(("web-search", '{"query": "cheese", "more": 1}')), says("Found."))
     await _agent(model, tool).run("Search.")
-    assert model.requests[0].tool_specs == [
+    assert model.requests[0].body["tool_specs"] == [
         {"name": "web-search", "description": "Search the web.", "parameters": schema}
     ]
     assert model.results == [("call-0", '{"query":"cheese","more":1}', False)]

@@ -355,7 +355,7 @@ def test_members_out_of_order(members, refused):
         (lambda _members: b"[" * 100_000, "corrupt"),
         (lambda members: members[1][1][:-20], "corrupt"),
         (lambda members: members[2][1], "wrong_key"),
-        (lambda members: entry(members, schema=2), "other_version"),
+        (lambda members: entry(members, schema=9), "other_version"),
         (lambda members: entry(members, key="0" * 64), "wrong_key"),
         (lambda members: entry(members, model_id="another"), "wrong_key"),
         (lambda members: entry(members, digests=None), "corrupt"),

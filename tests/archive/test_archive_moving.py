@@ -216,7 +216,7 @@ def test_an_entry_of_a_later_release_is_kept(cache, other, archive):
     cache.export(archive)
     other.fill("Hello", age=100.0)
     (path,) = other.root.glob("openai/*/*.json")
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 9'))
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 9'))
 
     assert other.take_in(archive).kept == 1
     assert '"schema": 9' in path.read_text()

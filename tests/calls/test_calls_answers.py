@@ -9,7 +9,7 @@ import pickle
 
 import openai
 import pytest
-from models_world import QUESTION, WEATHER, answer_next, ask, completion, entry_files, only_entry
+from models_world import QUESTION, WEATHER, answer_next, ask, completion, entry_files, whole_entry
 
 from spark_cache import ModelResponse, OpenAIModel
 from spark_cache.testing import StandInProvider
@@ -109,12 +109,14 @@ async def test_response_with_missing_fields(make_model, provider):
 
 
 async def test_entry_shows_the_response(make_model, cache_dir):
-    """The entry is JSON with the seven fields first, in the folder of its provider and model, named by its key."""
+    """The entry is JSON with the version, the key and seven fields first, in the folder of its model, named by its key."""
     response = await make_model(cache_ttl_seconds=600).get_text(QUESTION)
     (path,) = entry_files(cache_dir)
     assert path == cache_dir / "openai" / "gpt-4o" / f"{response.cache_key}.json"
-    entry = only_entry(cache_dir)
-    assert list(entry)[:7] == [
+    entry = whole_entry(cache_dir)
+    assert list(entry)[:9] == [
+        "schema",
+        "key",
         "content",
         "stop_reason",
         "usage",

@@ -114,11 +114,14 @@ async def test_cache_key(make_model, provider):
     )
 
 
-async def test_entry_shows_the_schema(make_model, cache_dir, monkeypatch):
-    """A stored request contains the schema."""
+async def test_entry_shows_the_schema(make_model, provider, cache_dir, monkeypatch):
+    """A stored request contains the schema, as it was sent."""
     monkeypatch.setenv("SPARK_CACHE_STORE_REQUESTS", "true")
     await make_model().get_json(SCHEMA, QUESTION)
-    assert only_entry(cache_dir)["request"]["output_schema"] == SCHEMA
+    body = only_entry(cache_dir)["request"]["body"]
+    assert body == {"messages": QUESTION, "response_format": provider.requests[-1].body["response_format"]}
+    schema = body["response_format"]["json_schema"]["schema"]
+    assert {name: schema[name] for name in SCHEMA} == SCHEMA
 
 
 FAULTS = {

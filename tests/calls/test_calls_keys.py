@@ -252,9 +252,9 @@ def unkeyable():
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(Path("open.txt").open("w"))
         yield {
-            "callable": ({"metadata": {"fn": len}}, "parameters.metadata.fn"),
-            "open file": ({"user": file}, "parameters.user"),
-            "NaN": ({"metadata": {"x": [1, float("nan")]}}, "parameters.metadata.x[1]"),
+            "callable": ({"metadata": {"fn": len}}, "body.metadata.fn"),
+            "open file": ({"user": file}, "body.user"),
+            "NaN": ({"metadata": {"x": [1, float("nan")]}}, "body.metadata.x[1]"),
         }
 
 
@@ -301,7 +301,7 @@ async def test_request_that_only_the_sdk_accepts(make_model, provider, cache_dir
     assert provider.calls == 2
     assert not cache_dir.exists()
     (warning,) = warned()
-    assert "parameters.logit_bias" in warning
+    assert "body.logit_bias" in warning
 
 
 async def test_custom_provider(cache_dir):

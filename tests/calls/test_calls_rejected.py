@@ -88,7 +88,7 @@ async def test_should_cache_arguments(make_model):
     await model.get_text(QUESTION, temperature=0.5)
     ((request, seen),) = calls
     assert isinstance(request, Request)
-    assert (request.messages, request.parameters["temperature"]) == (QUESTION, 0.5)
+    assert (request.body["messages"], request.body["temperature"]) == (QUESTION, 0.5)
     assert seen == response
 
 
@@ -116,10 +116,14 @@ async def test_should_cache_that_raises(make_model, cache_dir, warned):
 async def test_should_cache_of_streams_and_vectors(make_model, cache_dir):
     """should_cache is called for streams and for each vector too."""
     calls = []
-    model = make_model(should_cache=lambda request, _: calls.append((request.operation, request.messages)))
+    model = make_model(should_cache=lambda request, _: calls.append((request.operation, request.body)))
     await events_of(model, QUESTION)
     await model.embed(["a", "b"])
-    assert calls == [("text", QUESTION), ("embedding", "a"), ("embedding", "b")]
+    assert calls == [
+        ("text", {"messages": QUESTION}),
+        ("embedding", {"input": "a"}),
+        ("embedding", {"input": "b"}),
+    ]
     assert entry_files(cache_dir) == []
 
 

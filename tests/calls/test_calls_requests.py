@@ -110,15 +110,24 @@ async def test_tool_results(make_model, provider):
 
 async def test_parameters_are_sent_unchanged(make_model, provider):
     """Other parameters reach the provider, including those that the SDK does not know by name."""
-    body = await sent(
-        make_model, provider, QUESTION, temperature=0.2, stop=["\n"], seed=7, extra_body={"top_k": 3}
-    )
-    assert {name: body[name] for name in body.keys() - {"model", "messages"}} == {
-        "temperature": 0.2,
-        "stop": ["\n"],
-        "seed": 7,
-        "top_k": 3,
-    }
+    known = {"temperature": 0.2, "stop": ["\n"], "seed": 7}
+    unknown = {"brand_new": {"a": None}, "min_p": 0.1}
+    body = await sent(make_model, provider, QUESTION, **known, **unknown, extra_body={"top_k": 3})
+    assert body == {"model": "gpt-4o", "messages": QUESTION, **known, **unknown, "top_k": 3}
+
+
+async def test_parameters_of_none(make_model, provider):
+    """A parameter that is None is sent as null, as the SDK does it, and shares the key of an absent one."""
+    nothing = {"temperature": None, "brand_new": None}
+    body = await sent(make_model, provider, QUESTION, **nothing)
+    assert body == {"model": "gpt-4o", "messages": QUESTION, **nothing}
+    assert (await make_model().get_text(QUESTION)).cached
+
+
+def test_options_of_none(make_model):
+    """An option of the SDK that is None reaches it: without a timeout, a call may take as long as it needs."""
+    request = make_model()._requests.build(QUESTION, None, None, None, None, {"timeout": None})
+    assert request.options == {"timeout": None}
 
 
 async def test_tools_under_the_sdk_name(make_model, provider):

@@ -118,7 +118,17 @@ async def test_response_that_is_not_json(make_model, provider, cache_dir, body):
     assert entry_files(cache_dir) == []
 
 
-@pytest.mark.parametrize("body", ['{"error": "overloaded"}', "[]", "null", '{"choices": null}'])
+@pytest.mark.parametrize("error", ["overloaded", {"message": "overloaded", "code": 503}], ids=str)
+async def test_response_that_is_only_an_error(make_model, provider, cache_dir, error):
+    """An error that a service sends as a successful response raises the SDK's error, and nothing is stored."""
+    answer_next(provider, {"error": error})
+    with pytest.raises(openai.APIError, match=r"^overloaded$") as raised:
+        await make_model().get_text(QUESTION)
+    assert raised.value.body == error
+    assert entry_files(cache_dir) == []
+
+
+@pytest.mark.parametrize("body", ["[]", "null", '{"choices": null}'])
 async def test_response_without_choices(make_model, provider, cache_dir, body):
     """JSON without a choice gives an empty response with that JSON, and nothing is stored."""
     answer_next(provider, body)

@@ -14,10 +14,10 @@ from models_world import (
     ask,
     entry_files,
     events_of,
-    only_entry,
     run_python,
     send_next,
     server_sent,
+    whole_entry,
 )
 
 from spark_cache import CacheMissError
@@ -147,7 +147,7 @@ async def test_events_arrive_before_the_response_is_complete(make_model, provide
 async def test_entry_holds_the_events(make_model, cache_dir, api):
     """The entry of a stream also contains its events and the times at which they arrived."""
     events = await events_of(make_model(api=api), QUESTION)
-    entry = only_entry(cache_dir)
+    entry = whole_entry(cache_dir)
     assert "response" not in entry
     assert entry["content"] == events[-1].response.content
     assert [raw for _, raw in entry["events"]] == [event.raw for event in events[:-1]]

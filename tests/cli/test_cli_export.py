@@ -234,7 +234,7 @@ def test_a_changed_request(command, store, recordings):
 
     assert diff(command).stdout.splitlines() == [
         f"~ openai/gpt-4o {new.stem[:12]}, changed request, replaces {old.stem[:12]}",
-        '    messages[0].content: differs from character 23: "…that Oslo…" / "…that Oslo and Bergen…"',
+        '    body.messages[0].content: differs from character 23: "…that Oslo…" / "…that Oslo and Bergen…"',
         "1 with a changed request, 2 unchanged",
     ]
 

@@ -15,7 +15,7 @@ NEW = {"temperature": 0.9}
 
 
 def request(parameters, text="What is the capital of France?"):
-    return Request("openai", "gpt-4o", [{"role": "user", "content": text}], parameters=parameters)
+    return Request("openai", "gpt-4o", {"messages": [{"role": "user", "content": text}], **parameters})
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_last_miss(command, program):
     first, second, *rest = result.stdout.splitlines()
     assert first.startswith(f"openai/gpt-4o, entry {missed[:12]}: missed on ")
     assert second.startswith(f"The nearest entry is {stored[:12]} (openai/gpt-4o, stored ")
-    assert rest[0] == "  parameters: differs"
+    assert rest[0] == "  body.temperature: differs"
 
 
 def test_a_miss_that_has_been_stored_since(command, program):
@@ -63,7 +63,7 @@ def test_a_miss_that_has_been_stored_since(command, program):
 
     result = command("why")
 
-    assert "  parameters.temperature: 0.7 -> 0.9\n" in result.stdout
+    assert "  body.temperature: 0.7 -> 0.9\n" in result.stdout
     assert "Hint: the temperature is part of the request" in result.stdout
 
 
@@ -94,7 +94,7 @@ def test_an_existing_entry(command, program):
     result = command("why", name[:12])
 
     assert f"entry {name[:12]}: it is in the cache, stored " in result.stdout
-    assert "  parameters.temperature: 0.7 -> 0.9\n" in result.stdout
+    assert "  body.temperature: 0.7 -> 0.9\n" in result.stdout
 
 
 def test_an_entry_that_was_removed(command, program):
@@ -119,7 +119,7 @@ def test_json_output(command, program):
         "openai",
         "gpt-4o",
     )
-    assert found["differences"] == [{"path": "parameters", "text": "differs"}]
+    assert found["differences"] == [{"path": "body.temperature", "text": "differs"}]
     assert set(found) == {
         "differences",
         "hints",

@@ -20,14 +20,15 @@ FLAGS = "use true or false, 1 or 0, yes or no, on or off"
 HOW = "generate one with Fernet.generate_key() from the cryptography package"
 MODES = "read-write, read-only, refresh, replay, bypass"
 RULE_KEYS = (
-    "cache_version, enabled, encryption, endpoint, mode, model, namespace, provider, sensitive, "
-    "store_requests, store_truncated, ttl, ttl_seconds"
+    "cache_version, enabled, encryption, endpoint, ignore, mode, model, namespace, provider, sensitive, "
+    "store_empty, store_requests, store_truncated, ttl, ttl_seconds"
 )
 
 CACHE_KEYS = (
     "allow_plaintext, cache_dir, cache_version, cleanup_interval_seconds, commit_entries, enabled, encryption, "
-    "encryption_key_file, endpoint, fsync, lock_timeout_seconds, log_format, log_level, max_cache_size_mb, "
-    "max_size, mode, namespace, recordings_expire, redact, redact_emails, store, store_requests, store_truncated, ttl, ttl_seconds"
+    "encryption_key_file, endpoint, fsync, ignore, lock_timeout_seconds, log_format, log_level, max_cache_size_mb, "
+    "max_size, mode, namespace, recordings_expire, redact, redact_emails, store, store_empty, store_requests, "
+    "store_truncated, ttl, ttl_seconds"
 )
 
 Case = tuple[str, "Callable[[World], object]", str]

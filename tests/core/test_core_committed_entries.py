@@ -44,8 +44,8 @@ def manager_of(folder, clock, **values):
     return CacheManager(CacheConfig(enabled=True, cache_dir=folder, **values), clock=clock)
 
 
-def request(text="Hello?", **parts):
-    return Request("openai", "gpt-4o", [{"role": "user", "content": text}], **parts)
+def request(text="Hello?", **parameters):
+    return Request("openai", "gpt-4o", {"messages": [{"role": "user", "content": text}], **parameters})
 
 
 def answer(content="Hello!", **parts):
@@ -74,10 +74,13 @@ def record(manager, request_, response):
 
 
 def test_a_recording_is_sorted_and_indented(manager):
-    """Names are sorted at every level, one to a line, and text is readable."""
-    text = record(manager, request("Grüß dich?", parameters={"top_p": 1, "seed": 2}), answer())
+    """After the schema and the key, names are sorted at every level, one to a line, and text is readable."""
+    text = record(manager, request("Grüß dich?", top_p=1, seed=2), answer())
 
-    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    document = json.loads(text)
+    others = json.loads(json.dumps(document, sort_keys=True))
+    first = {name: others.pop(name) for name in ("schema", "key")}
+    assert text == json.dumps(first | others, indent=2, ensure_ascii=False) + "\n"
     assert "Grüß dich?" in text
 
 

@@ -84,7 +84,7 @@ class _ParrotProvider(Provider):
     async def call(self, request: Request) -> Any:
         """Repeat the last message."""
         self.calls += 1
-        said = request.messages[-1]["content"]
+        said = request.body["messages"][-1]["content"]
         if "fail" in said:
             raise RuntimeError(said)
         return {"said": said}

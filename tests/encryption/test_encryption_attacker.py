@@ -47,7 +47,7 @@ class Attacker:
                 *KeyRing([OTHER]).names(key),
             ]
             yield from (name[:SHOWN] for name in names)
-            yield key.digests["messages"][:SHOWN]
+            yield key.digests["body.messages"][:SHOWN]
         for digest in (sha256(text.encode()), sha256(json.dumps(text).encode())):
             yield digest.hexdigest()[:SHOWN]
         yield text

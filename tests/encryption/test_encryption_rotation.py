@@ -121,7 +121,7 @@ def test_an_entry_of_a_later_release_is_kept(cache_dir):
     new = manager_of(cache_dir, NEW, OLD)
     put(new, "one")
     (path,) = entry_files(cache_dir)
-    later = json.dumps(json.loads(path.read_bytes()) | {"schema": 2}).encode()
+    later = json.dumps(json.loads(path.read_bytes()) | {"schema": 3}).encode()
     put(manager_of(cache_dir, OLD), "one")
     path.write_bytes(later)
     assert turn(new, NEW, OLD).unusable == {"unwritten": 1}
@@ -340,7 +340,7 @@ def test_an_entry_of_a_later_release_needs_its_key(cache_dir):
     """This release cannot read it, but it would be lost with its key."""
     put(manager_of(cache_dir, OLD), "one")
     (path,) = entry_files(cache_dir)
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"schema": 2}))
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"schema": 3}))
     census = counted(manager_of(cache_dir))
     assert (census.entries, census.unreadable) == ({id_of(OLD): 1}, 0)
 

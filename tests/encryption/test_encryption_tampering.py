@@ -118,7 +118,7 @@ def test_an_entry_encrypted_with_another_key_is_a_miss(cache_dir, sink):
         {"ttl": True},
         {"provider": "azure"},
         {"model_id": "gpt-5"},
-        {"schema": 2},
+        {"schema": 3},
         {"schema": "1"},
         {"key_id": "0" * 16},
         {"key_id": None},

@@ -130,7 +130,7 @@ def test_a_missing_field_is_corrupt(entry_of, name):
     assert decode(orjson.dumps(document)) is MissReason.CORRUPT
 
 
-@pytest.mark.parametrize("version", [0, 2, -1, 10**6])
+@pytest.mark.parametrize("version", [0, 3, -1, 10**6])
 def test_an_unsupported_version_has_a_separate_reason(entry_of, version):
     """An entry with an unsupported version is distinguished from a broken one."""
     data = orjson.dumps({**_document(entry_of()), "schema": version})

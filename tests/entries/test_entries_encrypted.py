@@ -116,7 +116,7 @@ def test_a_token_tampered_with_anywhere_is_undecryptable(entry_of, ring):
         ({"token": ""}, MissReason.UNDECRYPTABLE),
         ({"key_id": None}, MissReason.CORRUPT),
         ({"key_id": "0" * 16}, MissReason.UNDECRYPTABLE),
-        ({"schema": 2}, MissReason.OTHER_VERSION),
+        ({"schema": 3}, MissReason.OTHER_VERSION),
         ({"schema": True}, MissReason.CORRUPT),
         ({"schema": None}, MissReason.CORRUPT),
     ],

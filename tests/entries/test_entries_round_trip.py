@@ -64,9 +64,9 @@ def test_any_json_response_comes_back_equal(entry_of, response):
 @settings(deadline=None, max_examples=100)
 @given(_responses)
 def test_the_seven_fields_are_always_present(entry_of, response):
-    """Every plain entry begins with the same seven top-level fields in this order, with the values of the entry."""
+    """Every plain entry has the same nine top-level fields first, in this order, with the values of the entry."""
     document = json.loads(encode(entry_of(response)))
-    assert list(document)[:7] == _REQUIRED
+    assert list(document)[:9] == ["schema", "key", *_REQUIRED]
     assert [document[name] for name in _REQUIRED[3:]] == [1638360000.123, 86400, "openai", "gpt-4o"]
     assert [document[name] for name in _REQUIRED[:3]] == [response.get(name) for name in _REQUIRED[:3]]
 
@@ -105,7 +105,7 @@ def test_an_entry_is_readable_text(entry_of):
     """An entry is indented UTF-8 that ends with a line break and does not escape non-ASCII text."""
     data = encode(entry_of({"content": "Zürich 漢字", "stop_reason": None, "usage": None}))
     assert "Zürich 漢字" in data.decode()
-    assert data.startswith(b'{\n  "content"')
+    assert data.startswith(b'{\n  "schema": 2,\n  "key": "')
     assert data.endswith(b"}\n")
 
 
@@ -203,4 +203,4 @@ def test_the_repr_of_an_entry_shows_no_content(entry_of):
 
 def test_the_format_has_a_version(entry_of):
     """The file contains the format version."""
-    assert orjson.loads(encode(entry_of()))["schema"] == SCHEMA_VERSION == 1
+    assert orjson.loads(encode(entry_of()))["schema"] == SCHEMA_VERSION == 2

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spark_cache.types import Request
+from explain_world import request_to
+
+if TYPE_CHECKING:
+    from spark_cache.types import Request
 
 __all__ = ["CAUSES", "Cause"]
 
@@ -22,22 +25,24 @@ class Cause(NamedTuple):
 
 
 def openai(content: Any = "What is new?", **parts: Any) -> Request:
-    return Request("openai", "gpt-4o", [{"role": "user", "content": content}], **parts)
+    return request_to("openai", "gpt-4o", [{"role": "user", "content": content}], **parts)
 
 
 def anthropic(text: str = "What is new?", **parts: Any) -> Request:
     messages = [{"role": "user", "content": [{"type": "text", "text": text}]}]
-    return Request(
+    return request_to(
         "anthropic", "claude-sonnet-4-5", messages, **{"parameters": {"max_tokens": 1024}, **parts}
     )
 
 
 def bedrock(*blocks: dict[str, Any], **parts: Any) -> Request:
-    return Request("bedrock", "amazon.nova-lite-v1:0", [{"role": "user", "content": list(blocks)}], **parts)
+    return request_to(
+        "bedrock", "amazon.nova-lite-v1:0", [{"role": "user", "content": list(blocks)}], **parts
+    )
 
 
 def gemini(*parts: dict[str, Any], **others: Any) -> Request:
-    return Request("gemini", "gemini-2.5-flash", [{"role": "user", "parts": list(parts)}], **others)
+    return request_to("gemini", "gemini-2.5-flash", [{"role": "user", "parts": list(parts)}], **others)
 
 
 def function(name: str) -> dict[str, Any]:
@@ -93,14 +98,14 @@ CAUSES = {
     "date in a system prompt": Cause(
         openai(system_prompt=LONG + "Today is 2026-11-20."),
         openai(system_prompt=LONG + "Today is 2026-11-21."),
-        ['system_prompt: differs from character 106: "…2026-11-20…" / "…2026-11-21…"'],
+        ['body.messages[0].content: differs from character 106: "…2026-11-20…" / "…2026-11-21…"'],
         [DATE],
     ),
     "date in words": Cause(
         anthropic(LONG + "Today is Friday, November 20, 2026."),
         anthropic(LONG + "Today is Saturday, November 21, 2026."),
         [
-            'messages[0].content[0].text: differs from character 97: "…Today is Friday, November 20…" / "…Today is Saturday, November 21…"'
+            'body.messages[0].content: differs from character 97: "…Today is Friday, November 20…" / "…Today is Saturday, November 21…"'
         ],
         [DATE],
     ),
@@ -108,26 +113,30 @@ CAUSES = {
         bedrock({"text": LONG + "It is 09:41:07 in Lisbon."}),
         bedrock({"text": LONG + "It is 17:03:55 in Lisbon."}),
         [
-            'messages[0].content: differs from character 94: "…shelf. It is 09:41:07…" / "…shelf. It is 17:03:55…"'
+            'body.messages[0].content: differs from character 94: "…shelf. It is 09:41:07…" / "…shelf. It is 17:03:55…"'
         ],
         [TIME],
     ),
     "timestamp": Cause(
         gemini({"text": LONG + "Log of 1700000000:"}),
         gemini({"text": LONG + "Log of 1700000123:"}),
-        ['messages[0].parts[0].text: differs from character 102: "…of 1700000000:" / "…of 1700000123:"'],
+        ['body.contents[0].parts[0].text: differs from character 102: "…of 1700000000:" / "…of 1700000123:"'],
         [TIMESTAMP],
     ),
     "UUID in a conversation": Cause(
-        openai()._replace(
-            messages=[
+        request_to(
+            "openai",
+            "gpt-4o",
+            [
                 {"role": "user", "content": "Hello"},
                 {"role": "assistant", "content": "Hello!"},
                 {"role": "user", "content": LONG + "Session 7b1f0c9e-6d1c-4a57-9d6c-0a4f8b1de001."},
             ],
         ),
-        openai()._replace(
-            messages=[
+        request_to(
+            "openai",
+            "gpt-4o",
+            [
                 {"role": "user", "content": "Hello"},
                 {"role": "assistant", "content": "Hello!"},
                 {"role": "user", "content": LONG + "Session e2aa41d5-0d7f-4c0b-8a35-c55c6f4a9b02."},
@@ -135,7 +144,7 @@ CAUSES = {
         ),
         [
             (
-                "messages[2].content: differs from character 96: "
+                "body.messages[2].content: differs from character 96: "
                 '"…Session 7b1f0c9e-6d1c-4a57-9d6c-0a4f8b1de001…" / "…Session e2aa41d5-0d7f-4c0b-8a35-c55c6f4a9b02…"'
             )
         ],
@@ -145,91 +154,91 @@ CAUSES = {
         bedrock({"text": LONG + "Trace 9f86d081884c7d65."}),
         bedrock({"text": LONG + "Trace 60303ae22b998861."}),
         [
-            'messages[0].content: differs from character 94: "…shelf. Trace 9f86d081884c7d65…" / "…shelf. Trace 60303ae22b998861…"'
+            'body.messages[0].content: differs from character 94: "…shelf. Trace 9f86d081884c7d65…" / "…shelf. Trace 60303ae22b998861…"'
         ],
         [IDENTIFIER],
     ),
     "random number": Cause(
         gemini({"text": "Pick card 17 of 52."}),
         gemini({"text": "Pick card 42 of 52."}),
-        ['messages[0].parts[0].text: "Pick card 17 of 52." -> "Pick card 42 of 52."'],
+        ['body.contents[0].parts[0].text: "Pick card 17 of 52." -> "Pick card 42 of 52."'],
         [NUMBER],
     ),
     "temperature": Cause(
         openai(parameters={"temperature": 0.7}),
         openai(parameters={"temperature": 0.9}),
-        ["parameters.temperature: 0.7 -> 0.9"],
+        ["body.temperature: 0.7 -> 0.9"],
         [TEMPERATURE],
     ),
     "temperature of a nested configuration": Cause(
         bedrock({"text": "Hi"}, parameters={"inferenceConfig": {"temperature": 0, "maxTokens": 100}}),
         bedrock({"text": "Hi"}, parameters={"inferenceConfig": {"temperature": 0.5, "maxTokens": 100}}),
-        ["parameters.inferenceConfig.temperature: 0 -> 0.5"],
+        ["body.inferenceConfig.temperature: 0 -> 0.5"],
         [TEMPERATURE],
     ),
     "seed": Cause(
-        openai(parameters={"seed": 1}), openai(parameters={"seed": 2}), ["parameters.seed: 1 -> 2"], [SEED]
+        openai(parameters={"seed": 1}), openai(parameters={"seed": 2}), ["body.seed: 1 -> 2"], [SEED]
     ),
     "default that was added": Cause(
         openai(),
         openai(parameters={"parallel_tool_calls": True}),
-        ["parameters.parallel_tool_calls: absent -> true"],
+        ["body.parallel_tool_calls: absent -> true"],
         [DEFAULT],
     ),
     "default that changed": Cause(
         anthropic(parameters={"max_tokens": 1024}),
         anthropic(parameters={"max_tokens": 4096}),
-        ["parameters.max_tokens: 1024 -> 4096"],
+        ["body.max_tokens: 1024 -> 4096"],
         [DEFAULT],
     ),
     "default that was removed": Cause(
         gemini({"text": "Hi"}, parameters={"top_k": 40}),
         gemini({"text": "Hi"}),
-        ["parameters.top_k: 40 -> absent"],
+        ['body.generationConfig: {"topK":40} -> absent'],
         [DEFAULT],
     ),
     "tool order": Cause(
         openai(tool_specs=[function("search"), function("weather")]),
         openai(tool_specs=[function("weather"), function("search")]),
-        ["tool_specs: in a different order: search, weather -> weather, search"],
+        ["body.tools: in a different order: search, weather -> weather, search"],
         [TOOL_ORDER],
     ),
     "tool order of Anthropic": Cause(
         anthropic(tool_specs=[tool("a"), tool("b")]),
         anthropic(tool_specs=[tool("b"), tool("a")]),
-        ["tool_specs: in a different order: a, b -> b, a"],
+        ["body.tools: in a different order: a, b -> b, a"],
         [TOOL_ORDER],
     ),
     "tool order of Bedrock": Cause(
         bedrock({"text": "Hi"}, tool_specs=[tool_spec("a"), tool_spec("b")]),
         bedrock({"text": "Hi"}, tool_specs=[tool_spec("b"), tool_spec("a")]),
-        ["tool_specs: in a different order: a, b -> b, a"],
+        ["body.toolConfig.tools: in a different order: a, b -> b, a"],
         [TOOL_ORDER],
     ),
     "tool that was added": Cause(
         openai(tool_specs=[function("search")]),
         openai(tool_specs=[function("search"), function("weather")]),
-        ['tool_specs[1]: absent -> {"type":"function","function":{"name":"weather","parameters…'],
+        ['body.tools[1]: absent -> {"type":"function","function":{"name":"weather","parameters…'],
         [],
     ),
     "white space": Cause(
         openai(LONG + "Be brief."),
         openai(LONG + " Be brief."),
-        ['messages[0].content: differs from character 88: "…the shelf. Be…" / "…the shelf.  Be…"'],
+        ['body.messages[0].content: differs from character 88: "…the shelf. Be…" / "…the shelf.  Be…"'],
         [WHITE_SPACE],
     ),
     "line ends": Cause(
         anthropic("First line\nsecond line\nthird line, and the last"),
         anthropic("First line\r\nsecond line\r\nthird line, and the last"),
         [
-            'messages[0].content[0].text: differs from character 11: "First line\\nsecond line…" / "First line\\r\\nsecond line\\r…"'
+            'body.messages[0].content: differs from character 11: "First line\\nsecond line…" / "First line\\r\\nsecond line\\r…"'
         ],
         [WHITE_SPACE],
     ),
     "Unicode forms": Cause(
         gemini({"text": "Where is the caf\u00e9?"}),
         gemini({"text": "Where is the cafe\u0301?"}),
-        ['messages[0].parts[0].text: "Where is the café?" -> "Where is the café?"'],
+        ['body.contents[0].parts[0].text: "Where is the café?" -> "Where is the café?"'],
         [UNICODE],
     ),
     "image in a data URL": Cause(
@@ -252,7 +261,7 @@ CAUSES = {
             ]
         ),
         [
-            "messages[0].content[1].image_url.url: image/png of 158 bytes (d6455ba9) -> image/png of 258 bytes (7ff67208)"
+            "body.messages[0].content[1].image_url.url: image/png of 158 bytes (d6455ba9) -> image/png of 258 bytes (7ff67208)"
         ],
         [BYTES],
     ),
@@ -260,12 +269,12 @@ CAUSES = {
         bedrock({"text": "What is this?"}, {"image": {"format": "png", "source": {"bytes": png(b"one")}}}),
         bedrock({"text": "What is this?"}, {"image": {"format": "png", "source": {"bytes": png(b"two")}}}),
         [
-            "messages[0].content[1].image.source.bytes: data of 158 bytes (d6455ba9) -> data of 158 bytes (056be51b)"
+            "body.messages[0].content[1].image.source.bytes: data of 158 bytes (d6455ba9) -> data of 158 bytes (056be51b)"
         ],
         [BYTES],
     ),
     "document of Anthropic": Cause(
-        Request(
+        request_to(
             "anthropic",
             "claude-sonnet-4-5",
             [
@@ -285,7 +294,7 @@ CAUSES = {
                 }
             ],
         ),
-        Request(
+        request_to(
             "anthropic",
             "claude-sonnet-4-5",
             [
@@ -305,14 +314,16 @@ CAUSES = {
                 }
             ],
         ),
-        ["messages[0].content[0].source.data: data of 158 bytes (d6455ba9) -> data of 158 bytes (056be51b)"],
+        [
+            "body.messages[0].content[0].source.data: data of 158 bytes (d6455ba9) -> data of 158 bytes (056be51b)"
+        ],
         [BYTES],
     ),
     "image of Gemini": Cause(
         gemini({"inline_data": {"mime_type": "image/png", "data": png(b"one")}}),
         gemini({"inline_data": {"mime_type": "image/png", "data": png(b"two")}}),
         [
-            "messages[0].parts[0].inline_data.data: data of 158 bytes (d6455ba9) -> data of 158 bytes (056be51b)"
+            "body.contents[0].parts[0].inline_data.data: data of 158 bytes (d6455ba9) -> data of 158 bytes (056be51b)"
         ],
         [BYTES],
     ),
@@ -353,34 +364,41 @@ CAUSES = {
     "sample": Cause(anthropic(sample=0), anthropic(sample=1), ["sample: 0 -> 1"], [SAMPLE]),
     "None in a tool": Cause(
         openai(tool_specs=[function("search")]),
-        openai(tool_specs=[{**function("search"), "strict": None}]),
-        ["tool_specs[0].strict: absent -> null"],
+        openai(
+            tool_specs=[{"type": "function", "function": {**function("search")["function"], "strict": None}}]
+        ),
+        ["body.tools[0].function.strict: absent -> null"],
         [NONE],
     ),
     "number as a string": Cause(
         gemini({"text": "Hi"}, parameters={"candidate_count": 1}),
         gemini({"text": "Hi"}, parameters={"candidate_count": "1"}),
-        ['parameters.candidate_count: 1 -> "1"'],
+        ['body.generationConfig.candidateCount: 1 -> "1"'],
         [KIND],
     ),
     "another operation": Cause(
         openai(),
         openai(operation="json", output_schema={"type": "object"}),
-        ['operation: "text" -> "json"', 'output_schema: absent -> {"type":"object"}'],
+        [
+            'operation: "text" -> "json"',
+            'body.response_format: absent -> {"type":"json_schema","json_schema":{"name":"answer","schem…',
+        ],
         [OPERATION],
     ),
     "longer conversation": Cause(
         bedrock({"text": LONG}),
-        bedrock({"text": LONG})._replace(
-            messages=[
+        request_to(
+            "bedrock",
+            "amazon.nova-lite-v1:0",
+            [
                 {"role": "user", "content": [{"text": LONG}]},
                 {"role": "assistant", "content": [{"text": "Shelf 4."}]},
                 {"role": "user", "content": [{"text": "Thanks."}]},
             ],
         ),
         [
-            'messages[1]: absent -> {"role":"assistant","content":"Shelf 4."}',
-            'messages[2]: absent -> {"role":"user","content":"Thanks."}',
+            'body.messages[1]: absent -> {"role":"assistant","content":"Shelf 4."}',
+            'body.messages[2]: absent -> {"role":"user","content":"Thanks."}',
         ],
         [],
     ),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spark_cache import CacheConfig, CacheManager
-from spark_cache.types import Request
+from spark_cache.providers.known import plain_request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from spark_cache.explain import Explanation
+    from spark_cache.types import Request
 
 ANSWER = {"content": "Yes.", "stop_reason": "end_turn", "usage": None}
 
@@ -54,24 +55,25 @@ class World:
         return self.manager.explain(request, **options)
 
 
-def shown(request: Request) -> dict[str, Any]:
-    """Return a request in the form in which models store it."""
-    parts = {
-        "messages": request.messages,
-        "system_prompt": request.system_prompt,
-        "tool_specs": request.tool_specs,
-        "tool_choice": request.tool_choice,
-        "output_schema": request.output_schema,
-        "sample": request.sample,
-        "endpoint": request.endpoint,
-        "parameters": {name: value for name, value in request.parameters.items() if value is not None},
+def request_to(provider: str, model_id: str, messages: Any, **parts: Any) -> Request:
+    """Return the request that a model would send, with its parameters under ``parameters``."""
+    given: dict[str, Any] = {
+        "system_prompt": None,
+        "tool_specs": None,
+        "tool_choice": None,
+        "output_schema": None,
+        "operation": "text",
+        "endpoint": None,
+        "sample": None,
+        "parameters": {},
+        **parts,
     }
-    return {name: value for name, value in parts.items() if value is not None}
+    return plain_request(provider, model_id, messages, environ={}, **given)
 
 
 def make_request(text: str, provider: str = "openai", model_id: str = "gpt-4o", **parts: Any) -> Request:
     """Return a request with one message."""
-    return Request(provider, model_id, [{"role": "user", "content": text}], **parts)
+    return request_to(provider, model_id, [{"role": "user", "content": text}], **parts)
 
 
 def differences(explanation: Explanation) -> list[str]:

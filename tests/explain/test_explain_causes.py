@@ -6,9 +6,7 @@ import pickle
 
 import pytest
 from explain_causes import CAUSES
-from explain_world import differences, make_request
-
-from spark_cache.types import Request
+from explain_world import differences, make_request, request_to
 
 
 @pytest.mark.parametrize("name", CAUSES)
@@ -42,7 +40,7 @@ def test_text_of_an_explanation(world):
     assert str(explanation).splitlines() == [
         f"openai/gpt-4o, entry {explanation.name[:12]}: no entry has its key.",
         f"The nearest entry is {stored[:12]} (openai/gpt-4o, stored 2023-11-14 22:13:20 UTC). Changes from it to this request:",
-        "  parameters.temperature: 0.7 -> 0.9",
+        "  body.temperature: 0.7 -> 0.9",
         "Hint: the temperature is part of the request: use the same value in all calls that should share a response.",
     ]
     assert pickle.loads(pickle.dumps(explanation)) == explanation
@@ -53,7 +51,7 @@ def test_text_of_an_explanation(world):
     [
         make_request("Hello", parameters={"seed": None}),
         make_request("Hello", parameters={"timeout": 5, "stream": True}),
-        Request("openai", "gpt-4o", ({"content": [{"text": "Hello"}], "role": "user"},)),
+        request_to("openai", "gpt-4o", ({"content": [{"text": "Hello"}], "role": "user"},)),
     ],
 )
 def test_equal_requests_hit(world, same):
@@ -71,12 +69,12 @@ def test_two_forms_of_a_message_are_equal(world):
     world.store(make_request("Hello", parameters={"seed": 1}))
 
     explanation = world.explain(
-        Request(
+        request_to(
             "openai", "gpt-4o", [{"role": "user", "content": [{"text": "Hello"}]}], parameters={"seed": 2.0}
         )
     )
 
-    assert differences(explanation) == ["parameters.seed: 1 -> 2.0"]
+    assert differences(explanation) == ["body.seed: 1 -> 2.0"]
 
 
 def test_nearest_of_many_entries(world):
@@ -123,7 +121,7 @@ def test_control_characters_are_escaped(world):
 
     (line,) = differences(world.explain(make_request("Hello \x1b[32m you")))
 
-    assert line == 'messages[0].content: "Hello \\u001b[31m you" -> "Hello \\u001b[32m you"'
+    assert line == 'body.messages[0].content: "Hello \\u001b[31m you" -> "Hello \\u001b[32m you"'
 
 
 def test_many_differences_are_shortened(world):
@@ -132,7 +130,7 @@ def test_many_differences_are_shortened(world):
 
     text = str(world.explain(make_request("Hello", parameters={f"p{number}": 2 for number in range(30)})))
 
-    assert "  p" not in text.split("  and 20 more")[1]
+    assert "  body.p" not in text.split("  and 20 more")[1]
     assert text.count("1 -> 2") == 10
 
 
@@ -147,7 +145,5 @@ def test_a_very_long_list_is_compared_item_by_item(world, size):
         )
     )
 
-    assert found[0] == (
-        'parameters.stop[0]: absent -> "new"' if size == 10 else 'parameters.stop[0]: "s0" -> "new"'
-    )
+    assert found[0] == ('body.stop[0]: absent -> "new"' if size == 10 else 'body.stop[0]: "s0" -> "new"')
     assert len(found) == (1 if size == 10 else 100)

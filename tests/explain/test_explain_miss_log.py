@@ -243,5 +243,5 @@ def test_a_model_logs_its_misses(world, cache_dir):
 
     assert explanation.reason == "absent"
     assert "missed on 2023-11-14 22:13:20 UTC: no entry has its key." in explanation.summary
-    assert [str(difference) for difference in explanation.differences] == ["messages: differs"]
+    assert [str(difference) for difference in explanation.differences] == ["body.messages: differs"]
     assert (cache_dir / ".spark-cache" / MISS_LOG_FILE).is_file()

@@ -27,7 +27,7 @@ def test_requests_that_are_not_stored_are_not_shown(make_world):
 
     explanation = world.explain(NEW)
 
-    assert differences(explanation) == ["messages: differs", "parameters: differs"]
+    assert differences(explanation) == ["body.messages: differs", "body.metadata: differs"]
     assert SECRET not in everything(explanation)
 
 
@@ -49,7 +49,7 @@ def test_nothing_of_an_encrypted_request_is_shown(make_world, stored, requested)
 
     explanation = world.explain(NEW, sensitive=requested)
 
-    assert differences(explanation) == ["messages: differs", "parameters: differs"]
+    assert differences(explanation) == ["body.messages: differs", "body.metadata: differs"]
     assert explanation.notes == (
         "one of the two requests is encrypted, so only the names of the parts that differ are shown.",
     )

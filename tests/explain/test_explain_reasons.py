@@ -10,6 +10,7 @@ from explain_world import make_request
 
 from spark_cache import CacheMissError
 from spark_cache.core.plan import Miss
+from spark_cache.entries.codec import SCHEMA_VERSION
 from spark_cache.types import MissReason
 
 HELLO = make_request("Hello")
@@ -63,16 +64,13 @@ def test_a_setting_that_bypasses_the_cache(make_world, values, reason, text):
             "uncacheable",
             (
                 "the request has no exact cache key, so it is never cached: "
-                "parameters.metadata.fn: type builtin_function_or_method cannot be part of a cache key."
+                "body.metadata.fn: type builtin_function_or_method cannot be part of a cache key."
             ),
         ),
         (
             {"previous_response_id": "r1"},
             "stateful",
-            (
-                "the response depends on state at the provider, so it is never cached: "
-                "parameters.previous_response_id."
-            ),
+            "the response depends on state at the provider, so it is never cached: body.previous_response_id.",
         ),
     ],
 )
@@ -114,7 +112,9 @@ def test_replay_accepts_an_entry_of_any_age(world, clock):
     [
         (lambda path: path.write_bytes(b"{"), "corrupt"),
         (
-            lambda path: path.write_text(path.read_text().replace('"schema": 1', '"schema": 9')),
+            lambda path: path.write_text(
+                path.read_text().replace(f'"schema": {SCHEMA_VERSION}', '"schema": 9')
+            ),
             "other_version",
         ),
         (lambda path: path.write_text(path.read_text().replace(path.stem, "0" * 64)), "wrong_key"),
@@ -135,7 +135,7 @@ def test_an_entry_that_cannot_be_used(world, cache_dir, damage, reason):
 def test_every_reason_has_a_sentence(world, reason):
     """Each reason has a complete sentence."""
     explanation = world.manager.calls.explain(
-        HELLO, mode=None, sensitive=None, missed=Miss(reason, "parameters.fn: is a function")
+        HELLO, mode=None, sensitive=None, missed=Miss(reason, "body.fn: is a function")
     )
 
     assert explanation.reason is reason
@@ -181,12 +181,12 @@ def test_clearing_a_cache_leaves_no_trace(world, cache_dir):
 
 def test_a_key_is_explained_by_its_digests(world):
     """A key shows which parts differ, but not how."""
-    world.store(make_request("Hello", system_prompt="Be brief."))
-    key = world.manager.key(make_request("Hello", system_prompt="Be long."))
+    world.store(make_request("Hello", "anthropic", "claude-haiku-4-5", system_prompt="Be brief."))
+    key = world.manager.key(make_request("Hello", "anthropic", "claude-haiku-4-5", system_prompt="Be long."))
 
     explanation = world.manager.explain(key)
 
-    assert [str(difference) for difference in explanation.differences] == ["system_prompt: differs"]
+    assert [str(difference) for difference in explanation.differences] == ["body.system: differs"]
     assert explanation.notes == (
         "at least one of the two requests is not stored, so only the parts that differ are known (SPARK_CACHE_STORE_REQUESTS).",
     )
@@ -196,11 +196,11 @@ def test_explain_accepts_the_arguments_of_a_key(world):
     """`explain` accepts the arguments of `generate_cache_key`."""
     world.store(make_request("Hello", parameters={"temperature": 0.7}))
 
-    explanation = world.manager.explain("openai", "gpt-4o", make_request("Hello").messages, temperature=0.9)
+    explanation = world.manager.explain(
+        "openai", "gpt-4o", make_request("Hello").body["messages"], temperature=0.9
+    )
 
-    assert [str(difference) for difference in explanation.differences] == [
-        "parameters.temperature: 0.7 -> 0.9"
-    ]
+    assert [str(difference) for difference in explanation.differences] == ["body.temperature: 0.7 -> 0.9"]
 
 
 def test_an_entry_is_compared_with_those_before_it(world, clock):
@@ -214,21 +214,19 @@ def test_an_entry_is_compared_with_those_before_it(world, clock):
     explanation = world.manager.explain(name)
 
     assert explanation.reason is None
-    assert [str(difference) for difference in explanation.differences] == ["parameters.seed: 1 -> 2"]
+    assert [str(difference) for difference in explanation.differences] == ["body.seed: 1 -> 2"]
 
 
 def test_a_request_stored_with_set(world):
-    """A request that was stored flat, as `set` accepts it, is compared like any other."""
-    messages = make_request("Hello").messages
+    """A body that was stored alone, as `set` accepts it, is compared like any other."""
+    messages = make_request("Hello").body["messages"]
     manager = world.manager
     key = manager.generate_cache_key("openai", "gpt-4o", messages, temperature=0.7)
     manager.set(key, "openai", "gpt-4o", {"messages": messages, "temperature": 0.7}, {"content": "Yes."})
 
     explanation = manager.explain("openai", "gpt-4o", messages, temperature=0.9)
 
-    assert [str(difference) for difference in explanation.differences] == [
-        "parameters.temperature: 0.7 -> 0.9"
-    ]
+    assert [str(difference) for difference in explanation.differences] == ["body.temperature: 0.7 -> 0.9"]
 
 
 def test_cache_miss_error_carries_the_explanation(world):
@@ -275,11 +273,16 @@ def test_a_lost_encryption_key_is_noted(make_world):
 
 def test_a_foreign_entry_nested_without_end_does_no_harm(world, cache_dir):
     """A deeply nested file from another source cannot break an explanation."""
-    path = entry_file(cache_dir, world.store(make_request("Hello", system_prompt="Be brief.")))
+    path = entry_file(
+        cache_dir,
+        world.store(make_request("Hello", "anthropic", "claude-haiku-4-5", system_prompt="Be brief.")),
+    )
     document = json.loads(path.read_text())
-    document["request"] = {"system_prompt": "Be brief.", "messages": "DEEP"}
+    document["request"] = {"body": {"system": "Be brief.", "messages": "DEEP"}}
     path.write_text(json.dumps(document).replace('"DEEP"', "[" * 1000 + "]" * 1000))
 
-    explanation = world.explain(make_request("Good-bye", system_prompt="Be brief."))
+    explanation = world.explain(
+        make_request("Good-bye", "anthropic", "claude-haiku-4-5", system_prompt="Be brief.")
+    )
 
-    assert [str(difference) for difference in explanation.differences] == ["messages: differs"]
+    assert [str(difference) for difference in explanation.differences] == ["body.messages: differs"]

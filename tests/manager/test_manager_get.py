@@ -242,6 +242,6 @@ def test_a_reload_with_another_namespace_changes_keys(manager):
 def test_a_request_that_cannot_be_keyed_bypasses_the_cache(manager, names):
     """A provider or model name that cannot be part of a key raises nothing, on the fast path either."""
     provider, model_id = names
-    request = Request(provider=provider, model_id=model_id, messages=QUESTION)
+    request = Request(provider=provider, model_id=model_id, body={"messages": QUESTION})
     assert manager.calls.try_fast_hit(request, lambda *_: "an answer") is None
     assert manager.calls.plan(request).refusal is not None

@@ -166,13 +166,18 @@ async def test_parameters_that_the_sdk_does_not_know(make, provider):
     }
 
 
-async def test_beta_api(make, provider):
-    """A call with betas uses the SDK's beta API and has a separate key."""
+async def test_betas(make, provider, monkeypatch):
+    """A call with betas is sent with their header and has a separate key."""
+    headers = []
+    monkeypatch.setattr(
+        type(provider), "_delay", lambda _self, request: headers.append(dict(request.headers)) or 0.0
+    )
     model = make()
     await model.get_text(QUESTION)
-    assert not (await model.get_text(QUESTION, betas=["context-1m"], mcp_servers=[])).cached
+    assert not (await model.get_text(QUESTION, betas=["context-1m", "more"], mcp_servers=[])).cached
     sent = provider.requests[1].body
     assert (sent["mcp_servers"], "betas" in sent) == ([], False)
+    assert [one.get("anthropic-beta") for one in headers] == [None, "context-1m,more"]
 
 
 @pytest.mark.parametrize("parameters", [{"container": "container_1"}, {"thread": {"id": "t"}}], ids=str)

@@ -390,9 +390,12 @@ async def test_error_in_a_stream(make, provider, session, address, cache_dir):
     answer_next(provider, stream_of(*frames))
     plain = session.client("bedrock-runtime", endpoint_url=address)
     messages = [{"role": "user", "content": [{"text": "x"}]}]
-    with contextlib.closing(plain), pytest.raises(EventStreamError) as expected:
-        with contextlib.closing(plain.converse_stream(modelId=MODEL, messages=messages)["stream"]) as events:
-            list(events)
+    with (
+        contextlib.closing(plain),
+        pytest.raises(EventStreamError) as expected,
+        contextlib.closing(plain.converse_stream(modelId=MODEL, messages=messages)["stream"]) as events,
+    ):
+        list(events)
     assert raised.value.response == expected.value.response
     assert (received, entry_files(cache_dir)) == (["other"], [])
 

@@ -45,31 +45,41 @@ class Store(BaseModel):
 
 
 STATES = {
-    "a tool as an object": ({"tool_specs": [Store(type="file_search", vector_store_ids=["v"])]}, "responses"),
+    "a tool as an object": (
+        {"tool_specs": [Store(type="file_search", vector_store_ids=["v"])]},
+        "responses",
+        "body.tools[0].vector_store_ids",
+    ),
     "a tool in the extra body": (
         {"extra_body": {"tools": [{"type": "file_search", "vector_store_ids": ["v"]}]}},
         "responses",
+        "body.tools[0].vector_store_ids",
     ),
     "an item in the extra body": (
         {"extra_body": {"input": [{"type": "item_reference", "id": "i"}]}},
         "responses",
+        "body.input[0]",
     ),
-    "a data source of Azure": ({"extra_body": {"data_sources": [{"type": "azure_search"}]}}, "chat"),
-    "a prompt without a version": ({"prompt": {"id": "p"}}, "responses"),
+    "a data source of Azure": (
+        {"extra_body": {"data_sources": [{"type": "azure_search"}]}},
+        "chat",
+        "body.data_sources",
+    ),
+    "a prompt without a version": ({"prompt": {"id": "p"}}, "responses", "body.prompt"),
 }
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_state_at_the_provider_is_seen_in_any_form(cache_dir, name):
     """The response is not a function of such a request."""
-    given, api = STATES[name]
+    given, api, path = STATES[name]
     model = OpenAIModel("gpt-4o", api=api, enable_cache=True, cache_dir=cache_dir)
-    tools = given.pop("tool_specs", None) if "tool_specs" in given else None
-    request = model._requests.build(QUESTION, None, tools, None, None, given)
-    plan = model._caller.plan(model._caller.calls, request, mode=None, sensitive=None)
+    parameters = {name: value for name, value in given.items() if name != "tool_specs"}
+    request = model._requests.build(QUESTION, None, given.get("tool_specs"), None, None, parameters)
+    plan = model._caller.calls.plan(request, mode=None, sensitive=None)
     assert plan.key is None
     assert plan.refusal.reason == "stateful"
-    assert plan.refusal.detail
+    assert plan.refusal.detail == path
 
 
 async def test_a_prompt_with_a_version_is_no_state(models):
@@ -77,4 +87,4 @@ async def test_a_prompt_with_a_version_is_no_state(models):
     _, model, _ = models
     prompt = {"id": "p", "version": "2"}
     request = model._requests.build(QUESTION, None, None, None, None, {"prompt": prompt})
-    assert model._caller.plan(model._caller.calls, request, mode=None, sensitive=None).key is not None
+    assert model._caller.calls.plan(request, mode=None, sensitive=None).key is not None

@@ -482,6 +482,20 @@ async def test_gemini_usage_of_an_embedding(make, provider, cache_dir):
     assert only_entry(cache_dir)["usage"]["input_tokens"] == 7
 
 
+@pytest.mark.parametrize("place", ["client", "call"])
+async def test_gemini_extra_body_of_an_embedding(make, provider, http_options, place):
+    """The extra body of the client or the call is sent with the texts, outside their requests."""
+    extra = {"extra_body": {"more": 1}}
+    of_client, of_call = (extra, {}) if place == "client" else ({}, extra)
+    model = make(
+        "gemini-embedding-001",
+        client_args={"api_key": "test", "http_options": {**http_options, **of_client}},
+    )
+    await model.embed(["a"], output_dimensionality=2, **of_call)
+    assert provider.requests[0].body["more"] == 1
+    assert "more" not in provider.requests[0].body["requests"][0]
+
+
 # -- without the SDK ------------------------------------------------------------------------------------------------
 
 OFFLINE = """

@@ -8,7 +8,7 @@ import pytest
 from models_anthropic_world import CLOSED_SCHEMA, SCHEMA, request_of
 from models_world import QUESTION, WEATHER, ask
 
-from spark_cache.providers.anthropic.messages import body_of
+from spark_cache.providers.json_values import with_text
 
 TOOL = {"name": "get_weather", "description": WEATHER["description"], "input_schema": WEATHER["parameters"]}
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw=="}}
@@ -18,10 +18,11 @@ HELLO = [{"type": "text", "text": "Hello"}]
 
 
 def body(messages, **parts):
-    """Return the body of a request, without the model that all of these have."""
-    sent = body_of(request_of("anthropic", messages, **parts))
-    assert sent.pop("model") == "m"
+    """Return the body of a request, without the limit that those without another one have."""
+    sent = with_text(request_of("anthropic", messages, **parts).body)
     json.dumps(sent)
+    if "max_tokens" not in parts.get("parameters", {}):
+        assert sent.pop("max_tokens") == 4096
     return sent
 
 
@@ -36,7 +37,11 @@ def test_plain():
         ("Be brief.", QUESTION, "Be brief."),
         (HELLO, QUESTION, HELLO),
         (None, [{"role": "system", "content": "Be brief."}, *QUESTION], "Be brief."),
-        (None, [{"role": "system", "content": [{"text": "Be brief."}]}, *QUESTION], "Be brief."),
+        (
+            None,
+            [{"role": "system", "content": [{"text": "Be brief."}]}, *QUESTION],
+            [{"type": "text", "text": "Be brief."}],
+        ),
         (
             "Be brief.",
             [
@@ -271,7 +276,7 @@ def test_structured_output():
 
 
 def test_stop_sequences_and_extras():
-    """Parameters are sent unchanged, under the provider's names."""
+    """Parameters are sent unchanged, under the provider's names, in the body."""
     parameters = {
         "max_tokens": 10,
         "stop_sequences": ["\n"],
@@ -279,9 +284,17 @@ def test_stop_sequences_and_extras():
         "thinking": {"type": "enabled", "budget_tokens": 1024},
         "metadata": {"user_id": "u"},
         "mcp_servers": [{"type": "url", "name": "m", "url": "https://mcp.example"}],
-        "betas": ["mcp-client-2025-04-04"],
     }
     assert body(QUESTION, parameters=parameters) == {"messages": QUESTION, **parameters}
+
+
+def test_betas():
+    """Betas are sent as the SDK's beta API sends them: in a header, to an address with a query."""
+    extra = {"extra_headers": {"x-mine": "1"}, "extra_query": {"more": "2"}}
+    request = request_of("anthropic", QUESTION, parameters={"betas": ["one", "two"], **extra})
+    assert request.body.keys() == {"messages", "max_tokens"}
+    assert request.headers == {"anthropic-beta": "one,two", "x-mine": "1"}
+    assert request.query == {"beta": "true", "more": "2"}
 
 
 def test_parameters_of_none():

@@ -8,7 +8,8 @@ import pytest
 from models_anthropic_world import CLOSED_SCHEMA, SCHEMA, request_of
 from models_world import QUESTION, WEATHER, ask
 
-from spark_cache.providers.bedrock.converse import body_of, with_bytes
+from spark_cache.providers.bedrock.converse import in_form_of_boto3, with_bytes
+from spark_cache.providers.json_values import with_text
 
 ASKED = [{"role": "user", "content": [{"text": "What is Python?"}]}]
 TOOL = {
@@ -24,10 +25,10 @@ TOOL_RESULT = {"toolResult": {"toolUseId": "t1", "content": [{"text": "Sunny"}]}
 
 
 def body(messages, **parts):
-    """Return the arguments of converse, without the model that all of these have."""
-    sent = body_of(request_of("bedrock", messages, **parts))
-    assert sent.pop("modelId") == "m"
-    return sent
+    """Return the arguments of converse, without the model."""
+    written = request_of("bedrock", messages, **parts).body
+    json.dumps(with_text(written))
+    return in_form_of_boto3(written)
 
 
 @pytest.mark.parametrize("messages", [QUESTION, ASKED], ids=["text", "block"])

@@ -10,10 +10,10 @@ from google import genai
 from google.genai import types
 from models_world import QUESTION
 
+from spark_cache.keys import state_path
 from spark_cache.models.gemini import GeminiModel
-from spark_cache.providers.gemini.request import kept_by_provider
 from spark_cache.providers.gemini.service import service_of
-from spark_cache.types import Request
+from spark_cache.providers.known import plain_request
 
 OWN = "https://generativelanguage.googleapis.com"
 VERTEX = "https://aiplatform.googleapis.com"
@@ -29,6 +29,15 @@ def key(**arguments):
 
 def options(**named):
     return {"http_options": named}
+
+
+def state(messages=QUESTION, tool_specs=None, **parameters):
+    """Return the path of the state at the provider on which a request depends."""
+    return state_path(
+        plain_request(
+            "gemini", "m", messages, None, tool_specs, None, None, "text", None, None, parameters, {}
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,8 +112,7 @@ async def test_gemini_headers_of_the_client_are_keyed():
 
 def test_gemini_continued_response():
     """A request that continues a response depends on it."""
-    request = Request("gemini", "m", QUESTION, parameters={"continuationToken": "x"})
-    assert kept_by_provider(request) == "parameters.continuationToken"
+    assert state(extra_body={"continuationToken": "x"}) == "body.continuationToken"
 
 
 def test_gemini_body_of_the_client_is_keyed():
@@ -148,16 +156,19 @@ FILE = f"{OWN}/v1beta/files/abc"
 @pytest.mark.parametrize(
     ("message", "place"),
     [
-        ({"role": "user", "parts": [{"text": "a"}, part(FILE)]}, "messages[0]"),
-        ({"role": "user", "content": [{"text": "a"}, part(FILE)]}, "messages[0]"),
-        ({"role": "user", "parts": [part("gs://bucket/object")]}, "messages[0]"),
-        ({"role": "user", "parts": [part("files/abc")]}, "messages[0]"),
-        ({"role": "user", "parts": [{"file_data": {"file_uri": FILE}}]}, "messages[0]"),
+        ({"role": "user", "parts": [{"text": "a"}, part(FILE)]}, "body.contents[0]"),
+        ({"role": "user", "content": [{"text": "a"}, part(FILE)]}, "body.contents[0]"),
+        ({"role": "user", "parts": [part("gs://bucket/object")]}, "body.contents[0]"),
+        ({"role": "user", "parts": [part("files/abc")]}, "body.contents[0]"),
+        ({"role": "user", "parts": [{"file_data": {"file_uri": FILE}}]}, "body.contents[0]"),
         (
             {"role": "user", "parts": [{"functionResponse": {"name": "f", "parts": [part(FILE)]}}]},
-            "messages[0]",
+            "body.contents[0]",
         ),
-        (types.Content(parts=[types.Part.from_uri(file_uri=FILE, mime_type="video/mp4")]), "messages[0]"),
+        (
+            types.Content(parts=[types.Part.from_uri(file_uri=FILE, mime_type="video/mp4")]),
+            "body.contents[0]",
+        ),
         (types.Content(parts=[types.Part(text="a")]), None),
         ({"role": "user", "parts": [part("https://youtu.be/abc")]}, None),
         ({"role": "user", "parts": [part("https://googleapis.com.example/files/abc")]}, None),
@@ -166,7 +177,7 @@ FILE = f"{OWN}/v1beta/files/abc"
 )
 def test_gemini_files_at_the_provider(message, place):
     """A request that refers to a file at the provider depends on state. One that refers to any other address does not."""
-    assert kept_by_provider(Request("gemini", "m", [message])) == place
+    assert state([message]) == place
 
 
 @pytest.mark.parametrize(
@@ -174,16 +185,12 @@ def test_gemini_files_at_the_provider(message, place):
     [
         ({"fileSearch": {"fileSearchStoreNames": ["s"]}}, "fileSearch"),
         ({"file_search": {"file_search_store_names": ["s"]}}, "file_search"),
-        (types.Tool(file_search=types.FileSearch(file_search_store_names=["s"])), "file_search"),
+        (types.Tool(file_search=types.FileSearch(file_search_store_names=["s"])), "fileSearch"),
         ({"retrieval": {"vertexAiSearch": {}}}, "retrieval"),
         ({"googleSearch": {}}, None),
     ],
 )
 def test_gemini_stores_at_the_provider(tool, found):
     """A request whose tools read a store at the provider depends on state."""
-    assert kept_by_provider(Request("gemini", "m", QUESTION, tool_specs=[tool])) == (
-        found and f"tool_specs[0].{found}"
-    )
-    assert kept_by_provider(Request("gemini", "m", QUESTION, parameters={"tools": [tool]})) == (
-        found and f"parameters.tools[0].{found}"
-    )
+    assert state(tool_specs=[tool]) == (found and f"body.tools[0].{found}")
+    assert state(tools=[tool]) == (found and f"body.tools[0].{found}")

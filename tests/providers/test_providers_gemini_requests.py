@@ -7,8 +7,9 @@ import pytest
 from google.genai import types
 from models_world import QUESTION, WEATHER
 
-from spark_cache.providers.gemini.request import body_of, model_path
-from spark_cache.types import Request
+from spark_cache.providers.gemini.request import model_path
+from spark_cache.providers.json_values import with_text
+from spark_cache.providers.known import plain_request
 
 ASKED = [{"role": "user", "parts": [{"text": "What is Python?"}]}]
 DECLARED = {
@@ -20,10 +21,9 @@ DECLARED = {
 
 def body(messages=QUESTION, *, operation="text", **fields):
     named = ("system_prompt", "tool_specs", "tool_choice", "output_schema")
-    given = {name: fields.pop(name) for name in named if name in fields}
-    return body_of(
-        Request("gemini", "gemini-2.5-flash", messages, operation=operation, parameters=fields, **given)
-    )
+    given = [fields.pop(name, None) for name in named]
+    request = plain_request("gemini", "gemini-2.5-flash", messages, *given, operation, None, None, fields, {})
+    return with_text(request.body)
 
 
 def contents(*messages):
@@ -166,6 +166,20 @@ def test_gemini_tools_of_the_provider():
         own,
         {"functionDeclarations": [{"name": "f"}]},
     ]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        types.FunctionDeclaration(name="f", parameters=types.Schema(type=types.Type.OBJECT)),
+        {"name": "f", "parameters": {"type": "OBJECT"}},
+    ],
+    ids=["object", "dictionary"],
+)
+def test_gemini_declaration_with_the_providers_schema(spec):
+    """A function whose parameters are in Gemini's own schema format is declared unchanged."""
+    declared = {"name": "f", "parameters": {"type": "OBJECT"}}
+    assert body(tool_specs=[spec])["tools"] == [{"functionDeclarations": [declared]}]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_cache.calls.judge import is_as_heard
+from spark_cache import OpenAIModel
+from spark_cache.calls.judge import disagreement
 from spark_cache.providers.openai import chat, chat_stream, responses_stream
-from spark_cache.providers.openai.responses import read_answer
 from spark_cache.providers.stream import Counting
+
+PROVIDERS = {api: OpenAIModel("m", api=api, enable_cache=False)._provider for api in ("chat", "responses")}
 
 BASE = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
@@ -25,11 +27,16 @@ def call(number: int, name: str, arguments: str, index: int = 0) -> dict[str, An
     return {"index": index, "id": f"call_{number}", "type": "function", "function": function}
 
 
+def difference(raw: Any, events: list[dict[str, Any]], api: str = "chat") -> str | None:
+    """Return the place where a response says something else than the events of its stream."""
+    return disagreement(PROVIDERS[api], PROVIDERS[api].read(raw), events)
+
+
 def message(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the message that chunks add up to, after a check that it says what they say."""
     raw = chat_stream.gather(chunks)
     assert raw is not None
-    assert is_as_heard(chat.read_answer(raw), map(chat_stream.event_of, chunks))
+    assert difference(raw, chunks) is None
     found: dict[str, Any] = raw["choices"][0]["message"]
     return found
 
@@ -167,7 +174,7 @@ def test_an_end_without_output_has_the_items_before_it(output: Any, items: list[
 
     assert raw is not None
     assert raw["output"] == items
-    assert is_as_heard(read_answer(raw), map(responses_stream.event_of, events))
+    assert difference(raw, events, "responses") is None
 
 
 def naive(chunks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -195,9 +202,9 @@ def test_what_a_naive_client_adds_up_is_not_as_heard() -> None:
     """The check that guards the store catches merged calls and doubled text."""
     for name in ("one index for all, in two chunks", "one index for all, in one chunk", "no index"):
         chunks = [*CALLS[name], part({}, "tool_calls")]
-        assert not is_as_heard(chat.read_answer(naive(chunks)), map(chat_stream.event_of, chunks))
+        assert difference(naive(chunks), chunks) == "the tool calls"
     doubled = [part({"content": "One"}, "stop", message={"content": "One"})]
-    assert not is_as_heard(chat.read_answer(naive(doubled)), map(chat_stream.event_of, doubled))
+    assert difference(naive(doubled), doubled) == "the text"
 
 
 pieces = st.lists(

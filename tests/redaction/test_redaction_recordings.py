@@ -110,7 +110,7 @@ async def test_harmless_texts_are_stored_unchanged(model, folder):
     entries = [json.loads(path.read_text()) for path in folder.glob("[!.]*/*/*.json")]
 
     assert sorted(entry["content"] for entry in entries) == sorted(made)
-    assert sorted(entry["request"]["messages"][0]["content"] for entry in entries) == sorted(
+    assert sorted(entry["request"]["body"]["messages"][0]["content"] for entry in entries) == sorted(
         f"Please say {text}" for text in made
     )
 
@@ -204,18 +204,15 @@ def test_email_addresses_are_hidden_only_if_configured(tmp_path):
 def test_the_digest_of_a_redacted_part_is_not_stored(folder):
     """A digest could confirm a guess of a short secret when everything else in its part is known."""
     manager = manager_of(folder)
-    key = manager.generate_cache_key("openai", "gpt-4o", QUESTION, "The password is: 'hunter2x'", seed=1)
-    request = {
-        "messages": QUESTION,
-        "system_prompt": "password: 'hunter2x'",
-        "parameters": {"seed": 1},
-    }
+    key = manager.generate_cache_key(
+        "anthropic", "claude-haiku-4-5", QUESTION, "password: 'hunter2x'", top_k=1
+    )
+    body = {"messages": QUESTION, "system": "password: 'hunter2x'", "max_tokens": 4096, "top_k": 1}
 
-    manager.set(key, "openai", "gpt-4o", request, ANSWER)
+    manager.set(key, "anthropic", "claude-haiku-4-5", {"body": body}, ANSWER)
 
-    digests = only_entry(folder)["digests"]
-    assert "system_prompt" not in digests
-    assert {"messages", "parameters", "model_id"} <= digests.keys()
+    assert "body.system" in key.digests
+    assert only_entry(folder)["digests"].keys() == key.digests.keys() - {"body.system"}
 
 
 def test_a_redacted_request_of_another_form_has_no_digests(folder):

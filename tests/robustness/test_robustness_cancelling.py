@@ -53,8 +53,8 @@ class _Parrot(Provider):
         finally:
             self.under_way -= 1
         if self._chance.random() < _FAILING:
-            raise _FailedError(request.messages[0]["content"])
-        return {"said": request.messages[0]["content"]}
+            raise _FailedError(request.body["messages"][0]["content"])
+        return {"said": request.body["messages"][0]["content"]}
 
     def read(self, raw: Any) -> ModelResponse:
         return ModelResponse(content=raw["said"], stop_reason="end_turn", usage=None, raw=raw)

@@ -211,7 +211,7 @@ def test_an_invalid_by(cache):
 # -- shared calls ----------------------------------------------------------------------------------------------
 
 
-_REQUEST = Request("openai", "gpt-4o", [{"role": "user", "content": "Hello"}])
+_REQUEST = Request("openai", "gpt-4o", {"messages": [{"role": "user", "content": "Hello"}]})
 
 
 def _plan(cache: ScriptedCache):

@@ -43,7 +43,7 @@ class EchoProvider(Provider):
     async def call(self, request):
         with CALLS.open("a") as file:
             file.write("call\\n")
-        return {"said": request.messages[-1]["content"]}
+        return {"said": request.body["messages"][-1]["content"]}
 
     def read(self, raw):
         usage = spark_usage(len(raw["said"]))

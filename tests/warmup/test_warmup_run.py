@@ -26,7 +26,7 @@ class EchoProvider(Provider):
         return None
 
     async def call(self, request):
-        text = request.messages[-1]["content"]
+        text = request.body["messages"][-1]["content"]
         self.prompts.append(text)
         self.concurrent += 1
         self.most_concurrent = max(self.most_concurrent, self.concurrent)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.keys import normalise_message
 from spark_cache.providers.arguments import arguments_text
-from spark_cache.providers.conversation import function_calls, joined_turns, split_instructions
+from spark_cache.providers.conversation import (
+    are_plain_turns,
+    function_calls,
+    joined_turns,
+    split_instructions,
+)
 from spark_cache.providers.plain_schema import plain_schema
 from spark_cache.providers.response import ModelResponse, ToolCall, Usage
+from spark_cache.types import Base64Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from spark_cache.types import Request
+    from spark_cache.providers.dialect import Arguments
 
-__all__ = ["body_of", "read_answer", "turn_of"]
+__all__ = ["body_of", "is_empty", "read_answer", "turn_of"]
 
 _CHOICES = {"auto": "auto", "none": "none", "required": "any", "any": "any"}
 
@@ -26,29 +30,25 @@ _STOP_REASONS = {"model_context_window_exceeded": "max_tokens"}
 _MEDIA_TYPES = {"jpg": "image/jpeg", "pdf": "application/pdf"}
 
 
-def body_of(request: Request) -> dict[str, Any]:
+def body_of(arguments: Arguments) -> dict[str, Any]:
     """Return the body of a request to ``/v1/messages``.
 
     Args:
-        request: The request.
+        arguments: The arguments of the call.
     """
-    instructions, messages = split_instructions([normalise_message(message) for message in request.messages])
-    turns = joined_turns(
-        messages, _turn, lambda message: _tool_result(message["tool_call_id"], message.get("content"))
-    )
-    # A parameter that is None has the same key as an absent one.
-    parameters = {name: value for name, value in request.parameters.items() if value is not None}
-    body = {**parameters, "model": request.model_id, "messages": turns}
-    given = request.parameters.get("system") if request.system_prompt is None else request.system_prompt
+    instructions, messages = split_instructions(arguments.messages)
+    turns = messages if are_plain_turns(messages) else joined_turns(messages, _turn, _result_of_message)
+    body = {**arguments.parameters, "messages": turns}
+    given = body.get("system") if arguments.system_prompt is None else arguments.system_prompt
     system = _system([given, *instructions])
     if system is not None:
         body["system"] = system
-    if request.tool_specs is not None:
-        body["tools"] = [_tool(spec) for spec in request.tool_specs]
-    if request.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(request.tool_choice)
-    if request.operation == "json":
-        wanted = {"type": "json_schema", "schema": plain_schema(request.output_schema)}
+    if arguments.tool_specs is not None:
+        body["tools"] = [_tool(spec) for spec in arguments.tool_specs]
+    if arguments.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(arguments.tool_choice)
+    if arguments.operation == "json":
+        wanted = {"type": "json_schema", "schema": plain_schema(arguments.output_schema)}
         body["output_config"] = {**(body.get("output_config") or {}), "format": wanted}
     return body
 
@@ -71,6 +71,10 @@ def _turn(message: Any) -> Any:
         ]
         return {"role": message["role"], "content": [*_blocks(message.get("content") or ()), *uses]}
     return {**message, "content": _content(message.get("content"))}
+
+
+def _result_of_message(message: Mapping[str, Any]) -> dict[str, Any]:
+    return _tool_result(message["tool_call_id"], message.get("content"))
 
 
 def _content(content: Any) -> Any:
@@ -106,7 +110,7 @@ def _media(block: dict[str, Any]) -> Any:
 
 
 def _base64(media_type: str, data: bytes) -> dict[str, Any]:
-    return {"type": "base64", "media_type": media_type, "data": b64encode(data).decode()}
+    return {"type": "base64", "media_type": media_type, "data": Base64Text(data)}
 
 
 def _document(form: Any, data: bytes) -> dict[str, Any]:
@@ -178,6 +182,16 @@ def read_answer(raw: Any) -> ModelResponse:
         raw=raw,
         provider_stop_reason=reason,
     )
+
+
+def is_empty(raw: Any) -> bool:
+    """Return whether a response has no blocks besides empty text.
+
+    Args:
+        raw: The provider's JSON.
+    """
+    blocks = raw.get("content") if isinstance(raw, dict) else None
+    return all(block.get("type") == "text" and not block.get("text") for block in blocks or ())
 
 
 def turn_of(raw: Any) -> list[Any] | None:

@@ -5,16 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.providers.arguments import arguments_in, arguments_text
+from spark_cache.providers.heard import StreamForm
 from spark_cache.providers.json_values import copied
 from spark_cache.providers.stream import StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["events_of", "gather", "read_event"]
+__all__ = ["FORM", "events_of", "gather", "read_event"]
 
 _PIECES = {"text": ("text",), "thinking": ("thinking", "signature")}
 """The fields of a block that arrive in pieces, by the type of the block."""
+
+
+def _pieces(event: Any) -> Iterator[Any]:
+    yield event.get("delta")
+    yield event.get("content_block")
+
+
+FORM = StreamForm(
+    _pieces,
+    lambda message: message["content"],
+    growing={name: name for name in ("signature", "text", "thinking")},
+    assembled=frozenset({"input"}),
+    unsaid=frozenset({"partial_json", "type"}),
+)
 
 
 def read_event(raw: Any) -> StreamEvent:

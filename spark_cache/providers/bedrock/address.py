@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import re
 from configparser import ConfigParser, Error
+from typing import TYPE_CHECKING
 
 from spark_cache.keys import normalise_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["configured_address", "endpoint_of"]
 
@@ -31,13 +35,13 @@ def endpoint_of(address: str | None) -> str | None:
     return normalise_endpoint(address, "")
 
 
-def configured_address(profile: str | None) -> str | None:
+def configured_address(profile: str | None, environ: Mapping[str, str]) -> str | None:
     """Return the address for Bedrock from the environment or AWS's configuration file. None leaves it to the SDK.
 
     Args:
         profile: The profile of the session. None is the profile that the environment names.
+        environ: The environment.
     """
-    environ = os.environ
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
     for name in (f"AWS_ENDPOINT_URL_{_SERVICE.upper()}", "AWS_ENDPOINT_URL"):

@@ -7,18 +7,18 @@ import json
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.keys import normalise_message
 from spark_cache.providers.arguments import arguments_text
 from spark_cache.providers.conversation import function_calls, joined_turns, split_instructions
 from spark_cache.providers.plain_schema import plain_schema
 from spark_cache.providers.response import ModelResponse, ToolCall, Usage
+from spark_cache.types import Base64Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from spark_cache.types import Request
+    from spark_cache.providers.dialect import Arguments
 
-__all__ = ["body_of", "kept_by_provider", "named_once", "read_answer", "turn_of", "with_bytes"]
+__all__ = ["body_of", "in_form_of_boto3", "is_empty", "named_once", "read_answer", "turn_of", "with_bytes"]
 
 _INFERENCE = {
     "max_tokens": "maxTokens",
@@ -30,6 +30,8 @@ _INFERENCE = {
     "stopSequences": "stopSequences",
 }
 """The parameters of the inference configuration, by the names under which callers may give them."""
+
+_CONFIG = frozenset(_INFERENCE.values())
 
 _CHOICES = {"auto": "auto", "required": "any", "any": "any"}
 
@@ -51,53 +53,52 @@ def named_once(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {_INFERENCE.get(name, name): value for name, value in parameters.items() if value is not None}
 
 
-def body_of(request: Request) -> dict[str, Any]:
-    """Return the arguments of ``converse``.
+def body_of(arguments: Arguments) -> dict[str, Any]:
+    """Return the JSON body of ``converse``.
 
     Args:
-        request: The request.
+        arguments: The arguments of the call.
 
     Raises:
         ValueError: The request cannot be expressed in Bedrock's form.
     """
-    instructions, messages = split_instructions([normalise_message(message) for message in request.messages])
-    # A parameter that is None has the same key as an absent one.
-    parameters = {name: value for name, value in request.parameters.items() if value is not None}
-    config = {_INFERENCE[name]: parameters.pop(name) for name in list(parameters) if name in _INFERENCE}
-    body: dict[str, Any] = {
-        **parameters,
-        "modelId": request.model_id,
-        "messages": joined_turns(messages, _turn, _result),
-    }
-    given = request.parameters.get("system") if request.system_prompt is None else request.system_prompt
+    instructions, messages = split_instructions(arguments.messages)
+    parameters = dict(arguments.parameters)
+    config = {name: parameters.pop(name) for name in list(parameters) if name in _CONFIG}
+    body: dict[str, Any] = {**parameters, "messages": joined_turns(messages, _turn, _result)}
+    given = parameters.get("system") if arguments.system_prompt is None else arguments.system_prompt
     if given is not None or instructions:
         body["system"] = [block for content in (given, *instructions) for block in _content(content)]
     if config:
         body["inferenceConfig"] = {**(parameters.get("inferenceConfig") or {}), **config}
-    tools = _tool_config(request)
+    tools = _tool_config(arguments)
     if tools:
         body["toolConfig"] = {**(parameters.get("toolConfig") or {}), **tools}
-    if request.operation == "json":
-        schema = json.dumps(plain_schema(request.output_schema), ensure_ascii=False)
+    if arguments.operation == "json":
+        schema = json.dumps(plain_schema(arguments.output_schema), ensure_ascii=False)
         wanted = {"type": "json_schema", "structure": {"jsonSchema": {"name": "answer", "schema": schema}}}
         body["outputConfig"] = {**(parameters.get("outputConfig") or {}), "textFormat": wanted}
     return body
 
 
-def kept_by_provider(request: Request) -> str | None:
-    """Return the path of a reference to state at Bedrock that may change; None if there is none.
-
-    Such state is the draft of a guardrail, and a prompt without a version. An object in S3 belongs to the caller and is keyed by
-    its address, like an image on the web.
+def in_form_of_boto3(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON body as arguments of boto3's ``converse``, with bytes where the JSON has Base64.
 
     Args:
-        request: The request.
+        body: The body.
+
+    Raises:
+        ValueError: A string in place of bytes is not Base64.
     """
-    guardrail = request.parameters.get("guardrailConfig") or {}
-    if isinstance(guardrail, dict) and guardrail.get("guardrailVersion") == "DRAFT":
-        return "parameters.guardrailConfig.guardrailVersion"
-    _, is_prompt, name = request.model_id.partition(":prompt/")
-    return "model_id" if is_prompt and ":" not in name else None
+    messages = [
+        {**message, "content": [with_bytes(block) for block in message["content"]]}
+        if isinstance(message, dict) and isinstance(message.get("content"), list)
+        else message
+        for message in body["messages"]
+    ]
+    system = body.get("system")
+    more = {"system": [with_bytes(block) for block in system]} if isinstance(system, list) else {}
+    return {**body, "messages": messages, **more}
 
 
 # -- messages -----------------------------------------------------------------------------------------------
@@ -124,9 +125,7 @@ def _content(content: Any) -> list[Any]:
     """Convert content to Bedrock's blocks. Strings, and the text blocks of OpenAI and Anthropic, become text blocks."""
     if content is None:
         return []
-    return (
-        [{"text": content}] if isinstance(content, str) else [with_bytes(_block(block)) for block in content]
-    )
+    return [{"text": content}] if isinstance(content, str) else [_block(block) for block in content]
 
 
 def _block(block: Any) -> Any:
@@ -151,11 +150,11 @@ def with_bytes(block: Any) -> Any:
     converted = block
     for kind in _MEDIA:
         source = (block.get(kind) or {}).get("source")
-        if isinstance(source, dict) and isinstance(source.get("bytes"), str):
+        if isinstance(source, dict) and isinstance(source.get("bytes"), str | Base64Text):
             decoded = {**source, "bytes": _bytes(source["bytes"], f"{kind}.source.bytes")}
             converted = {**converted, kind: {**block[kind], "source": decoded}}
     reasoning = block.get("reasoningContent")
-    if isinstance(reasoning, dict) and isinstance(reasoning.get("redactedContent"), str):
+    if isinstance(reasoning, dict) and isinstance(reasoning.get("redactedContent"), str | Base64Text):
         data = _bytes(reasoning["redactedContent"], "reasoningContent.redactedContent")
         converted = {**converted, "reasoningContent": {**reasoning, "redactedContent": data}}
     if isinstance(block.get("guardContent"), dict):
@@ -167,7 +166,9 @@ def with_bytes(block: Any) -> Any:
     return converted
 
 
-def _bytes(text: str, place: str) -> bytes:
+def _bytes(text: str | Base64Text, place: str) -> bytes:
+    if isinstance(text, Base64Text):
+        return text.data
     try:
         return b64decode(text, validate=True)
     except binascii.Error:
@@ -179,12 +180,12 @@ def _bytes(text: str, place: str) -> bytes:
 # -- tools --------------------------------------------------------------------------------------------------
 
 
-def _tool_config(request: Request) -> dict[str, Any]:
+def _tool_config(arguments: Arguments) -> dict[str, Any]:
     config: dict[str, Any] = {}
-    if request.tool_specs is not None:
-        config["tools"] = [_tool(spec) for spec in request.tool_specs]
-    if request.tool_choice is not None:
-        config["toolChoice"] = _tool_choice(request.tool_choice)
+    if arguments.tool_specs is not None:
+        config["tools"] = [_tool(spec) for spec in arguments.tool_specs]
+    if arguments.tool_choice is not None:
+        config["toolChoice"] = _tool_choice(arguments.tool_choice)
     return config
 
 
@@ -219,17 +220,33 @@ def read_answer(raw: Any) -> ModelResponse:
     Args:
         raw: The provider's JSON.
     """
-    message = (raw.get("output") or {}).get("message") or {}
-    blocks = message.get("content") or ()
-    reason: str | None = raw.get("stopReason")
+    answer = raw if isinstance(raw, dict) else {}
+    blocks = _blocks(answer)
+    reason: str | None = answer.get("stopReason")
     return ModelResponse(
         content="".join(text for block in blocks for text in _texts(block)),
         stop_reason=_STOP_REASONS.get(reason or "", reason),
-        usage=_usage(raw.get("usage")),
+        usage=_usage(answer.get("usage")),
         tool_calls=tuple(_tool_call(block["toolUse"]) for block in blocks if _is_call(block)),
         raw=raw,
         provider_stop_reason=reason,
     )
+
+
+def is_empty(raw: Any) -> bool:
+    """Return whether a response has no blocks besides empty text.
+
+    Args:
+        raw: The provider's JSON.
+    """
+    return not any(
+        any(_texts(block)) or block.keys() - {"text", "citationsContent"} for block in _blocks(raw)
+    )
+
+
+def _blocks(raw: Any) -> list[Mapping[str, Any]]:
+    output = raw.get("output") if isinstance(raw, dict) else None
+    return ((output or {}).get("message") or {}).get("content") or []
 
 
 def turn_of(raw: Any) -> list[Any] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["batch_of", "embedding_body", "vectors_of"]
+__all__ = ["batch_of", "body_with_texts", "embedding_body", "vectors_of"]
 
 _COHERE_BATCH = 96
 
@@ -21,26 +21,36 @@ def batch_of(model_id: str) -> int:
     return _COHERE_BATCH if _is_cohere(model_id) else 1
 
 
-def embedding_body(model_id: str, texts: Sequence[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of a call: Amazon Titan's with one text, or Cohere's with several.
+def embedding_body(model_id: str, text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a call with one text.
 
     Cohere requires an ``input_type``, the purpose of the vectors. The default is ``search_document``.
 
     Args:
         model_id: The model.
-        texts: The texts.
+        text: The text.
         parameters: The parameters of the request.
 
     Raises:
         NotImplementedError: The model belongs to neither family.
     """
     if _is_cohere(model_id):
-        return {"texts": list(texts), "input_type": "search_document", **parameters}
+        return {"input_type": "search_document", **parameters, "texts": [text]}
     if "titan-embed" in model_id:
-        return {"inputText": texts[0], **parameters}
+        return {**parameters, "inputText": text}
     raise NotImplementedError(
         f"BedrockModel supports the embedding models of Amazon Titan and Cohere, not {model_id}"
     )
+
+
+def body_with_texts(body: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
+    """Return the body of a call with several texts: as many as :func:`batch_of` says.
+
+    Args:
+        body: The body of a call with one of them.
+        texts: The texts.
+    """
+    return {**body, "texts": list(texts)} if "texts" in body else {**body, "inputText": texts[0]}
 
 
 def vectors_of(raw: Mapping[str, Any]) -> list[list[float]]:

@@ -9,18 +9,33 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.providers.arguments import arguments_in, arguments_text
+from spark_cache.providers.heard import StreamForm
 from spark_cache.providers.json_values import copied
 from spark_cache.providers.stream import StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["events_of", "gather", "read_event"]
+__all__ = ["FORM", "events_of", "gather", "read_event"]
 
 _PADDING = "p"
 """A field of random length in every event. It hides the length of the text from observers of the traffic."""
 
 _FRAMING_FIELDS = ("contentBlockIndex", _PADDING)
+
+
+def _pieces(event: Any) -> Iterator[Any]:
+    yield event.get("contentBlockDelta", {}).get("delta")
+    yield event.get("contentBlockStart", {}).get("start")
+
+
+FORM = StreamForm(
+    _pieces,
+    lambda raw: raw["output"]["message"]["content"],
+    growing={"signature": "signature", "text": "text"},
+    assembled=frozenset({"input"}),
+    encoded=frozenset({"redactedContent"}),
+)
 
 
 def read_event(raw: Any) -> StreamEvent:

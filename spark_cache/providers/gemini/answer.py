@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from spark_cache.providers.heard import StreamForm
 from spark_cache.providers.response import ModelResponse, ToolCall, Usage
 from spark_cache.providers.stream import UNCOUNTED, StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["events_of", "gather", "read_answer", "read_event", "stop_reasons", "turn_of"]
+__all__ = ["FORM", "events_of", "gather", "is_empty", "read_answer", "read_event", "stop_reasons", "turn_of"]
 
 _STOP_REASONS = {
     "STOP": "end_turn",
@@ -46,6 +47,19 @@ def read_answer(raw: Any) -> ModelResponse:
         raw=raw,
         provider_stop_reason=first.get("finishReason") or blocked,
     )
+
+
+def is_empty(raw: Any) -> bool:
+    """Return whether no candidate has any part besides empty text.
+
+    Args:
+        raw: The provider's JSON.
+    """
+    parts = (part for candidate in _candidates(raw) for part in _parts(candidate))
+    return not any(part.get("text") or part.keys() - _NO_CONTENT for part in parts)
+
+
+_NO_CONTENT = frozenset({"text", "thought", "thoughtSignature"})
 
 
 def turn_of(raw: Any) -> list[Any] | None:
@@ -118,6 +132,14 @@ def _usage(usage: Any) -> Usage | None:
 
 
 # -- streams ------------------------------------------------------------------------------------------------
+
+
+def _pieces(event: Any) -> Iterator[Any]:
+    for candidate in _candidates(event):
+        yield candidate.get("content")
+
+
+FORM = StreamForm(_pieces, _pieces, growing={"text": "text"})
 
 
 def read_event(raw: Any) -> StreamEvent:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from spark_cache.keys import normalise_message
+from spark_cache.providers.conversation import normalise_message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["contents_of", "instructions_of", "plain", "tool_config_of", "tools_of"]
+__all__ = ["contents_of", "instructions_of", "tool_config_of", "tools_of"]
 
 _INSTRUCTIONS = ("system", "developer")
 
@@ -33,29 +30,6 @@ _MEDIA_TYPES = {
     "txt": "text/plain",
 }
 """The media types that do not consist of the kind of a block and its format."""
-
-
-def plain(value: Any) -> Any:
-    """Convert a value to JSON: the SDK's objects with the field names of the API, and bytes encoded as the SDK does it.
-
-    Args:
-        value: The value.
-    """
-    if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, bytes):
-        return base64.urlsafe_b64encode(value).decode()
-    return value.value if isinstance(value, Enum) else _of_pydantic(value)
-
-
-def _of_pydantic(value: Any) -> Any:
-    if isinstance(value, type) and hasattr(value, "model_json_schema"):
-        return value.model_json_schema()
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return value
 
 
 def instructions_of(system_prompt: str | None, messages: Sequence[Any]) -> list[Any]:
@@ -123,7 +97,7 @@ def tool_config_of(choice: Any) -> Any:
             return {"functionCallingConfig": {"mode": _MODES[choice]}}
         case str(name) | {"type": "function", "function": {"name": name}}:
             return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}
-    return plain(choice)
+    return choice
 
 
 def _is_common(message: Any) -> bool:
@@ -132,13 +106,16 @@ def _is_common(message: Any) -> bool:
 
 def _declared(spec: Any) -> Any:
     """Convert a function in the common form to Gemini's declaration. Every other tool is returned unchanged."""
-    match plain(spec):
+    match spec:
         case {"type": "function", "function": dict(function)}:
             return _declared(function)
         case {"toolSpec": {"inputSchema": {"json": schema}, **named}}:
             return {**named, "parametersJsonSchema": schema}
-        case {"name": _, "parameters": schema, **named} if isinstance(spec, Mapping):
-            return {**named, "name": spec["name"], "parametersJsonSchema": schema}
+        case {"parameters": {"type": str(kind)}} if kind.isupper():
+            # Gemini's own schema format.
+            return spec
+        case {"name": name, "parameters": schema, **named}:
+            return {**named, "name": name, "parametersJsonSchema": schema}
         case tool:
             return tool
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
+
+from spark_cache.types import Base64Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +74,7 @@ def _is_one_text(blocks: list[Any]) -> bool:
     return len(blocks) == 1 and isinstance(blocks[0], dict) and blocks[0].keys() == {"text"}
 
 
-def data_url(kind: str, media: Mapping[str, Any]) -> str:
+def data_url(kind: str, media: Mapping[str, Any]) -> Base64Text:
     """Return the bytes of an image or a document as a data URL.
 
     Args:
@@ -82,7 +83,7 @@ def data_url(kind: str, media: Mapping[str, Any]) -> str:
     """
     form = str(media.get("format"))
     media_type = _MEDIA_TYPES.get(form, f"{kind}/{form}")
-    return f"data:{media_type};base64,{b64encode(media['source']['bytes']).decode()}"
+    return Base64Text(media["source"]["bytes"], f"data:{media_type};base64,")
 
 
 def file_name(document: Mapping[str, Any]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from spark_cache.keys import normalise_message
+from spark_cache.providers.conversation import are_plain_turns, normalise_message
 from spark_cache.providers.openai.blocks import (
     ToolUse,
     data_url,
@@ -18,13 +17,14 @@ from spark_cache.providers.openai.blocks import (
 )
 from spark_cache.providers.openai.schema import format_of
 from spark_cache.providers.response import ModelResponse, ToolCall, Usage
+from spark_cache.types import Base64Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from spark_cache.types import Request
+    from spark_cache.providers.dialect import Arguments
 
-__all__ = ["body_of", "read_answer", "stop_reasons", "text_of", "turn_of"]
+__all__ = ["body_of", "is_empty", "read_answer", "stop_reasons", "text_of", "turn_of"]
 
 _STOP_REASONS = {
     "stop": "end_turn",
@@ -35,28 +35,25 @@ _STOP_REASONS = {
 }
 
 
-def body_of(request: Request) -> dict[str, Any]:
-    """Return the arguments of ``chat.completions.create`` for a response that is not streamed.
+def body_of(arguments: Arguments) -> dict[str, Any]:
+    """Return the body of a request to ``/chat/completions``.
 
     Args:
-        request: The request.
+        arguments: The arguments of the call.
     """
-    messages = [written for message in request.messages for written in _messages(message)]
-    if request.system_prompt is not None:
-        messages.insert(0, {"role": "system", "content": request.system_prompt})
-    given = {name: value for name, value in request.parameters.items() if name not in _OF_STREAMS}
-    body = {**given, "model": request.model_id, "messages": messages}
-    if request.tool_specs is not None:
-        body["tools"] = [_tool(spec) for spec in request.tool_specs]
-    if request.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(request.tool_choice, body.get("tools") or ())
-    if request.output_schema is not None:
-        body["response_format"] = {"type": "json_schema", "json_schema": format_of(request.output_schema)}
+    messages = arguments.messages
+    if not are_plain_turns(messages):
+        messages = [written for message in messages for written in _messages(message)]
+    if arguments.system_prompt is not None:
+        messages = [{"role": "system", "content": arguments.system_prompt}, *messages]
+    body = {**arguments.parameters, "messages": messages}
+    if arguments.tool_specs is not None:
+        body["tools"] = [_tool(spec) for spec in arguments.tool_specs]
+    if arguments.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(arguments.tool_choice, body.get("tools") or ())
+    if arguments.output_schema is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": format_of(arguments.output_schema)}
     return body
-
-
-_OF_STREAMS = frozenset({"stream", "stream_options"})
-"""Parameters of streams. A model can have them for its streamed calls."""
 
 
 def _messages(message: Any) -> Iterator[Any]:
@@ -101,7 +98,7 @@ def _media(block: dict[str, Any]) -> Any:
         case {"image": {"source": {"bytes": bytes()}} as image}:
             return {"type": "image_url", "image_url": {"url": data_url("image", image)}}
         case {"audio": {"format": form, "source": {"bytes": bytes(data)}}}:
-            return {"type": "input_audio", "input_audio": {"data": b64encode(data).decode(), "format": form}}
+            return {"type": "input_audio", "input_audio": {"data": Base64Text(data), "format": form}}
         case {"document": {"source": {"text": str(text)}}}:
             return {"type": "text", "text": text}
         case {"document": {"source": {"bytes": bytes()}} as document}:
@@ -166,6 +163,31 @@ def stop_reasons(raw: Any) -> Sequence[str | None]:
         raw: The provider's JSON.
     """
     return [_stop_reason(choice) for choice in _choices(raw)]
+
+
+def is_empty(raw: Any) -> bool:
+    """Return whether no choice of a completion has any content.
+
+    Args:
+        raw: The provider's JSON.
+    """
+    return not any(map(_has_content, _choices(raw)))
+
+
+_NO_CONTENT = frozenset({"annotations", "reasoning_details", "role"})
+
+
+def _has_content(choice: Mapping[str, Any]) -> bool:
+    message = choice.get("message") or {}
+    content = message.get("content")
+    parts = content if isinstance(content, list) else ()
+    if text_of(content) or any(_is_media(part) for part in parts):
+        return True
+    return any(value for name, value in message.items() if name != "content" and name not in _NO_CONTENT)
+
+
+def _is_media(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") != "text"
 
 
 def _choices(raw: Any) -> Sequence[Mapping[str, Any]]:

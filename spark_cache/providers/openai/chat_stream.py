@@ -5,15 +5,14 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
+from spark_cache.providers.heard import StreamForm
 from spark_cache.providers.openai import chat
 from spark_cache.providers.stream import UNCOUNTED, StreamEvent, ToolCallPiece, is_another_call
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from spark_cache.types import Request
-
-__all__ = ["body_of", "event_of", "events_of", "gather"]
+__all__ = ["FORM", "event_of", "events_of", "gather"]
 
 _REASONING = ("reasoning_content", "reasoning")
 """The fields in which compatible services send reasoning."""
@@ -40,15 +39,27 @@ _OF_THE_FIRST_CHUNK = frozenset({"created", "id", "model"})
 _NOT_OF_THE_ANSWER = frozenset({"choices", "object", "obfuscation", "usage"})
 
 
-def body_of(request: Request) -> dict[str, Any]:
-    """Return the arguments of ``chat.completions.create`` for a stream. It includes the usage, unless stream options are given.
+def _pieces(chunk: Any) -> Iterator[Any]:
+    for choice in chunk.get("choices") or ():
+        yield choice.get("delta")
 
-    Args:
-        request: The request.
-    """
-    options = request.parameters.get("stream_options", {"include_usage": True})
-    body = chat.body_of(request)
-    return body if options is None else {**body, "stream_options": options}
+
+def _messages(raw: Any) -> Iterator[Any]:
+    for choice in raw.get("choices") or ():
+        yield choice.get("message")
+
+
+FORM = StreamForm(
+    _pieces,
+    _messages,
+    # A text that follows parts becomes a part, and its content a text.
+    growing={**{field: field for field in _GROWING}, "content": "text"},
+    encoded=frozenset({"data"}),
+    # Some services change the ID of a call within it.
+    unsaid=frozenset({"id", "type"}),
+    # A stream of sound ends without a stop reason.
+    own=frozenset({"chat.completion", "stop", "text"}),
+)
 
 
 def event_of(raw_event: Any) -> StreamEvent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.keys import normalise_message
+from spark_cache.providers.conversation import are_plain_turns, normalise_message
 from spark_cache.providers.openai.blocks import data_url, file_name, function_of, tool_result, tool_use
 from spark_cache.providers.openai.schema import format_of
 from spark_cache.providers.response import ModelResponse, ToolCall, Usage
@@ -12,12 +12,9 @@ from spark_cache.providers.response import ModelResponse, ToolCall, Usage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from spark_cache.types import Request
+    from spark_cache.providers.dialect import Arguments
 
-__all__ = ["body_of", "read_answer", "state_of", "stop_reasons", "turn_of"]
-
-_NOT_SENT = frozenset({"api", "stream", "stream_options"})
-"""The parameter of this package, and those of streams."""
+__all__ = ["body_of", "is_empty", "read_answer", "stop_reasons", "turn_of"]
 
 _WHOLE = frozenset({"completed", "complete"})
 
@@ -38,23 +35,24 @@ _FOR_THE_CALLER = frozenset(
 """Items that the caller must handle before the conversation can continue."""
 
 
-def body_of(request: Request) -> dict[str, Any]:
-    """Return the arguments of ``responses.create`` for a response that is not streamed.
+def body_of(arguments: Arguments) -> dict[str, Any]:
+    """Return the body of a request to ``/responses``.
 
     Args:
-        request: The request.
+        arguments: The arguments of the call.
     """
-    given = {name: value for name, value in request.parameters.items() if name not in _NOT_SENT}
-    items = [item for message in request.messages for item in _items(message)]
-    body = {**given, "model": request.model_id, "input": items}
-    if request.system_prompt is not None:
-        body["instructions"] = request.system_prompt
-    if request.tool_specs is not None:
-        body["tools"] = [_tool(spec) for spec in request.tool_specs]
-    if request.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(request.tool_choice, body.get("tools") or ())
-    if request.output_schema is not None:
-        wanted = {"type": "json_schema", **format_of(request.output_schema)}
+    items = arguments.messages
+    if not are_plain_turns(items):
+        items = [item for message in items for item in _items(message)]
+    body = {**arguments.parameters, "input": items}
+    if arguments.system_prompt is not None:
+        body["instructions"] = arguments.system_prompt
+    if arguments.tool_specs is not None:
+        body["tools"] = [_tool(spec) for spec in arguments.tool_specs]
+    if arguments.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(arguments.tool_choice, body.get("tools") or ())
+    if arguments.output_schema is not None:
+        wanted = {"type": "json_schema", **format_of(arguments.output_schema)}
         body["text"] = {**(body.get("text") or {}), "format": wanted}
     return body
 
@@ -154,46 +152,6 @@ def _tool_choice(choice: Any, tools: Sequence[Any]) -> Any:
     return choice
 
 
-# -- state --------------------------------------------------------------------------------------------------
-
-
-def state_of(request: Request) -> str | None:
-    """Return the path of a reference to state at the service that may change; None if there is none.
-
-    Objects that never change (a file, a reasoning item) do not count: a request that refers to them is cached.
-
-    Args:
-        request: The request.
-    """
-    extra = request.parameters.get("extra_body")
-    more = extra if isinstance(extra, dict) else {}
-    for place, items in (("messages", request.messages), ("extra_body.input", more.get("input"))):
-        for at, item in enumerate(items if isinstance(items, list | tuple) else ()):
-            if isinstance(item, dict) and item.get("type") == "item_reference":
-                return f"{place}[{at}]"
-    for place, tools in (
-        ("tool_specs", request.tool_specs),
-        ("parameters.tools", request.parameters.get("tools")),
-        ("extra_body.tools", more.get("tools")),
-    ):
-        for at, tool in enumerate(tools if isinstance(tools, list | tuple) else ()):
-            named = _state_of_tool(tool) if isinstance(tool, dict) else None
-            if named is not None:
-                return f"{place}[{at}].{named}"
-    return None
-
-
-def _state_of_tool(tool: Mapping[str, Any]) -> str | None:
-    if tool.get("vector_store_ids"):
-        return "vector_store_ids"
-    if isinstance(tool.get("container"), str):
-        return "container"
-    environment = tool.get("environment")
-    if isinstance(environment, dict) and "container_id" in environment:
-        return "environment.container_id"
-    return None
-
-
 # -- responses ----------------------------------------------------------------------------------------------
 
 
@@ -237,6 +195,23 @@ def stop_reasons(raw: Any) -> Sequence[str | None]:
         raw: The provider's JSON.
     """
     return [read_answer(raw).stop_reason]
+
+
+def is_empty(raw: Any) -> bool:
+    """Return whether a response has no output besides messages and reasoning without any text.
+
+    Args:
+        raw: The provider's JSON.
+    """
+    output = raw.get("output") if isinstance(raw, dict) else None
+    return not any(map(_says_something, output or ()))
+
+
+def _says_something(item: Any) -> bool:
+    if not isinstance(item, dict) or item.get("type") not in ("message", "reasoning"):
+        return True
+    parts = [*(item.get("content") or ()), *(item.get("summary") or ())]
+    return any(part.get("text") or "text" not in part for part in parts if isinstance(part, dict))
 
 
 def _incomplete_reason(response: Mapping[str, Any]) -> str | None:

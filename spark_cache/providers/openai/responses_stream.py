@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.providers.openai import responses
+from spark_cache.providers.heard import StreamForm
 from spark_cache.providers.stream import StreamEvent, ToolCallPiece
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from spark_cache.types import Request
 
-__all__ = ["body_of", "event_of", "events_of", "gather"]
+__all__ = ["FORM", "event_of", "events_of", "gather"]
 
 _ENDS = frozenset({"response.completed", "response.failed", "response.incomplete"})
 """The types of the last event of a stream, which holds the whole response."""
@@ -24,15 +23,35 @@ _ARGUMENTS = frozenset({"response.custom_tool_call_input.delta", "response.funct
 _CALLS = frozenset({"custom_tool_call", "function_call"})
 
 
-def body_of(request: Request) -> dict[str, Any]:
-    """Return the arguments of ``responses.create`` for a stream.
+_DELTAS = {
+    "response.code_interpreter_call_code.delta": "code",
+    "response.custom_tool_call_input.delta": "input",
+    "response.function_call_arguments.delta": "arguments",
+    "response.mcp_call_arguments.delta": "arguments",
+    "response.output_text.delta": "text",
+    "response.reasoning_summary_text.delta": "text",
+    "response.reasoning_text.delta": "text",
+    "response.refusal.delta": "refusal",
+}
+"""The events that add to a text, and the field that they add to."""
 
-    Args:
-        request: The request.
-    """
-    options = request.parameters.get("stream_options")
-    body = responses.body_of(request)
-    return body if options is None else {**body, "stream_options": options}
+
+def _pieces(event: Any) -> Iterator[Any]:
+    field = _DELTAS.get(event.get("type"))
+    if field is not None:
+        yield {field: event.get("delta")}
+
+
+def _grown(response: Any) -> Iterator[Any]:
+    for item in response.get("output") or ():
+        if item.get("type") in ("message", "reasoning"):
+            yield item.get("content")
+            yield item.get("summary")
+        else:
+            yield {name: item[name] for name in ("arguments", "code", "input") if name in item}
+
+
+FORM = StreamForm(_pieces, _grown, growing={field: field for field in _DELTAS.values()})
 
 
 def event_of(raw_event: Any) -> StreamEvent:
