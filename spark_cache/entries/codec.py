@@ -285,7 +285,7 @@ def _response_of(document: dict[str, Any]) -> dict[str, Any] | None:
     try:
         if "texts" in document:
             restore_texts(document)
-        absent = frozenset(document.get("absent") or ())
+        absent = frozenset(document["absent"]) if "absent" in document else None
     except (AttributeError, LookupError, TypeError, ValueError):
         return None
     response = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["restore_texts", "take_out_texts"]
@@ -72,12 +73,22 @@ def restore_texts(document: dict[str, Any]) -> None:
         LookupError, TypeError, ValueError: The entry was edited, and a place does not exist.
     """
     for place, source in document["texts"].items():
-        *steps, last = place.split(".")
-        holder = _at(document, steps)
-        holder[int(last) if type(holder) is list else last] = _at(document, source.split("."))
+        holder: Any = document
+        *steps, (name, number) = _steps(place)
+        for inner, at in steps:
+            holder = holder[at] if type(holder) is list else holder[inner]
+        text: Any = document
+        for inner, at in _steps(source):
+            text = text[at] if type(text) is list else text[inner]
+        holder[number if type(holder) is list else name] = text
 
 
-def _at(value: Any, steps: list[str]) -> Any:
-    for step in steps:
-        value = value[int(step) if type(value) is list else step]
-    return value
+# Nearly all entries of a provider have their texts in the same places.
+@lru_cache(maxsize=1024)
+def _steps(place: str) -> tuple[tuple[str, int], ...]:
+    """Return the steps of a place, each as the name in a dictionary and as the position in a list."""
+    return tuple((step, int(step) if step.isdecimal() else _NO_POSITION) for step in place.split("."))
+
+
+_NO_POSITION = 2**31
+"""A position that no list has."""
