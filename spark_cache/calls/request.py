@@ -90,7 +90,7 @@ class RequestBuilder:
             build_request(
                 self._dialect,
                 added,
-                Arguments(self._model.model_id, text, operation="embedding", parameters=given),
+                Arguments(self._model.model_id, str.__str__(text), operation="embedding", parameters=given),
             )
             for text in texts
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.keys.canonical import DIGEST_FROM, INT_MAX, INT_MIN, TEXT_DIGEST, float_form
+from spark_cache.keys.canonical import DIGEST_FROM, INT_MAX, INT_MIN, TEXT_DIGEST, float_form, is_exact
 from spark_cache.keys.credentials import without_credentials
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ _EMPTY_IS_ABSENT = frozenset(
 )
 """Fields for which the providers do not distinguish an empty list or object from none."""
 
+_CONTAINERS = (dict, list, tuple)
+
+_OF_VECTORS = "encoding_format"
+"""The field of an embedding that says how vectors travel. They are always returned as lists of numbers."""
+
 _TURNS = frozenset({"input", "messages"})
 """The fields that hold the conversation, with the role and the content of each message."""
 
@@ -40,7 +45,9 @@ def keyed_body(request: Request) -> dict[str, Any]:
     given = {
         name: value
         for name, value in request.body.items()
-        if value is not None and name not in _TRANSPORT and (value or name not in _EMPTY_IS_ABSENT)
+        if value is not None
+        and name not in _TRANSPORT
+        and not (name in _EMPTY_IS_ABSENT and type(value) in _CONTAINERS and not value)
     }
     body = without_credentials(given, "keyed")
     if request.operation == "embedding":
@@ -63,22 +70,23 @@ def simple_body(request: Request, digest: Digest) -> dict[str, Any] | None:
         The canonical form, or None for any other body.
     """
     simple: dict[str, Any] = {}
+    embeds = request.operation == "embedding"
     for name, value in request.body.items():
         kind = type(value)
         if type(name) is not str or name[:1] == "~":
             return None
         form = value
         if kind is str:
-            # The input of an embedding or of a response has other forms. An empty string may count as absent.
-            is_own_form = 0 < len(value) < DIGEST_FROM and name != "input"
+            # The input of a response has another form.
+            is_own_form = len(value) < DIGEST_FROM and (embeds or name != "input")
         elif kind is list:
             form = _simple_turns(value, digest) if name in _TURNS else None
             is_own_form = form is not None
         else:
-            is_own_form = kind is bool or value is None or _is_short_number(value, kind)
+            is_own_form = kind is bool or value is None or _is_parameter(name, value, kind)
         if not is_own_form:
             return None
-        if value is not None and name not in _TRANSPORT:
+        if value is not None and name not in _TRANSPORT and not (embeds and name == _OF_VECTORS):
             simple[name] = float_form(value) if kind is float else form
     return simple
 
@@ -105,16 +113,20 @@ def _digested(turn: dict[str, str], digest: Digest) -> dict[str, Any]:
     return turn if len(content) < DIGEST_FROM else {**turn, "content": {TEXT_DIGEST: digest(content)}}
 
 
-def _is_short_number(value: Any, kind: type) -> bool:
-    return isfinite(value) if kind is float else kind is int and INT_MIN <= value <= INT_MAX
+def _is_parameter(name: str, value: Any, kind: type) -> bool:
+    """Return whether a value is a number whose form does not depend on its place."""
+    if kind is float:
+        return isfinite(value) and not is_exact(name)
+    return kind is int and INT_MIN <= value <= INT_MAX
 
 
 def _rewrite_embedding(body: dict[str, Any]) -> None:
-    # Vectors are always returned as lists of numbers, however they travel.
-    body.pop("encoding_format", None)
+    body.pop(_OF_VECTORS, None)
     for name in ("input", "texts"):
-        if type(body.get(name)) is list and len(body[name]) == 1:
-            body[name] = body[name][0]
+        texts = body.get(name)
+        # A list of numbers is one text, as token IDs.
+        if type(texts) is list and len(texts) == 1 and type(texts[0]) in (list, str):
+            body[name] = texts[0]
 
 
 def _rewrite_conversation(body: dict[str, Any]) -> None:

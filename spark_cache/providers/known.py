@@ -94,7 +94,8 @@ def plain_request(
         added = added._replace(endpoint=endpoint)
     if operation == "embedding":
         plain = given_parameters(dialect, given, operation)
-        arguments = Arguments(model_id, messages, operation=operation, parameters=plain)
+        text = str.__str__(messages) if isinstance(messages, str) else snapshot(messages, dialect.rules)
+        arguments = Arguments(model_id, text, operation=operation, parameters=plain)
     else:
         arguments = plain_arguments(
             dialect,

@@ -136,7 +136,8 @@ def _tool_result(call: Any, content: Any, *, failed: bool = False) -> dict[str, 
 
 def _result_block(block: Any) -> Any:
     if isinstance(block, dict) and block.keys() == {"json"}:
-        return {"type": "text", "text": json.dumps(block["json"], ensure_ascii=False)}
+        # Sorted, because the order of names is not part of the key.
+        return {"type": "text", "text": json.dumps(block["json"], ensure_ascii=False, sort_keys=True)}
     return _block(block)
 
 
