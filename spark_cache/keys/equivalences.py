@@ -124,9 +124,13 @@ def _rewrite_embedding(body: dict[str, Any]) -> None:
     body.pop(_OF_VECTORS, None)
     for name in ("input", "texts"):
         texts = body.get(name)
-        # A list of numbers is one text, as token IDs.
-        if type(texts) is list and len(texts) == 1 and type(texts[0]) in (list, str):
+        if type(texts) is list and len(texts) == 1 and (type(texts[0]) is str or _are_tokens(texts[0])):
             body[name] = texts[0]
+
+
+def _are_tokens(value: Any) -> bool:
+    """Return whether a value is one text as token IDs."""
+    return type(value) is list and all(type(token) is int for token in value)
 
 
 def _rewrite_conversation(body: dict[str, Any]) -> None:
@@ -160,6 +164,6 @@ def _plain_text(content: Any) -> Any:
     if type(block) is not dict or type(block.get("text")) is not str:
         return content
     others = block.keys() - {"text"}
-    if not others or (others == {"type"} and block["type"] in _TEXT_BLOCKS):
+    if not others or (others == {"type"} and type(block["type"]) is str and block["type"] in _TEXT_BLOCKS):
         return block["text"]
     return content
