@@ -1,7 +1,8 @@
 """The canonical form is a contract: these requests have these keys in every release until the next major one.
 
-``golden.json`` contains requests with their canonical JSON and their keys. A value that JSON cannot represent is written there as an
-object with one name that begins with ``$``. Run as a program, this file prints the key of every case.
+``golden.json`` contains requests with their canonical JSON and their keys: the arguments of a call under ``request``, or what goes over
+the wire under ``body``. A value that JSON cannot represent is written there as an object with one name that begins with ``$``. Run as
+a program, this file prints the key of every case.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from keys_world import request_of
 
 from spark_cache.keys import KEY_VERSION, DigestMemo, cache_key
 from spark_cache.types import CacheKey, Request
@@ -29,11 +31,19 @@ _CASES: list[dict[str, Any]] = json.loads(_FILE.read_text(encoding="utf-8"))["ca
 
 _EQUAL = [
     ("the smallest request", "content as one text block"),
+    ("the smallest request", "content as a block of another form"),
     ("the smallest request", "messages as a tuple"),
     ("the smallest request", "a parameter that is None"),
     ("the smallest request", "empty parameters"),
     ("the smallest request", "headers of the transport are left out"),
     ("an integral float", "the integer that it equals"),
+    ("a question to openai", "the wire: a block of text"),
+    ("a question to gemini", "the wire: empty settings of gemini"),
+    ("a question to bedrock", "the wire: empty settings of bedrock"),
+    ("a question to the Responses API", "the wire: input as text"),
+    ("a question to the Responses API", "the wire: input with a type"),
+    ("the wire: system as text", "the wire: system as a block"),
+    ("the wire: a server without credentials", "the wire: credentials for the server of a tool"),
 ]
 """Pairs of cases with the same meaning. All other cases differ."""
 
@@ -71,7 +81,8 @@ def _built(value: Any) -> Any:
 
 
 def _key(case: dict[str, Any], **settings: Any) -> CacheKey:
-    return cache_key(Request(**_built(case["request"])), **case.get("settings", {}), **settings)
+    request = Request(**_built(case["body"])) if "body" in case else request_of(**_built(case["request"]))
+    return cache_key(request, **case.get("settings", {}), **settings)
 
 
 def _named(case: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from spark_cache.keys import DigestMemo, memo
 from spark_cache.keys.memo import digest_of
+from spark_cache.types import Base64Text
 
 _MEGABYTE = 2**20
 
@@ -41,6 +42,18 @@ def test_an_equal_object_is_digested_again(counted):
     first, second = "x" * 20_000, "".join(["x"] * 20_000)
     assert remember(first) == remember(second)
     assert len(counted) == 2
+
+
+def test_encoded_bytes_are_digested_once(counted):
+    """Requests wrap the same bytes anew. The digest of their text is computed once for each prefix and alphabet."""
+    remember, data = DigestMemo(), b"\xff" * 20_000
+    forms = [("", False), ("data:", False), ("", True)]
+    for _ in range(2):
+        for prefix, urlsafe in forms:
+            text = Base64Text(data, prefix, urlsafe=urlsafe)
+            assert remember(text) == sha256(str(text).encode()).hexdigest()
+    assert remember(data) == sha256(data).hexdigest()
+    assert len(counted) == len(forms) + 1
 
 
 def test_a_digest_never_belongs_to_a_deleted_object():

@@ -3,69 +3,48 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from copy import deepcopy
+from itertools import combinations
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from keys_meaning import (
+    EMPTY_IS_ABSENT,
+    TEXT_BLOCKS,
+    leaves,
+    meaning,
+    meaning_of_request,
+    names,
+    requests,
+    similar_bodies,
+    texts,
+    values,
+)
 
 from spark_cache.keys import cache_key
 from spark_cache.keys.canonical import canonical_bytes
 from spark_cache.keys.memo import digest_of
-from spark_cache.types import Request
+from spark_cache.providers.snapshot import Rules, snapshot
+from spark_cache.types import Base64Text, Request
 
 _settings = settings(deadline=None, max_examples=100)
+_often = settings(deadline=None, max_examples=300)
 
-_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-_names = st.one_of(
-    _text, st.sampled_from(["~", "~int", "~decimal", "~bytes", "~~", "~sha256:text", "a", "b"])
+_conversing = requests.filter(
+    lambda request: request.provider != "gemini" and request.operation != "embedding"
 )
-_leaves = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**80), 2**80),
-    st.floats(allow_nan=False, allow_infinity=False),
-    _text,
-    st.binary(max_size=8),
-    st.decimals(allow_nan=False, allow_infinity=False, places=2),
-    st.dates(),
-    st.datetimes(),
-    st.uuids(),
-)
-_values = st.recursive(
-    _leaves,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_names, inner, max_size=4),
-    max_leaves=12,
-)
-_messages = st.lists(
-    st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "content": _text | _values}),
-    max_size=4,
-)
-_parameter_names = st.sampled_from(
-    ["temperature", "seed", "stop", "metadata", "response_format", "extra_body"]
-)
-_requests = st.builds(
-    Request,
-    provider=_text,
-    model_id=_text,
-    messages=_messages,
-    system_prompt=st.none() | _text,
-    tool_specs=st.none() | st.lists(_values, max_size=3),
-    tool_choice=st.none() | _text,
-    output_schema=st.none() | _values,
-    operation=st.sampled_from(["text", "json", "embedding"]),
-    endpoint=st.none() | _text,
-    sample=st.none() | st.integers(0, 5),
-    parameters=st.dictionaries(_parameter_names, _values, max_size=4),
-)
+_embedding = requests.map(lambda request: request._replace(operation="embedding"))
 
 
-def _canonical(value: Any) -> bytes:
-    return canonical_bytes(value, "value", digest_of)
+def _canonical(value: Any, *, exact: bool = False) -> bytes:
+    return canonical_bytes(value, "value", digest_of, exact=exact)
 
 
-def _fields(request: Request) -> dict[str, Any]:
-    return {name: getattr(request, name) for name in Request.__annotations__}
+def _with(request: Request, **fields: Any) -> Request:
+    """Return a request with other fields in its body."""
+    return request._replace(body={**request.body, **fields})
 
 
 def _with_all(value: Any, change: Any) -> Any:
@@ -77,145 +56,200 @@ def _with_all(value: Any, change: Any) -> Any:
     return value
 
 
-def _leaf_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the path of every leaf in a value."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    inner = [found for step, item in items for found in _leaf_paths(item, (*path, step))]
-    return inner or [path]
-
-
-def _replaced(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
-    if not path:
-        return leaf
-    copied = deepcopy(value)
-    place = copied
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = leaf
-    return copied
-
-
-def _same(left: Any, right: Any) -> bool:
-    """Return whether two leaves have the same meaning to a provider: ``1`` equals ``1.0`` but not ``True``."""
-    exact = {int, float}
-    if type(left) in exact and type(right) in exact:
-        both_exact = all(type(side) is int or abs(side) <= 2**53 for side in (left, right))
-        return left == right and (both_exact or type(left) is type(right))
-    if type(left) is not type(right):
-        return False
-    return str(left) == str(right) if not isinstance(left, str | bytes) else left == right
+# -- equivalences -------------------------------------------------------------------------------------------
 
 
 @_settings
-@given(_requests)
-def test_order_of_dictionaries_does_not_matter(request):
+@given(requests)
+def test_order_of_names_does_not_matter(request):
     """A request whose dictionaries have a different order has the same key."""
-    turned = _with_all(
-        _fields(request), lambda inner: dict(reversed(inner.items())) if isinstance(inner, dict) else inner
-    )
-    assert cache_key(Request(**turned)) == cache_key(request)
+
+    def turned(part: Any) -> Any:
+        return _with_all(part, lambda inner: dict(reversed(inner.items())) if type(inner) is dict else inner)
+
+    assert cache_key(Request(*map(turned, request))) == cache_key(request)
 
 
 @_settings
-@given(_requests)
+@given(requests)
 def test_tuples_are_lists(request):
-    """A request with tuples instead of lists has the same key."""
-    turned = _with_all(_fields(request), lambda inner: tuple(inner) if isinstance(inner, list) else inner)
-    assert cache_key(Request(**turned)) == cache_key(request)
+    """A body with tuples instead of lists has the same key, because a call makes its values plain."""
+    tuples = _with_all(request.body, lambda inner: tuple(inner) if type(inner) is list else inner)
+    rules = Rules(dates_as_text=False)
+    assert cache_key(request._replace(body=snapshot(tuples, rules))) == cache_key(request)
 
 
 @_settings
-@given(_requests, st.sets(st.sampled_from(["top_p", "user", "logit_bias"])))
-def test_parameters_that_are_none_are_absent(request, names):
-    """A top-level parameter that is None equals an absent one."""
-    more = {**request.parameters, **dict.fromkeys(names)}
-    assert cache_key(Request(**{**_fields(request), "parameters": more})) == cache_key(request)
+@given(requests, st.sets(st.sampled_from(["top_p", "user", "logit_bias"])))
+def test_fields_that_are_none_are_absent(request, fields):
+    """A field of the body that is None equals an absent one."""
+    assert cache_key(_with(request, **dict.fromkeys(fields))) == cache_key(request)
 
 
 @_settings
-@given(_requests, _text)
-def test_one_text_block_is_the_text(request, text):
-    """``content`` as a string and as one text block are the same message."""
-    as_text = [*request.messages, {"role": "user", "content": text}]
-    as_block = [*request.messages, {"role": "user", "content": [{"text": text}]}]
-    keys = {cache_key(Request(**{**_fields(request), "messages": each})) for each in (as_text, as_block)}
+@given(requests, st.dictionaries(st.sampled_from(["stream", "stream_options"]), values))
+def test_how_a_response_is_sent_does_not_matter(request, fields):
+    """A request for a stream has the key of the request for a whole response."""
+    assert cache_key(_with(request, **fields)) == cache_key(request)
+
+
+@_settings
+@given(requests, st.sampled_from(EMPTY_IS_ABSENT), st.sampled_from([[], {}]))
+def test_empty_settings_are_absent(request, name, empty):
+    """Some fields mean nothing if they are empty."""
+    assert cache_key(_with(request, **{name: empty})) == cache_key(_with(request, **{name: None}))
+
+
+@_settings
+@given(requests, st.integers(-(2**53), 2**53), st.sampled_from(["temperature", "seed", "n"]))
+def test_whole_floats_are_integers(request, number, name):
+    """A float among the parameters equals the integer, within the range of exact floats."""
+    assert cache_key(_with(request, **{name: float(number)})) == cache_key(_with(request, **{name: number}))
+
+
+@_settings
+@given(requests, st.binary(max_size=20) | st.binary(min_size=12_285, max_size=12_291), texts)
+def test_encoded_bytes_are_their_text(request, data, prefix):
+    """Bytes that are sent as Base64 equal their text, whether it is short or keyed by its digest."""
+    text = prefix + b64encode(data).decode()
+    assert cache_key(_with(request, x=Base64Text(data, prefix))) == cache_key(_with(request, x=text))
+
+
+@_settings
+@given(_conversing, texts, st.sampled_from(["input", "messages"]), st.sampled_from([None, *TEXT_BLOCKS]))
+def test_one_block_of_text_is_the_text(request, text, name, kind):
+    """A message whose content is one block of text equals one with the text."""
+    block = {"text": text} if kind is None else {"type": kind, "text": text}
+    turns = [{"role": "user", "content": content} for content in (text, [block])]
+    keys = {cache_key(_with(request, **{name: [turn]})) for turn in turns}
+    keys |= {cache_key(_with(request, **{name: [{**turn, "type": "message"}]})) for turn in turns}
     assert len(keys) == 1
 
 
 @_settings
-@given(st.integers(-(2**53), 2**53))
-def test_integral_floats_are_integers(number):
-    """An integer and the equal float have the same form, within the range of exact floats."""
-    assert _canonical(number) == _canonical(float(number))
+@given(_conversing, texts.filter(bool), st.sampled_from([None, *TEXT_BLOCKS]))
+def test_one_block_of_instructions_is_the_text(request, text, kind):
+    """``system`` with one block of text equals the text."""
+    block = {"text": text} if kind is None else {"type": kind, "text": text}
+    assert cache_key(_with(request, system=[block])) == cache_key(_with(request, system=text))
 
 
 @_settings
-@given(st.data(), _requests)
-def test_any_other_change_gives_another_key(data, request):
-    """A request with one changed leaf has a different key."""
-    fields = _fields(request)
-    fields.pop("provider"), fields.pop("model_id"), fields.pop("operation")
-    path = data.draw(st.sampled_from(_leaf_paths(fields)))
-    old: Any = fields
+@given(_conversing, texts)
+def test_input_that_is_a_text_is_a_message(request, text):
+    """``input`` as a text equals one message of the user."""
+    turns = [{"role": "user", "content": text}]
+    assert cache_key(_with(request, input=text)) == cache_key(_with(request, input=turns))
+
+
+@_settings
+@given(_embedding, texts, st.sampled_from(["input", "texts"]), st.sampled_from([None, "float", "base64"]))
+def test_one_text_to_embed_is_a_list(request, text, name, encoding):
+    """A text to embed equals a list with this text. How the vectors are encoded does not matter."""
+    one = _with(request, **{name: text})
+    assert cache_key(_with(request, **{name: [text]}, encoding_format=encoding)) == cache_key(one)
+
+
+# -- and nothing else ---------------------------------------------------------------------------------------
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every value in a value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for step, item in items for found in _paths(item, (*path, step)))]
+
+
+def _mutations(old: Any) -> st.SearchStrategy[Any]:
+    """Return values in place of another one. Some of them mean the same."""
+    others = [leaves, st.just([old]), st.just([{"text": old}]), st.just([{"type": "text", "text": old}])]
+    if type(old) in (int, float) and abs(old) < 2**60:
+        others += [st.just(float(old)), st.just(int(old)), st.just(str(old))]
+    if isinstance(old, list):
+        others += [st.just(old[::-1]), st.just(old[1:]), st.just([*old, None])]
+    if isinstance(old, dict):
+        others += [st.just({**old, "type": "message"}), st.just({**old, "x": None})]
+        others += [st.just({name: old[name] for name in list(old)[1:]})]
+    return st.one_of(others)
+
+
+def _replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    copied = deepcopy(value)
+    place = copied
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = new
+    return copied
+
+
+@_often
+@given(st.data(), requests)
+def test_a_changed_body_has_the_same_key_only_if_it_means_the_same(data, request):
+    """A body with one other value has another key, unless an equivalence says that it means the same."""
+    paths = [path for path in _paths(dict(request.body)) if path]
+    assume(paths)
+    path = data.draw(st.sampled_from(paths))
+    old: Any = request.body
     for step in path:
         old = old[step]
-    new = data.draw(_leaves)
-    assume(not _same(old, new))
-    # At the top level, a field or a parameter that is None counts as absent.
-    assume(not (len(path) == 1 or path[0] == "parameters") or not _absent(old, new))
-    changed = {**_fields(request), **_replaced(fields, path, new)}
-    assume(isinstance(changed["parameters"], dict))
-    # A single text block equals its text, so a change that creates one may keep the meaning of the request.
-    assume(not (path[0] == "messages" and _has_text_block(request.messages, changed["messages"])))
-    assert cache_key(Request(**changed)) != cache_key(request)
+    # The fields of a body have the types that providers know.
+    new = data.draw(_mutations(old))
+    assume(len(path) > 1 or path[0] not in (*EMPTY_IS_ABSENT, "output_schema") or type(new) in (list, dict))
+    changed = request._replace(body=_replaced(request.body, path, new))
+    same = meaning_of_request(changed) == meaning_of_request(request)
+    assert (cache_key(changed) == cache_key(request)) is same
 
 
-def _absent(old: Any, new: Any) -> bool:
-    return all(value is None or value == {} for value in (old, new))
-
-
-def _has_text_block(*messages: Any) -> bool:
-    return any(
-        isinstance(message, dict)
-        and isinstance(message.get("content"), list)
-        and len(message["content"]) == 1
-        and isinstance(message["content"][0], dict)
-        and list(message["content"][0]) == ["text"]
-        for listed in messages
-        if isinstance(listed, list)
-        for message in listed
-    )
+@_often
+@given(requests, similar_bodies)
+def test_similar_bodies_have_one_key_only_if_they_mean_the_same(request, bodies):
+    """Two bodies have the same key if and only if they mean the same."""
+    similar = [request._replace(body=body) for body in bodies]
+    known = [(cache_key(each), meaning_of_request(each)) for each in similar]
+    for (key, said), (other_key, other_said) in combinations(known, 2):
+        assert (key == other_key) is (said == other_said)
 
 
 @_settings
-@given(_requests, st.sampled_from(["provider", "model_id", "operation", "namespace", "cache_version"]), _text)
+@given(requests, st.sampled_from(["namespace", "cache_version", *Request._fields]), texts)
 def test_names_and_settings_enter_the_key(request, name, other):
-    """A different provider, model, operation, namespace or cache version gives a different key."""
-    fields = _fields(request)
-    if name in fields:
-        assume(fields[name] != other)
-        assert cache_key(Request(**{**fields, name: other})) != cache_key(request)
+    """A different provider, model, operation, endpoint, header, namespace or cache version gives a different key."""
+    if name in ("body", "options"):
+        name = "namespace"
+    changed: Any = {"headers": {other: "1"}, "query": {other: "1"}, "sample": len(other)}.get(name, other)
+    if name in Request._fields:
+        assume(getattr(request, name) != changed)
+        # What another provider or operation makes of a body is shown elsewhere.
+        plain = request._replace(body={"messages": "Hello"})
+        assert cache_key(plain._replace(**{name: changed})) != cache_key(plain)
     else:
         assert cache_key(request, **{name: other}) != cache_key(request)
 
 
+# -- canonical forms ----------------------------------------------------------------------------------------
+
+
 @_settings
-@given(_values, _values)
-def test_values_share_a_form_if_and_only_if_they_have_the_same_meaning(left, right):
+@given(values, values, st.booleans())
+@example(1, 1.0, True)
+@example(1, 1.0, False)
+@example(0.0, -0.0, True)
+def test_values_share_a_form_if_and_only_if_they_have_the_same_meaning(left, right, exact):
     """Two values have the same canonical form if and only if they have the same meaning."""
-    assert (_canonical(left) == _canonical(right)) is (_meaning(left) == _meaning(right))
+    same = meaning(left, exact=exact) == meaning(right, exact=exact)
+    assert (_canonical(left, exact=exact) == _canonical(right, exact=exact)) is same
 
 
 @_settings
-@given(_values)
-def test_no_value_is_mistaken_for_the_canonical_form_of_another(value):
+@given(values, st.booleans())
+def test_no_value_is_mistaken_for_the_canonical_form_of_another(value, exact):
     """A value that imitates the canonical form of another value has a different form."""
-    imitation = json.loads(_canonical(value))
-    assert (_canonical(imitation) == _canonical(value)) is (_meaning(imitation) == _meaning(value))
+    imitation = json.loads(_canonical(value, exact=exact))
+    same = meaning(imitation, exact=exact) == meaning(value, exact=exact)
+    assert (_canonical(imitation, exact=exact) == _canonical(value, exact=exact)) is same
 
 
 @_settings
-@given(st.dictionaries(_names, _values, min_size=1, max_size=1))
+@given(st.dictionaries(names, values, min_size=1, max_size=1))
 def test_a_dictionary_is_never_mistaken_for_a_tagged_value(value):
     """An ordinary dictionary with one name, of any kind, never has the form of a tagged value."""
     ((name, _),) = value.items()
@@ -225,18 +259,7 @@ def test_a_dictionary_is_never_mistaken_for_a_tagged_value(value):
 
 
 @_settings
-@given(_values)
+@given(values)
 def test_a_value_has_one_form(value):
     """A copy of a value has the same form."""
     assert _canonical(deepcopy(value)) == _canonical(value)
-
-
-def _meaning(value: Any) -> Any:
-    """Convert a value for comparison so that types with different meanings stay distinct."""
-    if isinstance(value, dict):
-        return {name: _meaning(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_meaning(item) for item in value]
-    if type(value) is float and abs(value) <= 2**53 and value == int(value):
-        return ("int", str(int(value)))
-    return (type(value).__name__, str(value))

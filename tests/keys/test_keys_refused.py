@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from io import StringIO
@@ -59,96 +60,142 @@ def _nested(levels: int) -> list[Any]:
 
 
 _REFUSED: list[tuple[Any, str]] = [
-    (lambda: None, "parameters.metadata.fn"),
-    (print, "parameters.metadata.fn"),
-    (object(), "parameters.metadata.fn"),
-    (StringIO("text"), "parameters.metadata.fn"),
-    (float("nan"), "parameters.metadata.fn"),
-    (float("inf"), "parameters.metadata.fn"),
-    (float("-inf"), "parameters.metadata.fn"),
-    (Decimal("NaN"), "parameters.metadata.fn"),
-    (Decimal("Infinity"), "parameters.metadata.fn"),
-    (10**5000, "parameters.metadata.fn"),
-    ("\ud800", "parameters.metadata.fn"),
-    ("\udfff" * 20_000, "parameters.metadata.fn"),
-    (Path("\udcff"), "parameters.metadata.fn"),
-    ({1, 2}, "parameters.metadata.fn"),
-    (frozenset(), "parameters.metadata.fn"),
-    (iter([1]), "parameters.metadata.fn"),
-    (bytearray(b"x"), "parameters.metadata.fn"),
-    (memoryview(b"x"), "parameters.metadata.fn"),
-    (1j, "parameters.metadata.fn"),
-    (int, "parameters.metadata.fn"),
-    (threading.Lock(), "parameters.metadata.fn"),
-    (ValueError("secret text"), "parameters.metadata.fn"),
-    (Mock(), "parameters.metadata.fn"),
-    (MagicMock(), "parameters.metadata.fn"),
-    (MagicMock(spec=str), "parameters.metadata.fn"),
-    (MagicMock(spec=dict), "parameters.metadata.fn"),
-    (MagicMock(spec=Path), "parameters.metadata.fn"),
-    (MagicMock(spec=Enum), "parameters.metadata.fn"),
-    (_Rude(), "parameters.metadata.fn"),
-    (_Broken(), "parameters.metadata.fn"),
-    (_Options(len), "parameters.metadata.fn.handler"),
-    (_Answer(value=float("nan")), "parameters.metadata.fn.value"),
-    ([1, [2, len]], "parameters.metadata.fn[1][1]"),
-    ((1, {"a": len}), "parameters.metadata.fn[1].a"),
-    ({"~tool": len}, "parameters.metadata.fn.~tool"),
-    ({"~~": {"x": "\ud800"}}, "parameters.metadata.fn.~~.x"),
-    ({1: "one"}, "parameters.metadata.fn"),
-    ({None: 1}, "parameters.metadata.fn"),
-    ({b"a": 1}, "parameters.metadata.fn"),
-    ({MagicMock(spec=str): 1}, "parameters.metadata.fn"),
-    ({_Fine.FAST: 1}, "parameters.metadata.fn"),
-    ({"\ud800": 1}, "parameters.metadata.fn"),
-    ({"line\nbreak": len}, "parameters.metadata.fn['line\\nbreak']"),
-    ({"": len}, "parameters.metadata.fn['']"),
-    ({"k" * 500: len}, f"parameters.metadata.fn[{'k' * 60!r}]"),
+    (lambda: None, "body.metadata.fn"),
+    (print, "body.metadata.fn"),
+    (object(), "body.metadata.fn"),
+    (StringIO("text"), "body.metadata.fn"),
+    (float("nan"), "body.metadata.fn"),
+    (float("inf"), "body.metadata.fn"),
+    (float("-inf"), "body.metadata.fn"),
+    (Decimal("NaN"), "body.metadata.fn"),
+    (Decimal("Infinity"), "body.metadata.fn"),
+    (10**5000, "body.metadata.fn"),
+    ("\ud800", "body.metadata.fn"),
+    ("\udfff" * 20_000, "body.metadata.fn"),
+    (Path("\udcff"), "body.metadata.fn"),
+    ({1, 2}, "body.metadata.fn"),
+    (frozenset(), "body.metadata.fn"),
+    (1j, "body.metadata.fn"),
+    (int, "body.metadata.fn"),
+    (threading.Lock(), "body.metadata.fn"),
+    (ValueError("secret text"), "body.metadata.fn"),
+    (Mock(), "body.metadata.fn"),
+    (MagicMock(), "body.metadata.fn"),
+    (MagicMock(spec=str), "body.metadata.fn"),
+    (MagicMock(spec=dict), "body.metadata.fn"),
+    (MagicMock(spec=Path), "body.metadata.fn"),
+    (MagicMock(spec=Enum), "body.metadata.fn"),
+    (_Rude(), "body.metadata.fn"),
+    (_Broken(), "body.metadata.fn"),
+    (_Options(len), "body.metadata.fn.handler"),
+    (_Answer(value=float("nan")), "body.metadata.fn.value"),
+    ([1, [2, len]], "body.metadata.fn[1][1]"),
+    ((1, {"a": len}), "body.metadata.fn[1].a"),
+    ({"~tool": len}, "body.metadata.fn.~tool"),
+    ({"~~": {"x": "\ud800"}}, "body.metadata.fn.~~.x"),
+    ({1: "one"}, "body.metadata.fn"),
+    ({None: 1}, "body.metadata.fn"),
+    ({b"a": 1}, "body.metadata.fn"),
+    ({MagicMock(spec=str): 1}, "body.metadata.fn"),
+    ({"\ud800": 1}, "body.metadata.fn"),
+    ({"line\nbreak": len}, "body.metadata.fn['line\\nbreak']"),
+    ({"": len}, "body.metadata.fn['']"),
+    ({"k" * 500: len}, f"body.metadata.fn[{'k' * 60!r}]"),
 ]
 
 
+_NOT_PLAIN: list[Any] = [
+    iter([1]),
+    bytearray(b"x"),
+    memoryview(b"x"),
+    _Fine.FAST,
+    _Answer(value=1),
+    _Options(1),
+    {_Fine.FAST: 1},
+    {MagicMock(spec=str): 1},
+]
+"""Values that a call replaces by plain ones."""
+
+
+@pytest.mark.parametrize("provider", ["echo", "openai"])
 @pytest.mark.parametrize("number", range(len(_REFUSED)), ids=[type(value).__name__ for value, _ in _REFUSED])
-def test_the_error_contains_the_path(ask, number):
+def test_the_error_contains_the_path(ask, provider, number):
     """A value without a canonical form raises an error with its exact path."""
     value, path = _REFUSED[number]
     with pytest.raises(UncacheableRequestError) as refused:
-        cache_key(ask(parameters={"metadata": {"fn": value}}))
+        cache_key(ask(provider, parameters={"metadata": {"fn": value}}))
     assert refused.value.path == path
     assert str(refused.value) == f"{path}: {refused.value.reason}"
 
 
+@pytest.mark.parametrize("number", range(len(_NOT_PLAIN)), ids=[type(value).__name__ for value in _NOT_PLAIN])
+def test_values_that_are_not_plain_are_refused(sent, number):
+    """The body of a request has plain values. Any other is refused, not converted."""
+    with pytest.raises(UncacheableRequestError) as refused:
+        cache_key(sent(metadata={"fn": _NOT_PLAIN[number]}))
+    assert refused.value.path == "body.metadata.fn"
+
+
 @pytest.mark.parametrize("field", ["messages", "system_prompt", "tool_specs", "tool_choice", "output_schema"])
 def test_the_path_begins_with_the_part_of_the_request(ask, field):
-    """The path begins with the part of the request that contains the value."""
+    """The path begins with the field of the body that contains the value."""
     with pytest.raises(UncacheableRequestError) as refused:
-        cache_key(ask(**{field: [{"content": len}]}))
-    assert refused.value.path == f"{field}[0].content"
+        cache_key(ask("echo", **{field: [{"content": len}]}))
+    assert refused.value.path == f"body.{field}[0].content"
+
+
+@pytest.mark.parametrize(
+    ("provider", "arguments", "path"),
+    [
+        ("openai", {"system_prompt": len}, "body.messages[0].content"),
+        ("openai", {"tool_specs": [{"name": "f", "parameters": len}]}, "body.tools[0].function.parameters"),
+        ("openai", {"parameters": {"api": "responses", "instructions": len}}, "body.instructions"),
+        ("openai", {"parameters": {"extra_body": {"a": [len]}}}, "body.a[0]"),
+        ("openai", {"parameters": {"extra_headers": {"X-A": len}}}, "headers.x-a"),
+        ("openai", {"parameters": {"extra_query": {"a": [len]}}}, "query.a[0]"),
+        ("openai", {"messages": len, "operation": "embedding"}, "body.input"),
+        ("openai", {"sample": len}, "sample"),
+        ("openai", {"endpoint": len}, "endpoint"),
+        ("anthropic", {"system_prompt": len}, "body.system"),
+        ("anthropic", {"tool_specs": [{"name": "f", "parameters": len}]}, "body.tools[0].input_schema"),
+        ("gemini", {"system_prompt": len}, "body.systemInstruction.parts[0].text"),
+        ("gemini", {"parameters": {"seed": len}}, "body.generationConfig.seed"),
+        ("bedrock", {"parameters": {"temperature": len}}, "body.inferenceConfig.temperature"),
+    ],
+)
+def test_the_path_leads_to_where_the_value_is_sent(ask, provider, arguments, path):
+    """For a known provider, the path leads to the part of the request in which the value would be sent."""
+    with pytest.raises(UncacheableRequestError) as refused:
+        cache_key(ask(provider, **arguments))
+    assert refused.value.path == path
 
 
 @pytest.mark.parametrize("field", ["provider", "model_id"])
-def test_provider_and_model_must_be_strings(ask, field):
+def test_provider_and_model_must_be_strings(sent, field):
     """A provider or a model that is not a string is refused."""
     with pytest.raises(UncacheableRequestError, match=f"^{field}: must be a str, not int$"):
-        cache_key(ask(**{field: 5}))
+        cache_key(sent(**{field: 5}))
 
 
+@pytest.mark.parametrize("provider", ["echo", "openai"])
 @pytest.mark.parametrize("value", [_LOOP, _RING], ids=["list", "dict"])
-def test_cycles_are_refused(ask, value):
+def test_cycles_are_refused(ask, sent, provider, value):
     """A value that contains itself is refused instead of being followed for ever."""
-    with pytest.raises(
-        UncacheableRequestError, match="is nested more than 64 levels deep or contains itself"
-    ):
-        cache_key(ask(tool_choice=value))
+    for request in (sent(x=value), ask(provider, parameters={"x": value})):
+        with pytest.raises(
+            UncacheableRequestError, match="is nested more than 64 levels deep or contains itself"
+        ):
+            cache_key(request)
 
 
 def test_nesting_is_bounded(ask):
-    """64 levels are accepted, and 65 are refused."""
-    assert cache_key(ask(tool_choice=_nested(64)))
+    """A body of 64 levels is accepted, and one of 65 is refused."""
+    assert cache_key(ask(parameters={"x": _nested(63)}))
     with pytest.raises(UncacheableRequestError):
-        cache_key(ask(tool_choice=_nested(65)))
+        cache_key(ask(parameters={"x": _nested(64)}))
 
 
-def test_two_keys_with_the_same_string_are_refused(ask):
+def test_two_keys_with_the_same_string_are_refused(sent):
     """A dictionary with two keys that convert to the same string has no canonical form."""
 
     class Tag(str):
@@ -159,39 +206,62 @@ def test_two_keys_with_the_same_string_are_refused(ask):
             return self is other
 
     with pytest.raises(UncacheableRequestError, match="two keys that convert to the same string"):
-        cache_key(ask(tool_choice={"a": 1, Tag("a"): 2}))
+        cache_key(sent(metadata={"a": 1, Tag("a"): 2}))
 
 
-def test_a_dictionary_that_changes_during_the_read_is_refused(ask):
+def test_a_dictionary_that_changes_during_the_read_is_refused(sent):
     """A value that another thread changes during the read is refused like any other unsupported value."""
     shared = {"a": None, "b": 1}
 
-    class Meddler(Enum):
-        ONE = 1
-
-        @property
-        def value(self):
+    class Meddler(datetime):
+        def isoformat(self, *_args, **_kwargs):
             shared["c"] = 2
-            return 1
+            return "now"
 
-    shared["a"] = Meddler.ONE
+    shared["a"] = Meddler(2026, 1, 1)
     with pytest.raises(UncacheableRequestError, match="cannot be read"):
-        cache_key(ask(tool_choice=shared))
+        cache_key(sent(metadata=shared))
 
 
+@pytest.mark.parametrize("provider", ["echo", "openai"])
 @pytest.mark.parametrize(
     "value",
     [_Broken(), _Rude(), ValueError("secret text"), "secret text\ud800"],
     ids=["model", "rude", "error", "text"],
 )
-def test_errors_do_not_quote_the_value(ask, value):
+def test_errors_do_not_quote_the_value(ask, provider, value):
     """An error describes the problem and never quotes the value."""
     with pytest.raises(UncacheableRequestError) as refused:
-        cache_key(ask(parameters={"x": [value]}))
+        cache_key(ask(provider, parameters={"x": [value]}))
     assert "secret" not in str(refused.value)
 
 
-def test_pydantic_warnings_are_suppressed(ask, recwarn):
+@pytest.mark.parametrize("provider", ["echo", "openai", "gemini"])
+def test_pydantic_warnings_are_suppressed(ask, provider, recwarn):
     """A model with unexpected field values emits no warning, which would quote them."""
-    cache_key(ask(tool_choice=_Answer.model_construct(value="secret text")))
+    cache_key(ask(provider, parameters={"x": _Answer.model_construct(value="secret text")}))
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("provider", "messages", "path"),
+    [
+        (
+            "openai",
+            [{"role": "user", "content": [{"type": "text", "text": len}]}],
+            "body.messages[0].content[0].text",
+        ),
+        (
+            "anthropic",
+            [{"role": "user", "content": [{"type": "x", "y": len}]}],
+            "body.messages[0].content[0].y",
+        ),
+        ("gemini", [{"role": "user", "parts": [{"text": len}]}], "body.contents[0].parts[0].text"),
+        ("bedrock", [{"role": "user", "content": [{"text": len}]}], "body.messages[0].content[0].text"),
+    ],
+)
+def test_the_path_is_that_of_the_body(ask, provider, messages, path):
+    """For a known provider, the path leads through the body that would be sent."""
+    with pytest.raises(UncacheableRequestError) as refused:
+        cache_key(ask(provider, messages=messages))
+    assert refused.value.path == path
