@@ -121,6 +121,9 @@ _similar_objects = st.recursive(
     lambda inner: st.dictionaries(st.sampled_from(["a", "input", "schema"]), inner, min_size=1, max_size=1),
     max_leaves=2,
 )
+_similar_texts = st.sampled_from(
+    ["a", ["a"], [["a"]], ["a", "a"], [], 1, 1.0, [1], [[1]], [1, 1], [[1, 1]], [[1.0]]]
+)
 
 
 def _similar(name: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -132,8 +135,9 @@ similar_bodies = st.one_of(
     _similar(
         "input", st.lists(_similar_turns, min_size=1, max_size=1) | st.sampled_from(["a", ["a"], ["a", "a"]])
     ),
-    _similar("texts", st.sampled_from(["a", ["a"], ["a", "a"], []])),
-    _similar("system", _similar_contents.filter(lambda content: type(content) in (str, list))),
+    _similar("texts", _similar_texts),
+    _similar("input", _similar_texts),
+    _similar("system", _similar_contents | st.sampled_from(["", {}, False, 0.0])),
     _similar("metadata", st.lists(_similar_objects, min_size=1, max_size=1)),
     _similar("tools", st.lists(_similar_objects, min_size=1, max_size=1)),
 )
@@ -144,12 +148,19 @@ def meaning_of_request(request: Request) -> Any:
     """Return what a request means. Requests with equal meanings have equal keys, and all others differ."""
     body = {name: value for name, value in request.body.items() if name not in _TRANSPORT}
     body = {name: value for name, value in body.items() if value is not None}
-    body = {name: value for name, value in body.items() if value or name not in EMPTY_IS_ABSENT}
+    body = {
+        name: value
+        for name, value in body.items()
+        if name not in EMPTY_IS_ABSENT or value or not isinstance(value, list | dict)
+    }
     if request.operation == "embedding":
         body.pop("encoding_format", None)
         for name in ("input", "texts"):
-            if isinstance(body.get(name), list) and len(body[name]) == 1:
-                body[name] = body[name][0]
+            match body.get(name):
+                case [str(one)]:
+                    body[name] = one
+                case [list(one)] if all(type(token) is int for token in one):
+                    body[name] = one
     elif request.provider != "gemini":
         if isinstance(body.get("input"), str):
             body["input"] = [{"role": "user", "content": body["input"]}]

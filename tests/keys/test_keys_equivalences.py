@@ -59,9 +59,10 @@ def test_equal_bodies(one, other):
 )
 @pytest.mark.parametrize("provider", ["anthropic", "bedrock", "gemini", "openai"])
 def test_a_field_that_is_empty_is_absent(name, provider):
-    """Some fields mean nothing if they are empty, whichever way."""
+    """Some fields mean nothing if they are an empty list or object. An empty text is a text."""
     empty: list[Any] = [[], {}, ()]
     assert {key({"a": 1, name: value}, provider) for value in empty} == {key({"a": 1}, provider)}
+    assert key({"a": 1, name: ""}, provider) != key({"a": 1}, provider)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,7 @@ def test_a_field_that_is_empty_is_absent(name, provider):
     [
         ({"input": "Hi"}, {"input": ["Hi"]}),
         ({"texts": "Hi"}, {"texts": ["Hi"]}),
+        ({"input": [1, 2]}, {"input": [[1, 2]]}),
         ({"input": "Hi"}, {"input": "Hi", "encoding_format": "float"}),
         ({"input": "Hi"}, {"input": ["Hi"], "encoding_format": "base64"}),
         ({"input": ["a", "b"]}, {"input": ["a", "b"], "encoding_format": "base64"}),
@@ -169,8 +171,10 @@ def test_contents_of_gemini_have_one_form():
     assert key(said([{"text": "Hi"}]), "gemini") != key(said("Hi"), "gemini")
 
 
-def test_a_conversation_in_an_embedding_is_not_rewritten():
-    """Only a list with one item is, in the request to embed."""
+def test_only_one_text_to_embed_is_taken_out_of_its_list():
+    """Only one text or its token IDs are. A conversation stays what it is in the request to embed."""
+    assert key({"input": [1]}, "openai", "embedding") != key({"input": 1}, "openai", "embedding")
+    assert key({"input": [["a"]]}, "openai", "embedding") != key({"input": ["a"]}, "openai", "embedding")
     assert key({"messages": "Hi"}, "echo", "embedding") != key({"messages": ["Hi"]}, "echo", "embedding")
     assert key(said([{"text": "Hi"}]), "echo", "embedding") != key(said("Hi"), "echo", "embedding")
 
