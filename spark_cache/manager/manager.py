@@ -223,6 +223,7 @@ class CacheManager:
 
         Raises:
             TypeError: ``messages`` or ``tool_specs`` is not a list, or a parameter must be given elsewhere.
+            ValueError: ``api`` is neither of OpenAI's two.
             UncacheableRequestError: The request holds a value that cannot be keyed exactly.
         """
         self._warn_of_near_name(provider)

@@ -14,7 +14,7 @@ from spark_cache.providers.base import Provider
 from spark_cache.providers.json_values import bare_error
 from spark_cache.providers.openai import chat, chat_stream, responses, responses_stream
 from spark_cache.providers.openai.azure import AZURE, is_azure
-from spark_cache.providers.openai.dialect import APIS, SDK, OpenAIDialect
+from spark_cache.providers.openai.dialect import SDK, OpenAIDialect, check_api
 from spark_cache.providers.response import ModelResponse, Usage
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ class OpenAIModel(Model):
         client_args: Mapping[str, Any] | None = None,
         **options: Unpack[ModelOptions],
     ) -> None:
-        if api not in APIS:
-            raise ValueError(f"api={api!r} must be {' or '.join(map(repr, APIS))}")
+        check_api(api)
         self.api = api
         super().__init__(
             model_id, OpenAIProvider(SdkClient(_sdk_of(client_args), client, client_args), api), **options
@@ -189,6 +188,7 @@ class OpenAIProvider(Provider):
     ) -> tuple[Sequence[Sequence[float]], Usage | None]:
         create = self._client.client().embeddings.create
         arguments = {**arguments_of(request, create), "input": list(texts)}
+        arguments.pop("stream_options", None)
         response = await self._client.send(lambda: create(**arguments))
         vectors = [one.embedding for one in sorted(response.data, key=lambda one: one.index)]
         used = response.usage

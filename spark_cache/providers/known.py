@@ -127,7 +127,9 @@ def _known(provider: str, parameters: dict[str, Any], environ: Mapping[str, str]
     if provider == "openai":
         from spark_cache.providers.openai import dialect as openai  # noqa: PLC0415 - a program uses one or two providers
 
-        return openai.OpenAIDialect(parameters.pop("api", "chat")), openai.SDK.added(environ)
+        api = parameters.pop("api", "chat")
+        openai.check_api(api)
+        return openai.OpenAIDialect(api), openai.SDK.added(environ)
     if provider == "anthropic":
         from spark_cache.providers.anthropic import dialect as anthropic  # noqa: PLC0415 - the same
 

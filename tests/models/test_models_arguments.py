@@ -139,3 +139,21 @@ def test_a_provider_with_a_near_name_is_warned_of_once(cache_dir, warned, name, 
     assert f"provider {name!r} is not known: did you mean {near!r}?" in warning
     manager.generate_cache_key("mistral", "m", QUESTION)
     assert len(warned()) == 1
+
+
+def test_an_api_that_does_not_exist_is_an_error(cache_dir):
+    """A mistyped ``api`` is refused by models and by the manager alike."""
+    manager = CacheManager(CacheConfig(enabled=True, cache_dir=cache_dir, allow_plaintext=True))
+    for ask in (
+        lambda: OpenAIModel("m", api="respnses"),
+        lambda: manager.generate_cache_key("openai", "m", QUESTION, api="respnses"),
+    ):
+        with pytest.raises(ValueError, match="api='respnses' must be 'chat' or 'responses'"):
+            ask()
+
+
+async def test_embeddings_leave_out_the_options_of_streams(make_model, provider):
+    """Parameters of a model that concern its streams do not reach its embeddings."""
+    model = make_model("text-embedding-3-small", params={"stream_options": {"include_usage": True}})
+    assert len(await model.embed(["Hello"])) == 1
+    assert "stream_options" not in provider.requests[0].body

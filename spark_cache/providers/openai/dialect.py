@@ -13,7 +13,7 @@ from spark_cache.providers.snapshot import Rules
 if TYPE_CHECKING:
     from spark_cache.providers.dialect import Arguments
 
-__all__ = ["APIS", "SDK", "OpenAIDialect"]
+__all__ = ["SDK", "OpenAIDialect", "check_api"]
 
 SDK = Sdk(
     module="openai",
@@ -25,6 +25,19 @@ SDK = Sdk(
 )
 
 APIS = ("chat", "responses")
+
+
+def check_api(api: object) -> None:
+    """Refuse an API that does not exist.
+
+    Args:
+        api: The name of the API.
+
+    Raises:
+        ValueError: It is neither ``chat`` nor ``responses``.
+    """
+    if api not in APIS:
+        raise ValueError(f"api={api!r} must be {' or '.join(map(repr, APIS))}")
 
 
 class OpenAIDialect(Dialect):
