@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["near_name", "plain_request"]
 
-_KNOWN = ("anthropic", "bedrock", "gemini", "openai")
+_ADDRESSES = {
+    "anthropic": ("ANTHROPIC_BASE_URL",),
+    "bedrock": ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME",),
+    "gemini": ("GOOGLE_GEMINI_BASE_URL", "GOOGLE_VERTEX_BASE_URL"),
+    "openai": ("OPENAI_BASE_URL",),
+}
+"""The variables in which each provider's SDK looks for an address."""
+
+_KNOWN = tuple(_ADDRESSES)
 
 _OPTIONS_OF_A_CALL = frozenset({"cache", "sensitive", "stream", "stream_options"})
 """What a call of a model accepts, and what does not change its response."""
@@ -89,9 +97,9 @@ def plain_request(
             endpoint,
             sample,
         )
-    dialect, added = _known(provider, given, environ)
     if endpoint is not None:
-        added = added._replace(endpoint=endpoint)
+        environ = {**environ, **dict.fromkeys(_ADDRESSES[provider], endpoint)}
+    dialect, added = _known(provider, given, environ)
     if operation == "embedding":
         plain = given_parameters(dialect, given, operation)
         text = str.__str__(messages) if isinstance(messages, str) else snapshot(messages, dialect.rules)

@@ -37,7 +37,11 @@ _AS_TEXT: tuple[tuple[type, Callable[[Any], str]], ...] = (
 )
 
 _MAX_DEPTH = 150
-"""Deeper values are kept as they are. They have no key, and the SDK decides whether it sends them."""
+"""A value with deeper ones in it, or with itself, is kept as it is. It has no key, and the SDK decides whether it sends it."""
+
+
+class _TooDeepError(Exception):
+    """A value is nested too deeply."""
 
 
 def dumped(value: Any) -> Any:
@@ -62,7 +66,7 @@ class Rules(NamedTuple):
     read: bool = False
 
 
-def snapshot(value: Any, rules: Rules, depth: int = 0) -> Any:  # noqa: PLR0911 - one return for each kind of value
+def snapshot(value: Any, rules: Rules) -> Any:
     """Return a value as plain JSON values, with new dictionaries and lists. Strings and bytes are shared.
 
     Iterators become lists, and classes of pydantic models their JSON schema. A value that is neither JSON nor has a known form
@@ -71,14 +75,22 @@ def snapshot(value: Any, rules: Rules, depth: int = 0) -> Any:  # noqa: PLR0911 
     Args:
         value: The value.
         rules: How the provider's requests are written.
-        depth: The number of containers around the value.
 
     Raises:
         OSError: A file cannot be read.
     """
-    kind = type(value)
-    if kind in _UNCHANGED or depth >= _MAX_DEPTH:
+    try:
+        return _plain(value, rules, 0)
+    except _TooDeepError:
         return value
+
+
+def _plain(value: Any, rules: Rules, depth: int) -> Any:  # noqa: C901, PLR0911 - one branch for each kind of value
+    kind = type(value)
+    if kind in _UNCHANGED:
+        return value
+    if depth >= _MAX_DEPTH:
+        raise _TooDeepError
     if kind is list or kind is tuple:
         return _list(value, rules, depth + 1)
     if kind is dict:
@@ -87,14 +99,14 @@ def snapshot(value: Any, rules: Rules, depth: int = 0) -> Any:  # noqa: PLR0911 
         return value if rules.encode is None else rules.encode(value)
     own = _base_of(value, kind, rules)
     if own is not value:
-        return own if type(own) in _UNCHANGED else snapshot(own, rules, depth + 1)
+        return own if type(own) in _UNCHANGED else _plain(own, rules, depth + 1)
     if _is_model(kind) or (isinstance(value, type) and _is_model(value)):
         content = _content_of_model(value, rules)
-        return value if content is value else snapshot(content, rules, depth + 1)
+        return value if content is value else _plain(content, rules, depth + 1)
     if issubclass(kind, Mapping):
         return _dictionary(value, rules, depth + 1)
     if _is_file(kind):
-        return snapshot(_content(value), rules._replace(read=False), depth) if rules.read else value
+        return _plain(_content(value), rules._replace(read=False), depth) if rules.read else value
     if issubclass(kind, Iterator | Sequence):
         return _list(value, rules, depth + 1)
     return value
@@ -112,7 +124,7 @@ def _list(value: Iterable[Any], rules: Rules, depth: int) -> list[Any]:
                     item = _dictionary(item, rules, depth + 1)  # noqa: PLW2901 - the same
                     break
         elif kind not in _UNCHANGED:
-            item = snapshot(item, rules, depth)  # noqa: PLW2901 - the same
+            item = _plain(item, rules, depth)  # noqa: PLW2901 - the same
         result.append(item)
     return result
 
@@ -123,7 +135,7 @@ def _dictionary(value: Mapping[Any, Any], rules: Rules, depth: int) -> dict[Any,
     result = {
         (str.__str__(name) if issubclass(type(name), str) else name): item
         if type(item) in _UNCHANGED
-        else snapshot(item, rules, depth)
+        else _plain(item, rules, depth)
         for name, item in items
     }
     # Two names with the same text are sent twice, so neither may be lost here.

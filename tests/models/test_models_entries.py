@@ -88,3 +88,16 @@ async def test_a_prompt_with_a_version_is_no_state(models):
     prompt = {"id": "p", "version": "2"}
     request = model._requests.build(QUESTION, None, None, None, None, {"prompt": prompt})
     assert model._caller.calls.plan(request, mode=None, sensitive=None).key is not None
+
+
+@pytest.mark.parametrize("address", ["http://localhost:8080/v1", "http://LOCALHOST:8080/v1/"])
+def test_an_endpoint_counts_as_a_base_url(make_model, address):
+    """An address that is given to the manager is that of a model with this base URL, however it is written."""
+    model = make_model(client_args={"base_url": address, "api_key": "k"})
+    keys = {
+        model.cache.generate_cache_key("openai", "gpt-4o", QUESTION, endpoint=endpoint)
+        for endpoint in ("http://localhost:8080/v1", "http://localhost:8080/v1/")
+    }
+    assert keys == {model.cache_key(QUESTION)}
+    own = model.cache.generate_cache_key("openai", "gpt-4o", QUESTION, endpoint="https://api.openai.com/v1")
+    assert own == model.cache.generate_cache_key("openai", "gpt-4o", QUESTION)
