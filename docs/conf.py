@@ -28,10 +28,11 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"(Answer|Any|Asked|AsyncAnthropic|AsyncOpenAI|Client|Iterable|Iterator|Path|PathLike|Sequence|T|TracebackType|date|timedelta)",
     ),
+    (r"py:.*", r"spark_cache\.providers\.(dialect|snapshot)\..*"),
     (r"py:.*", r"(Callable|Literal|Mapping|Sequence)\b.*"),
     (
         r"py:.*",
-        r"(CacheEntry|CostStats|Difference|EntryMeta|EntryOwner|FieldDiff|Kind|Miss|Origin|Policy|Request|Rule|Sink|Tool|ToolCall|Usage|WarmUpRequest)",
+        r"(Added|Arguments|CacheEntry|CostStats|Dialect|Difference|EntryMeta|EntryOwner|FieldDiff|Kind|Miss|Origin|Policy|Request|Rule|Rules|Sink|StreamForm|Tool|ToolCall|Usage|WarmUpRequest)",
     ),
     (r"py:.*", r"spark_cache\.(agents|config|entries)\.\w+\.\w+"),
 ]

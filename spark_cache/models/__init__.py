@@ -8,6 +8,7 @@ from spark_cache._lazy import lazy_exports
 from spark_cache.models.base import Model
 from spark_cache.models.options import ModelOptions
 from spark_cache.providers.base import Provider
+from spark_cache.providers.dialect import Added, Dialect
 from spark_cache.providers.response import ModelResponse, ToolCall, Usage
 from spark_cache.providers.stream import StreamEvent, ToolCallPiece
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from spark_cache.models.openai import OpenAIModel
 
 __all__ = [
+    "Added",
     "AnthropicModel",
     "BedrockModel",
+    "Dialect",
     "GeminiModel",
     "JsonResponse",
     "Model",

@@ -33,7 +33,7 @@ class Provider(ABC):
     """The maximum number of characters in the texts of one embedding call; None is no limit."""
 
     stream_form: StreamForm | None = None
-    """What streams look like, to compare a whole response with its events. None compares the text and the tool calls alone."""
+    """The form of streams, to compare a whole response with its events. None compares the text and the tool calls alone."""
 
     # -- requests ----------------------------------------------------------------------------------------------
 
@@ -47,7 +47,7 @@ class Provider(ABC):
 
     @property
     def dialect(self) -> Dialect:
-        """How requests are written. The default is the generic form: the arguments of the call by their names."""
+        """The way requests are written. By default, a body holds the arguments of the call by their names."""
         return _generic(self.name)
 
     # -- whole responses ---------------------------------------------------------------------------------------
