@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(autouse=True)
+def level_of_the_logger():
+    """Restore the level of the cache's logger, which a configuration may set, so that later tests see warnings."""
+    logger = logging.getLogger("spark_cache")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
 @pytest.fixture
 def provider():
     with StandInProvider() as running:

@@ -97,9 +97,14 @@ def plain_request(
             endpoint,
             sample,
         )
-    if endpoint is not None:
-        environ = {**environ, **dict.fromkeys(_ADDRESSES[provider], endpoint)}
+    named: Any = endpoint
+    is_address = isinstance(named, str)
+    if is_address:
+        environ = {**environ, **dict.fromkeys(_ADDRESSES[provider], named)}
     dialect, added = _known(provider, given, environ)
+    if named is not None and not is_address:
+        # It has no key, and the error says so.
+        added = added._replace(endpoint=named)
     if operation == "embedding":
         plain = given_parameters(dialect, given, operation)
         text = str.__str__(messages) if isinstance(messages, str) else snapshot(messages, dialect.rules)
