@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spark_cache.providers.dialect import Added, Dialect
+from spark_cache.providers.dialect import Added, generic_dialect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from spark_cache.providers.dialect import Dialect
     from spark_cache.providers.heard import StreamForm
     from spark_cache.providers.response import ModelResponse, Usage
     from spark_cache.providers.stream import StreamEvent
@@ -48,7 +48,7 @@ class Provider(ABC):
     @property
     def dialect(self) -> Dialect:
         """The way requests are written. By default, a body holds the arguments of the call by their names."""
-        return _generic(self.name)
+        return generic_dialect(self.name)
 
     # -- whole responses ---------------------------------------------------------------------------------------
 
@@ -164,10 +164,3 @@ class Provider(ABC):
 
     def _unsupported(self, what: str) -> NotImplementedError:
         return NotImplementedError(f"the provider {self.name!r} does not {what}")
-
-
-@lru_cache(maxsize=64)
-def _generic(name: str) -> Dialect:
-    dialect = Dialect()
-    dialect.name = name
-    return dialect

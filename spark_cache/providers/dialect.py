@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,15 @@ from spark_cache.types import Request
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Added", "Arguments", "Dialect", "build_request", "given_parameters", "plain_arguments"]
+__all__ = [
+    "Added",
+    "Arguments",
+    "Dialect",
+    "build_request",
+    "generic_dialect",
+    "given_parameters",
+    "plain_arguments",
+]
 
 _ORDINARY = frozenset({bool, dict, float, int, list, str, type(None)})
 """Types that are never an SDK's marker for an argument that is not given."""
@@ -134,6 +143,18 @@ class Dialect:
             extra: The additions.
         """
         return {**body, **extra}
+
+
+@lru_cache(maxsize=64)
+def generic_dialect(name: str) -> Dialect:
+    """Return how the requests of a provider that the library does not know are written.
+
+    Args:
+        name: The name of the provider.
+    """
+    dialect = Dialect()
+    dialect.name = name
+    return dialect
 
 
 def build_request(dialect: Dialect, added: Added, arguments: Arguments, sample: int | None = None) -> Request:

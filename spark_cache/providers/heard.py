@@ -52,13 +52,8 @@ def unheard(raw: Any, events: Sequence[Any], form: StreamForm) -> str | None:
     left_out = form.assembled | form.encoded
     heard = {text for event in events for _, _, text in _texts(event, frozenset())}
     pieces = [piece for event in events for piece in form.pieces(event)]
-    grown = _grown(pieces, form, left_out)
-    added_up = {
-        text
-        for part in form.answer(raw)
-        for _, name, text in _texts(part, left_out)
-        if form.growing.get(name) in grown
-    }
+    grown, built = _grown(pieces, form, left_out), _grown(form.answer(raw), form, left_out)
+    added_up = {text for name in grown for text in built.get(name, ())}
     expected = heard | added_up | form.own | {""}
     said = set()
     for path, _, text in _texts(raw, left_out):
@@ -68,21 +63,21 @@ def unheard(raw: Any, events: Sequence[Any], form: StreamForm) -> str | None:
     for path, name, text in _texts(pieces, left_out):
         if name not in form.growing and name not in form.unsaid and text and text not in said:
             return path
-    built = _grown(form.answer(raw), form, left_out)
-    return next((name for name, text in grown.items() if not _are_equal(text, built.get(name, ""))), None)
+    return next((name for name in grown if not _are_equal(grown[name], built.get(name, []))), None)
 
 
-def _grown(parts: Iterable[Any], form: StreamForm, left_out: frozenset[str]) -> dict[str, str]:
-    """Return the text of each field that grows."""
+def _grown(parts: Iterable[Any], form: StreamForm, left_out: frozenset[str]) -> dict[str, list[str]]:
+    """Return the texts of each field that grows."""
     texts: dict[str, list[str]] = {}
     for part in parts:
         for _, name, text in _texts(part, left_out):
             if text and name in form.growing:
                 texts.setdefault(form.growing[name], []).append(text)
-    return {name: "".join(pieces) for name, pieces in texts.items()}
+    return texts
 
 
-def _are_equal(one: str, other: str) -> bool:
+def _are_equal(pieces: list[str], texts: list[str]) -> bool:
+    one, other = "".join(pieces), "".join(texts)
     # Pieces of several texts may arrive in turns, in another order than the texts have in the response.
     return one == other or (len(one) == len(other) and Counter(one) == Counter(other))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.providers.dialect import (
     Added,
     Arguments,
-    Dialect,
     build_request,
+    generic_dialect,
     given_parameters,
     plain_arguments,
 )
@@ -18,6 +19,7 @@ from spark_cache.providers.snapshot import snapshot
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from spark_cache.providers.dialect import Dialect
     from spark_cache.types import Request
 
 __all__ = ["near_name", "plain_request"]
@@ -36,6 +38,8 @@ _OPTIONS_OF_A_CALL = frozenset({"cache", "sensitive", "stream", "stream_options"
 """What a call of a model accepts, and what does not change its response."""
 
 
+# A program that uses another provider asks for every key.
+@lru_cache(maxsize=64)
 def near_name(provider: str) -> str | None:
     """Return the provider that a name is probably meant for; None if the name is known, or like none that is.
 
@@ -81,22 +85,11 @@ def plain_request(
         TypeError: ``messages`` or ``tool_specs`` of a known provider is not a list, or a parameter must be given elsewhere.
     """
     given = {name: value for name, value in parameters.items() if name not in _OPTIONS_OF_A_CALL}
+    arguments = Arguments(
+        model_id, messages, system_prompt, tool_specs, tool_choice, output_schema, operation, given
+    )
     if provider not in _KNOWN:
-        return _generic_request(
-            provider,
-            Arguments(
-                model_id,
-                messages,
-                system_prompt,
-                tool_specs,
-                tool_choice,
-                output_schema,
-                operation,
-                given,
-            ),
-            endpoint,
-            sample,
-        )
+        return _generic_request(provider, arguments, endpoint, sample)
     named: Any = endpoint
     is_address = isinstance(named, str)
     if is_address:
@@ -110,25 +103,16 @@ def plain_request(
         text = str.__str__(messages) if isinstance(messages, str) else snapshot(messages, dialect.rules)
         arguments = Arguments(model_id, text, operation=operation, parameters=plain)
     else:
-        arguments = plain_arguments(
-            dialect,
-            model_id,
-            [{"role": "user", "content": messages}] if isinstance(messages, str) else messages,
-            system_prompt,
-            tool_specs,
-            tool_choice,
-            output_schema,
-            operation,
-            given,
-        )
+        if isinstance(messages, str):
+            arguments = arguments._replace(messages=[{"role": "user", "content": messages}])
+        arguments = plain_arguments(dialect, *arguments)
     return build_request(dialect, added, arguments, sample)
 
 
 def _generic_request(
     provider: str, arguments: Arguments, endpoint: str | None, sample: int | None
 ) -> Request:
-    dialect = Dialect()
-    dialect.name = provider
+    dialect = generic_dialect(provider)
     named = ("messages", "system_prompt", "tool_specs", "tool_choice", "output_schema")
     plain = {name: snapshot(getattr(arguments, name), dialect.rules) for name in named}
     plain["parameters"] = given_parameters(dialect, arguments.parameters, arguments.operation)
