@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from spark_cache.explain.body_fields import CONVERSATION, INSTRUCTIONS
 from spark_cache.explain.changes import UNKNOWN, Change, changes
 from spark_cache.explain.excerpts import ABSENT, is_secret
 from spark_cache.keys import cache_key, keyed_body
@@ -19,7 +20,7 @@ __all__ = ["PARTS", "compare", "differing", "part"]
 PARTS = ("version", "provider", "model_id", "operation", "endpoint", "namespace", "cache_version", "sample")
 """The parts of every request, in the order in which differences are listed. The fields of its body follow, then the others."""
 
-_CONTENT = ("system_prompt", "system", "systemInstruction", "instructions", "messages", "input", "contents")
+_CONTENT = (*INSTRUCTIONS, *CONVERSATION)
 """The fields that are listed first among those of a body."""
 
 _UNENCRYPTED_PARTS = frozenset({"provider", "model_id"})

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
+from spark_cache.explain.body_fields import CONVERSATION, INSTRUCTIONS, SCHEMAS, TOOLS
 from spark_cache.explain.changes import UNKNOWN
 from spark_cache.explain.excerpts import ABSENT, blob, spans
 
@@ -73,27 +74,8 @@ _PARAMETER_HINTS = {
     "temperature": "the temperature is part of the request: use the same value in all calls that should share a response.",
     "seed": "the seed is part of the request: use a fixed one.",
 }
-_NO_PARAMETERS = frozenset(
-    {
-        "contents",
-        "input",
-        "instructions",
-        "messages",
-        "outputConfig",
-        "output_config",
-        "output_schema",
-        "response_format",
-        "system",
-        "systemInstruction",
-        "system_prompt",
-        "text",
-        "toolConfig",
-        "tool_choice",
-        "tool_specs",
-        "tools",
-    }
-)
-"""The fields of a body that hold what the model is asked and may use."""
+_NO_PARAMETERS = frozenset({*CONVERSATION, *INSTRUCTIONS, *TOOLS, *SCHEMAS, "tool_choice"})
+"""The fields of a body that are no parameters."""
 _DEFAULT = "a parameter was added, removed or changed: check whether a default changed in the SDK, a framework or your program."
 _NONE = "inside nested values, None is a value: leave the name out instead. Only a top-level parameter that is None counts as absent."
 _KIND = '1, "1" and true are different values: use the same type.'

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from spark_cache.explain.body_fields import CONVERSATION, INSTRUCTIONS, SCHEMAS, TOOLS
 from spark_cache.explain.changes import UNKNOWN
 from spark_cache.explain.compare import differing, part
 from spark_cache.explain.excerpts import ABSENT
@@ -19,15 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "nearest"]
 
-_CONVERSATION = ("body.messages", "body.input", "body.contents")
-_INSTRUCTIONS = ("body.system_prompt", "body.system", "body.systemInstruction", "body.instructions")
-_TOOLS = ("body.tool_specs", "body.tools", "body.toolConfig")
-_SCHEMAS = (
-    "body.output_schema",
-    "body.response_format",
-    "body.text",
-    "body.output_config",
-    "body.outputConfig",
+_CONVERSATION, _INSTRUCTIONS, _TOOLS, _SCHEMAS = (
+    tuple(f"body.{name}" for name in names) for names in (CONVERSATION, INSTRUCTIONS, TOOLS, SCHEMAS)
 )
 
 _WEIGHTS = {

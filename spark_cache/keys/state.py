@@ -52,11 +52,14 @@ def state_path(request: Request) -> str | None:
     """
     body = request.body
     if not _FIELDS.isdisjoint(body):
-        for name, value in body.items():
-            if name in _FIELDS and _refers(name, value):
-                return f"body.{name}"
+        for name in _references(body):
+            return f"body.{name}"
     fields, search = _SEARCHES.get(request.provider, _NO_SEARCH)
     return None if fields.isdisjoint(body) else next(search(request), None)
+
+
+def _references(fields: Mapping[str, Any]) -> Iterator[str]:
+    return (name for name, value in fields.items() if name in _FIELDS and _refers(name, value))
 
 
 def _refers(name: str, value: Any) -> bool:
@@ -121,9 +124,8 @@ def _is_kept(uri: str) -> bool:
 def _in_bedrock(request: Request) -> Iterator[str]:
     further = request.body.get(_FURTHER_FIELDS)
     if isinstance(further, Mapping):
-        for name, value in further.items():
-            if name in _FIELDS and _refers(name, value):
-                yield f"body.{_FURTHER_FIELDS}.{name}"
+        for name in _references(further):
+            yield f"body.{_FURTHER_FIELDS}.{name}"
     guardrail = request.body.get("guardrailConfig")
     if isinstance(guardrail, Mapping) and guardrail.get("guardrailVersion") == "DRAFT":
         yield "body.guardrailConfig.guardrailVersion"
