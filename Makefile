@@ -63,7 +63,7 @@ $(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
 # The other caches have a separate environment. A cache that cannot be installed is not measured.
 $(PEERS)/.stamp-peers: pyproject.toml
 	$(MAKE) --no-print-directory VENV=$(PEERS) $(PEERS)/.stamp-demo
-	for peer in diskcache dspy inspect-ai joblib langchain-community litellm; do \
+	for peer in diskcache dspy inspect-ai joblib langchain-community; do \
 		$(INSTALL_PEER) $$peer || echo "$$peer cannot be installed, so it is not measured"; done
 	@touch $@
 

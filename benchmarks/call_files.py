@@ -12,10 +12,12 @@ import asyncio
 import os
 import sys
 import tempfile
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import spark_cache
 from spark_cache import CacheConfig, OpenAIModel
+from spark_cache.calls.background import in_background
 from spark_cache.testing import StandInProvider
 
 if TYPE_CHECKING:
@@ -62,11 +64,13 @@ async def _traced(call: Callable[[], Awaitable[Any]]) -> list[str]:
         if event == "call" and path.startswith(_ROOT) and not path.startswith(_TESTING):
             files.add(os.path.relpath(path, _ROOT))
 
+    await in_background(partial(sys.setprofile, note))
     sys.setprofile(note)
     try:
         await waiting
     finally:
         sys.setprofile(None)
+        await in_background(partial(sys.setprofile, None))
     return sorted(files)
 
 

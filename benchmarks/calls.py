@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from benchmarks.plan import Plan
     from benchmarks.results import Results
 
-__all__ = ["ROWS", "THREADS", "measure_calls"]
+__all__ = ["ALL", "RECENT", "ROWS", "THREADS", "measure_calls"]
 
 THREADS = 8
+
+RECENT = 1000
+"""The number of requests that a program asks again and again."""
+
+ALL = 10**9
+"""More requests than any cache has."""
 
 ROWS = {
     "small": "600 B, repeated",
@@ -26,7 +32,9 @@ ROWS = {
     "image": "1 MB image, new",
     "image again": "1 MB image, same object",
     "random": "600 B, random",
+    "recent": f"600 B, among {RECENT:,}",
     "threads": f"random, {THREADS} threads",
+    "recent threads": f"among {RECENT:,}, {THREADS} threads",
     "processes": "random, 2 processes",
     "put": "put 600 B",
     "put messages": "put 100 KB",
@@ -38,8 +46,10 @@ _TIMED: dict[str, tuple[Any, ...]] = {
     "messages": ("time_repeated", "messages"),
     "image": ("time_fresh", "image"),
     "image again": ("time_repeated", "image"),
-    "random": ("time_random",),
-    "threads": ("time_threads", THREADS),
+    "random": ("time_random", ALL),
+    "recent": ("time_random", RECENT),
+    "threads": ("time_threads", THREADS, ALL),
+    "recent threads": ("time_threads", THREADS, RECENT),
     "put": ("time_puts", "small"),
     "put messages": ("time_puts", "messages"),
 }
@@ -51,7 +61,7 @@ _PAIRED = ("limit", "spark", "diskcache")
 _PAIR_TIMES = 4
 """How many times longer two processes are measured, so that the gap between their starts does not matter."""
 
-_NOT_BY_A_MODEL = ("threads", "put", "put messages")
+_NOT_BY_A_MODEL = ("threads", "recent threads", "put", "put messages")
 """Rows without a model: an event loop belongs to one thread, and a model stores only what a provider returns."""
 
 
@@ -132,7 +142,7 @@ def _is_measured(name: str, row: str) -> bool:
 def _time_pair(first: Worker, second: Worker, seconds: float) -> float:
     """Measure hits of two processes at once, and return the elapsed time per hit of both together."""
     for worker in (first, second):
-        worker.begin("time_random", seconds)
+        worker.begin("time_random", ALL, seconds)
     return float(1 / sum([1 / worker.result() for worker in (first, second)]))
 
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from spark_cache.archive import export_entries, inspect
 from spark_cache.config import load_config
 from spark_cache.config.secret import fernet_keys, read_key_file
+from spark_cache.core.entry_format import ENTRY_FORMAT
 from spark_cache.entries import (
     CacheEntry,
     decode,
@@ -196,8 +197,7 @@ def targets(folder: Path) -> dict[str, Target]:
         "profile": Target(3, _profiles(), _config_reader(folder, "profiles/fuzz.toml"), (ConfigError,)),
         ".env": Target(3, _dotenvs(), _config_reader(folder, ".env"), (ConfigError,)),
         "ledger": Target(1, (_ledger(folder),), _ledger_reader(folder)),
-        "journal": Target(1, *_index_file(folder, "journal")),
-        "index": Target(1, *_index_file(folder, "index.sqlite3")),
+        "index": Target(2, *_index_file(folder, "index.sqlite3")),
         "miss log": Target(1, *_miss_log(folder)),
         "archive": Target(2, *_archive(folder), (StoreError,)),
     }
@@ -305,7 +305,7 @@ def _store(root: Path) -> FileStore:
         str(root),
         clock=lambda: 1.7e9,
         commit_entries=False,
-        ends_at=lambda _data: float("inf"),
+        entry_format=ENTRY_FORMAT,
         on_removed=lambda _at, _size, _why: None,
     )
 
@@ -314,8 +314,13 @@ def _stored(root: Path) -> FileStore:
     """Return a store that has entries and an index."""
     store = _store(root)
     for number in range(200):
-        store.write(address("openai", "gpt-4o", f"{number:064x}"), encode(_entries()[0]), expires_at=2e9)
+        _store_one(store, f"{number:064x}")
     return store
+
+
+def _store_one(store: FileStore, key: str) -> None:
+    """Store an entry, which expires long after the time of the store's clock."""
+    store.write(address("openai", "gpt-4o", key), encode(replace(_entries()[0], key=key)), expires_at=2e9)
 
 
 def _index_file(folder: Path, name: str) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
@@ -323,13 +328,12 @@ def _index_file(folder: Path, name: str) -> tuple[tuple[bytes, ...], Callable[[b
     root = folder / name.partition(".")[0]
     _stored(root).totals(write=True)
     path = root / HIDDEN / name
-    at = address("openai", "gpt-4o", "ab" * 32)
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
         store = _store(root)
-        store.write(at, encode(_entries()[0]), expires_at=2e9)
-        if sum(totals.entries for totals in store.totals(write=True)) != sum(1 for _ in store.scan()):
+        _store_one(store, "ab" * 32)
+        if sum(totals.entries for totals in store.totals(write=True).folders) != sum(1 for _ in store.scan()):
             raise AssertionError("the totals of the store do not match its entries")
 
     return (path.read_bytes(),), read

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.calls import ALL
 from benchmarks.contenders import CONTENDERS, UPSERT
 from benchmarks.results import CapRun, Growth, Series
 from benchmarks.worker import NotMeasuredError, Worker
@@ -133,7 +134,7 @@ class _Size:
     def _method(self, figure: str) -> tuple[Any, ...]:
         """Return the session method that measures a figure, and its arguments."""
         if figure == "hit":
-            return ("time_random", self._plan.seconds)
+            return ("time_random", ALL, self._plan.seconds)
         if figure == "put":
             return ("each_put", min(_PUTS, self._entries // _PUT_SHARE))
         if figure == "count":

@@ -15,7 +15,6 @@ _PACKAGES = (
     "orjson",
     "diskcache",
     "dspy",
-    "litellm",
     "langchain-core",
     "langchain-community",
     "inspect-ai",

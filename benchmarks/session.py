@@ -97,13 +97,15 @@ class Session:
         prepare = self._contender.prepare
         return self._time_gets(lambda: [prepare(shaped(shape)) for _ in range(_CHUNKS[shape])], seconds)
 
-    def time_random(self, seconds: float) -> float:
+    def time_random(self, among: int, seconds: float) -> float:
         """Measure hits of random stored requests.
 
         Args:
+            among: The number of requests from which they are chosen.
             seconds: The duration of the measurement.
         """
-        return self._time_gets(lambda: self._random.choices(self._stored, k=_CHUNKS["small"]), seconds)
+        stored = self._stored[:among]
+        return self._time_gets(lambda: self._random.choices(stored, k=_CHUNKS["small"]), seconds)
 
     def time_puts(self, shape: str, seconds: float) -> float:
         """Measure puts of new requests.
@@ -138,13 +140,15 @@ class Session:
 
     # -- many threads -----------------------------------------------------------------------------
 
-    def time_threads(self, threads: int, seconds: float) -> float:
+    def time_threads(self, threads: int, among: int, seconds: float) -> float:
         """Measure hits of random stored requests by several threads, and return the elapsed time per hit of all threads.
 
         Args:
             threads: The number of threads.
+            among: The number of requests from which they are chosen.
             seconds: The duration of the measurement.
         """
+        stored = self._stored[:among]
         calls = [0] * threads
         failures: list[BaseException] = []
         start = Barrier(threads + 1)
@@ -155,7 +159,7 @@ class Session:
             deadline = perf_counter() + seconds
             try:
                 while perf_counter() < deadline:
-                    self._contender.time_gets(chosen.choices(self._stored, k=_PER_THREAD))
+                    self._contender.time_gets(chosen.choices(stored, k=_PER_THREAD))
                     calls[index] += _PER_THREAD
             except Exception as error:  # noqa: BLE001 - raised again in the calling thread
                 failures.append(error)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Base64Text", "CacheKey", "EntryMeta", "MissReason", "Mode", "Request"]
 
+CLOCK_SKEW = 300.0
+"""How far ahead of the reader's clock a timestamp may be, in seconds. Machines that share a directory disagree slightly."""
+
 
 class Mode(StrEnum):
     """The cache mode of a call."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTENDERS", "LLM_CACHES", "UPSERT", "make"]
 
-LLM_CACHES = ("dspy", "dspy-disk", "litellm", "langchain", "inspect")
+LLM_CACHES = ("dspy", "dspy-disk", "langchain", "inspect")
 """The contenders made for LLM responses; the others cache any function or value."""
 
 UPSERT = "upsert"
@@ -23,7 +23,6 @@ _HOMES = {
     "diskcache": "disk_cache:DiskCache",
     "dspy": "dspy_cache:Dspy",
     "dspy-disk": "dspy_cache:DspyFromDisk",
-    "litellm": "litellm_cache:LiteLlm",
     "langchain": "langchain_cache:LangChain",
     "inspect": "inspect_cache:Inspect",
     "joblib": "joblib_cache:Joblib",
@@ -37,7 +36,6 @@ CONTENDERS = {
     "diskcache": "diskcache",
     "dspy": "DSPy",
     "dspy-disk": "DSPy, from disk",
-    "litellm": "LiteLLM, disk",
     "langchain": "LangChain, SQLite",
     "inspect": "Inspect",
     "joblib": "joblib",

@@ -10,11 +10,11 @@ from gzip import GzipFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from spark_cache.archive.tar_format import import_error, member_path, read_members
-from spark_cache.entries import CLOCK_SKEW, describe
+from spark_cache.entries import describe
 from spark_cache.errors import StoreError
 from spark_cache.maintenance.verify import CheckedEntry, check_entry
 from spark_cache.stores import Address, block_size, entry_name
-from spark_cache.types import EntryMeta, MissReason
+from spark_cache.types import CLOCK_SKEW, EntryMeta, MissReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.calls.answer import TEXT, Recorded, StreamBrokenOffError
+from spark_cache.calls.background import in_background
 from spark_cache.calls.judge import disagreement, why_not_stored
 from spark_cache.core.plan import Hit, Miss
 from spark_cache.errors import CacheMissError
@@ -211,11 +213,16 @@ class Caller:
             try:
                 recorded = await self._ask(request, spec)
             except StreamBrokenOffError as error:
-                self._store_events(calls, request, plan, error)
+                await self._store_events(calls, request, plan, error)
                 raise
-            return self.store(calls, request, plan, recorded)
+            recorded, stored = self.judge(calls, request, plan, recorded)
+            if stored is not None:
+                await in_background(partial(calls.store, plan, request, stored))
+            return recorded
 
-    def _store_events(self, calls: Calls, request: Request, plan: Plan, error: StreamBrokenOffError) -> None:
+    async def _store_events(
+        self, calls: Calls, request: Request, plan: Plan, error: StreamBrokenOffError
+    ) -> None:
         """Store the events of a stream that do not add up to a response. They serve streams alone."""
         if error.recorded is None:
             calls.note_bypass(plan, request, error.reason)
@@ -234,29 +241,34 @@ class Caller:
             calls.note_bypass(plan, request, reason)
             return
         heard = ModelResponse("", latency_seconds=response.latency_seconds)
-        calls.store(plan, request, {**to_stored(heard), "events": events})
+        stored = {**to_stored(heard), "events": events}
+        await in_background(partial(calls.store, plan, request, stored))
 
-    def store(self, calls: Calls, request: Request, plan: Plan, recorded: Recorded) -> Recorded:
-        """Store a new response, if it may be stored, and return it with its key.
+    def judge(
+        self, calls: Calls, request: Request, plan: Plan, recorded: Recorded
+    ) -> tuple[Recorded, dict[str, Any] | None]:
+        """Decide whether a new response may be stored.
 
         Args:
             calls: The cache of the call.
             request: The request.
             plan: What the call may do with the cache.
             recorded: The response.
+
+        Returns:
+            The response with its key, and what is to be stored; None if it may not be.
         """
         response = replace(recorded.response, cache_key=plan.key, origin=self._origin(plan))
         reason = self._why_not_stored(request, plan, response) or self._objection(
             calls, request, plan, response
         )
-        if reason is None:
-            stored = to_stored(response)
-            if recorded.events is not None:
-                stored["events"] = recorded.events
-            calls.store(plan, request, stored)
-        else:
+        if reason is not None:
             calls.note_bypass(plan, request, reason)
-        return Recorded(response, recorded.events)
+            return Recorded(response, recorded.events), None
+        stored = to_stored(response)
+        if recorded.events is not None:
+            stored["events"] = recorded.events
+        return Recorded(response, recorded.events), stored
 
     def _why_not_stored(self, request: Request, plan: Plan, response: ModelResponse) -> str | None:
         """Return what is wrong with a response; None if it may be stored."""

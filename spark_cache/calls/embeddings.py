@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.calls.answer import AnswerSpec, Recorded
+from spark_cache.calls.background import in_background
 from spark_cache.calls.batcher import Batcher
 from spark_cache.calls.caller import flight_key
 from spark_cache.core.plan import Hit
@@ -136,10 +137,17 @@ class Embedder:
             ModelResponse("", "end_turn", share, raw=packed(vector), latency_seconds=seconds)
             for vector, share in zip(vectors, shares, strict=True)
         )
-        return [
-            self._caller.store(self._calls, one.request, one.plan, Recorded(response))
+        judged = [
+            self._caller.judge(self._calls, one.request, one.plan, Recorded(response))
             for one, response in zip(texts, responses, strict=True)
         ]
+        to_store = [
+            (one, stored) for one, (_, stored) in zip(texts, judged, strict=True) if stored is not None
+        ]
+        await in_background(
+            lambda: [self._calls.store(one.plan, one.request, stored) for one, stored in to_store]
+        )
+        return [recorded for recorded, _ in judged]
 
     def _entry_name(self, plan: Plan) -> str:
         return self._calls.entry_name(plan) or ""

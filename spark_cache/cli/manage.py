@@ -20,13 +20,16 @@ __all__ = ["cleanup_command", "clear_command", "rm_command"]
 @click.command("rm")
 @click.argument("key")
 @with_cache
-def rm_command(cache: CacheManager, key: str, as_json: bool) -> None:
+@click.pass_context
+def rm_command(ctx: click.Context, cache: CacheManager, key: str, as_json: bool) -> None:
     """Remove one entry.
 
     KEY is the name of the entry's file, a prefix of it, or the key that the entry was stored under.
     """
     path = find_entry(cache, key)
-    cache.remove_entry(path.stem)
+    if not cache.remove_entry(path.stem):
+        click.echo(f"{path} is not an entry of this cache, so it was not removed", err=True)
+        ctx.exit(1)
     if as_json:
         print_json({"removed": 1, "path": str(path)})
     else:

@@ -162,6 +162,12 @@ _SPECS = (
     ),
     FieldSpec("fsync", BOOLEAN, "Whether a write waits until the data is on disk.", ("SPARK_CACHE_FSYNC",)),
     FieldSpec(
+        "hot_entries",
+        BOOLEAN,
+        "Whether small plain entries that were just read stay in memory, a few MB of them, for the next read.",
+        ("SPARK_CACHE_HOT_ENTRIES",),
+    ),
+    FieldSpec(
         "store_requests",
         BOOLEAN,
         "Whether an entry stores the request in addition to the response.",

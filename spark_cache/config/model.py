@@ -73,6 +73,7 @@ class CacheConfig(BaseModel):
         encryption_keys: Fernet keys, newest first.
         encryption_key_file: A file of Fernet keys, newest first. It is read when the configuration is created.
         fsync: Whether a write waits until the data is on disk.
+        hot_entries: Whether small plain entries that were just read stay in memory, a few MB of them, for the next read.
         store_requests: Whether an entry stores its request.
         store_truncated: Whether responses cut off at the token limit are stored.
         store_empty: Whether responses without any text, tool call or other content are stored.
@@ -108,6 +109,7 @@ class CacheConfig(BaseModel):
     encryption_keys: tuple[SecretStr, ...] = ()
     encryption_key_file: Path | None = None
     fsync: bool = False
+    hot_entries: bool = True
     store_requests: bool = False
     store_truncated: bool = False
     store_empty: bool = False

@@ -5,18 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from spark_cache import events, stores
 from spark_cache._lazy import at_fork
-from spark_cache.core.process_lock import KeyLocks
+from spark_cache.core.entry_format import ENTRY_FORMAT
 from spark_cache.core.single_flight import SingleFlight
-from spark_cache.entries import describe
 from spark_cache.savings import Ledger, MissLog
 from spark_cache.stores import HIDDEN, Address, FileStore, failure
-from spark_cache.types import EntryMeta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,22 +53,22 @@ class Directory:
         self.miss_log = MissLog(hidden, clock=clock)
         self.single_flight = SingleFlight()
         self.store: FileStore | MemoryStore
-        self.key_locks: KeyLocks | None = None
         if in_memory:
             self.store = stores.MemoryStore(
-                clock=clock, sweep=not config.commit_entries, ends_at=_expiry_of, on_removed=self._removed
+                clock=clock,
+                sweep=not config.commit_entries,
+                entry_format=ENTRY_FORMAT,
+                on_removed=self._removed,
             )
         else:
-            self.store = files = FileStore(
+            self.store = FileStore(
                 path,
                 clock=clock,
                 commit_entries=config.commit_entries,
                 suspect=suspect,
-                ends_at=_expiry_of,
+                entry_format=ENTRY_FORMAT,
                 on_removed=self._removed,
-            )
-            self.key_locks = KeyLocks(
-                f"{path}/{HIDDEN}/leases", prepare=files.prepare, on_fault=self._no_key_locks
+                on_lease_fault=self._no_leases,
             )
         self.faults: dict[tuple[str, str], str] = {}
         self._faults_lock = Lock()
@@ -82,6 +79,7 @@ class Directory:
         cap = config.max_cache_size_mb
         self.store.require(
             fsync=config.fsync,
+            hot_entries=config.hot_entries,
             cap_bytes=None if cap is None else cap * _MEGABYTE,
             cleanup_interval=config.cleanup_interval_seconds,
         )
@@ -90,8 +88,6 @@ class Directory:
         """Replace the locks in a forked child: another thread of the parent may have held them."""
         self._faults_lock = Lock()
         self.store.forget()
-        if self.key_locks is not None:
-            self.key_locks.forget()
 
     def warn_once(self, operation: str, error: str, *, profile: str | None, hint: str | None = None) -> None:
         """Warn that an operation failed, once for each cause until the operation works again.
@@ -133,8 +129,8 @@ class Directory:
             with self._faults_lock:
                 self.faults = {fault: until for fault, until in self.faults.items() if until != what}
 
-    def _no_key_locks(self, error: OSError | StoreError) -> None:
-        # Reported as a write fault: what prevents locks usually prevents writing entries too.
+    def _no_leases(self, error: OSError | StoreError) -> None:
+        # Reported as a write fault: what prevents leases usually prevents writing entries too.
         fault = failure("write", error) if isinstance(error, OSError) else error
         self.warn_once("write", fault.cause, profile=None)
 
@@ -167,14 +163,6 @@ def _is_reached_by_others(path: str) -> bool:
                 return True
         path = above
     return False
-
-
-def _expiry_of(data: bytes) -> float:
-    """Return when the TTL of an entry ends, in seconds since the epoch; infinity for anything else."""
-    described = describe(data, "")
-    if not isinstance(described, EntryMeta) or described.ttl is None:
-        return inf
-    return described.timestamp + described.ttl
 
 
 # Kept for the life of the process: counts, and the entries of a memory store, outlive the model that made them.

@@ -6,9 +6,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.core.plan import Hit, Miss, must_encrypt
-from spark_cache.entries import CacheEntry, decode, describe, read_answer, staleness
+from spark_cache.entries import CacheEntry, Identity, decode, describe, identify, read_answer, staleness
 from spark_cache.errors import StoreError
-from spark_cache.stores import Address, entry_name, folder_name
+from spark_cache.stores import FOREIGN, Address, entry_name, folder_name
 from spark_cache.types import CacheKey, MissReason, Mode
 
 if TYPE_CHECKING:
@@ -116,12 +116,14 @@ class Lookup:
         encrypted_only: bool,
     ) -> Hit | Miss:
         """Read, decrypt, decode, judge and parse the entry at an address."""
-        data = self.read(at, note_use=mode.writes)
+        # Only what is stored as plain text may stay in memory.
+        data = self.read(at, note_use=mode.writes, remember=not encrypted_only)
         if not isinstance(data, bytes):
             return data
         opened = read_answer(data, key, policy.namespace, self._ring, encrypted_only=encrypted_only)
         if not isinstance(opened, tuple):
-            return Miss(opened)
+            is_foreign = opened is MissReason.CORRUPT and identify(data, whole=True) == Identity()
+            return Miss(opened, FOREIGN if is_foreign else None)
         response, timestamp, ttl = opened
         stale = self.why_stale(timestamp, ttl, policy, mode)
         if stale is not None:
@@ -133,20 +135,21 @@ class Lookup:
             return Miss(MissReason.CORRUPT)
         return Miss(parsed) if isinstance(parsed, MissReason) else Hit(response, timestamp, parsed)
 
-    def read(self, at: Address, *, note_use: bool) -> bytes | Miss:
+    def read(self, at: Address, *, note_use: bool, remember: bool = False) -> bytes | Miss:
         """Read the bytes at an address. An I/O error is a warning and a miss.
 
         Args:
             at: The address.
             note_use: Whether the read counts as a use.
+            remember: Whether the bytes may stay in memory for the next read.
         """
         try:
-            data = self.directory.store.read(at, note_use=note_use)
+            data = self.directory.store.read(at, note_use=note_use, remember=remember)
         except StoreError as error:
             self.directory.warn_once("read", error.cause, profile=self.config.profile)
             return Miss(MissReason.UNREADABLE, error.cause)
         if not isinstance(data, bytes):
-            return Miss(data)
+            return Miss(data, FOREIGN if data is MissReason.NOT_A_FILE else None)
         if self.directory.faults:
             self.directory.clear_fault("read")
         return data

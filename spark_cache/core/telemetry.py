@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache import events
 from spark_cache.core.plan import Hit
+from spark_cache.stores import FOREIGN
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ _CORRUPT = frozenset(
         MissReason.WRONG_KEY,
         MissReason.NOT_A_FILE,
         MissReason.TOO_LARGE,
-        MissReason.FUTURE,
         MissReason.UNDECRYPTABLE,
     }
 )
@@ -97,9 +97,34 @@ class Recorder:
             age = self._directory.clock() - found.timestamp
             self.emit(events.CacheHit, **about, age=age, duration_ms=milliseconds_since(started))
             return
-        if found.reason in _CORRUPT and self._directory.is_new_fault(name, reason, name):
+        if found.reason is MissReason.FUTURE:
+            # One warning in all: after a clock was wrong, there may be thousands of such entries.
+            self._directory.warn_once(
+                "use some entries",
+                "they are dated in the future, so the clock of this machine is or was wrong",
+                profile=self._profile,
+                hint="they are removed first; `spark-cache doctor` counts them",
+            )
+        elif found.detail == FOREIGN:
+            self.note_foreign(**about)
+        elif found.reason in _CORRUPT and self._directory.is_new_fault(name, reason, name):
             self.emit(events.CacheCorrupt, **about, reason=reason)
         self.emit(events.CacheMiss, **about, reason=reason, duration_ms=milliseconds_since(started))
+
+    def note_foreign(self, **about: Any) -> None:
+        """Warn once that something that is not an entry is in the place of one, so that its request is not cached.
+
+        Args:
+            **about: The provider, the model, the start of the entry's name (``key``) and the operation.
+        """
+        if self._directory.is_new_fault(about["key"], FOREIGN, about["key"]):
+            self.emit(
+                events.CacheError,
+                **about | {"operation": "use an entry"},
+                directory=self._directory.path,
+                error=FOREIGN,
+                hint="move it, or use another cache directory",
+            )
 
     def count_shared(self, key: CacheKey, mode: Mode, response: Mapping[str, Any]) -> None:
         """Count a miss that got the response of an equal call already running.

@@ -10,7 +10,7 @@ from spark_cache import events
 from spark_cache.core.telemetry import milliseconds_since
 from spark_cache.entries import CacheEntry, decode, encode, encrypt_entry, readable, same_answer
 from spark_cache.errors import StoreError
-from spark_cache.stores import address, entry_name
+from spark_cache.stores import FOREIGN, address, entry_name
 from spark_cache.types import CacheKey
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Writer:
         encrypted: bool,
         operation: str | None = None,
         of_a_model: bool = False,
+        deadline: float | None = None,
     ) -> bool:
         """Store a response and remove the entries under the other names of its key.
 
@@ -82,6 +83,7 @@ class Writer:
             encrypted: Whether the entry is written encrypted.
             operation: The operation of the request, for the log.
             of_a_model: Whether the response comes from a model, so that call IDs and times may differ between equal ones.
+            deadline: When to give up, by the monotonic clock; None leaves it to the store.
 
         Returns:
             Whether the response is now in the store.
@@ -101,9 +103,19 @@ class Writer:
             request=request if policy.store_requests else None,
             namespace=policy.namespace,
         )
-        return self._put(entry, encrypted=encrypted, operation=operation, of_a_model=of_a_model)
+        return self._put(
+            entry, encrypted=encrypted, operation=operation, of_a_model=of_a_model, deadline=deadline
+        )
 
-    def _put(self, entry: CacheEntry, *, encrypted: bool, operation: str | None, of_a_model: bool) -> bool:
+    def _put(
+        self,
+        entry: CacheEntry,
+        *,
+        encrypted: bool,
+        operation: str | None,
+        of_a_model: bool,
+        deadline: float | None,
+    ) -> bool:
         started = perf_counter()
         key, provider, model = entry.key, entry.provider, entry.model_id
         entry = redacted(entry, self.redactor)
@@ -119,10 +131,15 @@ class Writer:
         at = address(provider, model, self._names.written(key, encrypted=encrypted))
         try:
             kept = self._is_unchanged(at, entry, encrypted=encrypted, of_a_model=of_a_model) or (
-                self._directory.store.write(at, data, expires_at=entry.expires_at)
+                self._directory.store.write(at, data, expires_at=entry.expires_at, deadline=deadline)
             )
         except StoreError as error:
-            self._directory.warn_once("write", error.cause, profile=self._profile)
+            if error.cause == FOREIGN:
+                self._recorder.note_foreign(
+                    provider=provider, model=model, key=at.name[:12], operation=operation
+                )
+            else:
+                self._directory.warn_once("write", error.cause, profile=self._profile)
             return False
         if not kept:
             # Not "write": that a smaller entry can be written does not clear this fault.
@@ -132,7 +149,8 @@ class Writer:
             return False
         self._directory.clear_fault("write")
         self._directory.clear_fault(at.name)
-        self._remove_others(at, key)
+        self._directory.clear_fault(at.name[:12])
+        self._remove_others(at, key, deadline)
         if not encrypted and not self._allow_plaintext:
             self._directory.warn_once(
                 "encrypt",
@@ -182,7 +200,7 @@ class Writer:
         self._recorder.emit(events.CacheBypass, **about, reason="secret")
         return True
 
-    def _remove_others(self, at: Address, key: str) -> None:
+    def _remove_others(self, at: Address, key: str, deadline: float | None) -> None:
         """Leave one entry of a key. An older one would be found first; a plain one would reveal what is now encrypted."""
         if self._ring is None:
             return
@@ -190,7 +208,7 @@ class Writer:
             if name == at.name:
                 continue
             try:
-                self._directory.store.remove(at._replace(name=name))
+                self._directory.store.remove(at._replace(name=name), deadline=deadline)
             except StoreError as error:
                 self._directory.warn_once("remove", error.cause, profile=self._profile)
 

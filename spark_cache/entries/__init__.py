@@ -22,23 +22,25 @@ from spark_cache.entries.codec import (
 )
 from spark_cache.entries.comparison import same_answer
 from spark_cache.entries.encrypted import decrypt_document, encrypt_bytes
-from spark_cache.entries.entry import CLOCK_SKEW, CacheEntry, staleness
+from spark_cache.entries.entry import CacheEntry, staleness
+from spark_cache.entries.identity import Identity, identify
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
     from spark_cache.entries.keyring import KeyRing
 
 __all__ = [
-    "CLOCK_SKEW",
     "SCHEMA_VERSION",
     "Answer",
     "CacheEntry",
+    "Identity",
     "decode",
     "decrypt_entry",
     "describe",
     "encode",
     "encrypt_bytes",
     "encrypt_entry",
+    "identify",
     "key_id_of",
     "read_answer",
     "read_plain",

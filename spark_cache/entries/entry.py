@@ -6,15 +6,12 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from spark_cache.types import MissReason
+from spark_cache.types import CLOCK_SKEW, MissReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CLOCK_SKEW", "CacheEntry", "staleness"]
-
-CLOCK_SKEW = 300.0
-"""How far ahead of the reader's clock a timestamp may be, in seconds. Machines that share a directory disagree slightly."""
+__all__ = ["CacheEntry", "staleness"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

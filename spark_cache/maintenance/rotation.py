@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from spark_cache.entries import CacheEntry, decode, decrypt_entry, describe, encrypt_bytes, key_id_of
 from spark_cache.errors import StoreError
-from spark_cache.stores import HIDDEN, address, entry_name
+from spark_cache.stores import HIDDEN, LOCKS, address, entry_name
 from spark_cache.stores.atomic import make_folder
 from spark_cache.stores.lock_file import LockFile
 from spark_cache.types import MissReason
@@ -73,14 +73,14 @@ def rotation_lock(root: str) -> Iterator[None]:
     Raises:
         StoreError: Another process holds the lock, or the directory belongs to another user or is not writable.
     """
-    folder = f"{root}/{HIDDEN}"
+    folder = f"{root}/{HIDDEN}/{LOCKS}"
     try:
         if os.stat(root).st_uid != os.geteuid():
             # Checked before anything is created, because a lock file of root would block the owner of the directory
             # for good.
             raise StoreError("lock the directory", "it belongs to another user")
         make_folder(folder)
-        lock = LockFile(f"{folder}/rotation.lock")
+        lock = LockFile(f"{folder}/rotation")
         lock.acquire(0)
     except BlockingIOError:
         raise StoreError("lock the directory", "another process is rewriting its entries") from None
@@ -111,6 +111,7 @@ def count(store: FileStore, *, step: Callable[[], None]) -> Census:
             continue
         census.entries[key_id] += 1
         census.size_bytes[key_id] += len(data)
+    census.unreadable += sum(1 for _ in store.damaged())
     return census
 
 

@@ -86,7 +86,7 @@ class Verification:
         intact: The number of valid entries at their own addresses.
         locked: The number of entries that cannot be checked because their encryption key is not configured.
         later: The number of entries in the format of a later release.
-        bad: All other files.
+        bad: The remains of entries, and entries that are not valid at their addresses. Files that were never entries are ignored.
     """
 
     intact: int = 0
@@ -110,6 +110,8 @@ def verify(store: FileStore, ring: KeyRing | None, *, step: Callable[[], None]) 
     for stored in store.scan():
         _check(store, stored.address, ring, result)
         step()
+    for at in store.damaged():
+        _check(store, at, ring, result)
     return result
 
 

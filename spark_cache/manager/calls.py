@@ -85,7 +85,7 @@ class Calls:
             # A key that was just made is a name as it is.
             name = str.__str__(key)
             at = Address(folder_name(key.provider), folder_name(key.model_id), name)
-            data = directory.store.read(at, note_use=writes)
+            data = directory.store.read(at, note_use=writes, remember=True)
         except (UncacheableRequestError, StoreError):
             return None
         if data is MissReason.ABSENT:
@@ -229,11 +229,11 @@ class Calls:
         Args:
             plan: The call.
         """
-        key_locks = self._cache.open().directory.key_locks
+        leases = self._cache.open().directory.store.leases
         name = self.entry_name(plan)
-        if key_locks is None or name is None or plan.mode is not Mode.READ_WRITE:
+        if leases is None or name is None or plan.mode is not Mode.READ_WRITE:
             return nullcontext()
-        return key_locks.held(name, timeout_seconds=self.lock_timeout_seconds)
+        return leases.held(name, timeout_seconds=self.lock_timeout_seconds)
 
     def explain(
         self, request: Request, *, mode: Mode | None, sensitive: bool | None, missed: Miss | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.core.plan import Hit, Miss, must_encrypt
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from spark_cache.stores import Address
 
 __all__ = ["Entries"]
+
+_PATIENCE = 0.5
+"""How long to wait for other processes that write, in seconds: the caller may be on an event loop."""
 
 
 class Entries:
@@ -85,6 +88,7 @@ class Entries:
             ttl=ttl,
             policy=policy,
             encrypted=encrypted,
+            deadline=monotonic() + _PATIENCE,
         )
 
     def has_entry(self, key: str) -> bool:

@@ -24,12 +24,14 @@ def statistics(store: Store, *, write: bool) -> dict[str, Any]:
 
     Returns:
         ``total_entries``, ``total_size_bytes`` (in blocks of 4 KiB), ``apparent_size_bytes`` (the sum of the file sizes),
+        ``estimated`` (whether these figures are estimates),
         ``by_provider[p]`` and ``by_model[p][m]`` with ``entries`` and ``size_bytes``, and ``entries_by_provider[p]``.
 
     Raises:
         StoreError: The store could not be listed.
     """
-    folders = store.totals(write=write)
+    totals = store.totals(write=write)
+    folders = totals.folders
     by_provider: dict[str, dict[str, int]] = defaultdict(lambda: {"entries": 0, "size_bytes": 0})
     by_model: dict[str, dict[str, dict[str, int]]] = defaultdict(dict)
     for folder in folders:
@@ -37,15 +39,16 @@ def statistics(store: Store, *, write: bool) -> dict[str, Any]:
         by_provider[provider]["entries"] += folder.entries
         by_provider[provider]["size_bytes"] += folder.occupied_bytes
         # Added, not set: a copied folder may hold entries of a model that already has a folder.
-        totals = by_model[provider].setdefault(model, {"entries": 0, "size_bytes": 0})
-        totals["entries"] += folder.entries
-        totals["size_bytes"] += folder.occupied_bytes
+        model_totals = by_model[provider].setdefault(model, {"entries": 0, "size_bytes": 0})
+        model_totals["entries"] += folder.entries
+        model_totals["size_bytes"] += folder.occupied_bytes
     return {
         "total_entries": sum(folder.entries for folder in folders),
         "total_size_bytes": sum(folder.occupied_bytes for folder in folders),
         "apparent_size_bytes": sum(folder.size_bytes for folder in folders),
+        "estimated": totals.estimated,
         "by_provider": dict(by_provider),
-        "entries_by_provider": {provider: totals["entries"] for provider, totals in by_provider.items()},
+        "entries_by_provider": {provider: figures["entries"] for provider, figures in by_provider.items()},
         "by_model": dict(by_model),
     }
 

@@ -65,7 +65,9 @@ class Ledger:
         self._pending: dict[Line, Sums] = {}
         self._timer: Timer | None = None
         at_exit(self.flush)
-        at_fork(after_in_child=self.forget)
+        self._is_held = False
+        # A fork while another thread uses SQLite would leave the child with a lock of that library that nothing releases.
+        at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self.forget)
 
     def record(
         self,
@@ -128,6 +130,13 @@ class Ledger:
         """Write pending counts to the file now. If writing fails, they wait for the next attempt."""
         with self._writing:
             self._write()
+
+    def _hold(self) -> None:
+        self._is_held = self._writing.acquire(timeout=1.0)
+
+    def _let_go(self) -> None:
+        if self._is_held:
+            self._writing.release()
 
     def forget(self) -> None:
         """Reset a forked child: the counts belong to the parent, which may have held the locks during the fork."""

@@ -1,63 +1,85 @@
 """The file store: one JSON file per entry, ``<root>/<provider>/<model>/<name>.json``.
 
-Reads take no lock: a file is replaced in one step, so a reader has the old one or the new one. Everything else that the store keeps
-lives in the hidden folder and can be deleted at any time.
+Reads take no lock. A file is replaced in one step, so a reader gets the old one or the new one. Everything else that the store
+keeps is in the hidden folder and can be deleted at any time.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from itertools import islice
+from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from spark_cache.errors import StoreError
 from spark_cache.stores.atomic import (
     MAX_BYTES,
-    commit,
     discard,
     failure,
+    is_use_news,
     read_file,
     sync_folder,
     write_temporary,
 )
-from spark_cache.stores.base import GONE, UNKNOWN, Address, FolderTotals, added_up, block_size
-from spark_cache.stores.expiry import ExpirySchedule
+from spark_cache.stores.base import (
+    Address,
+    FolderTotals,
+    NewEntry,
+    Proof,
+    Stored,
+    Totals,
+    added_up,
+    block_size,
+    is_over,
+)
+from spark_cache.stores.file_changes import FileChanges
+from spark_cache.stores.hot import HotEntries
 from spark_cache.stores.layout import Layout
+from spark_cache.stores.leases import KeyLocks
+from spark_cache.stores.names import HIDDEN, LOCKS
+from spark_cache.stores.own_files import OwnFiles
 from spark_cache.stores.scan_maintenance import ScanMaintenance
-from spark_cache.stores.walk import ENDING, folders, is_there, leads_out, remove_if_empty, scan_folder
+from spark_cache.stores.walk import ENDING, folder_names, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from spark_cache.stores.base import Stored
-    from spark_cache.stores.index.transaction import IndexChange
-    from spark_cache.stores.index.writer import IndexWriter
+    from spark_cache.stores.base import EntryFormat, Lifetime
+    from spark_cache.stores.index.index import Index
+    from spark_cache.stores.index.removal import Removed
     from spark_cache.types import MissReason
 
 __all__ = ["FileStore"]
 
-_USE_RESOLUTION = 60.0
-"""A use is noted in the file's time when the last one is this many seconds old: order within a minute does not matter to eviction."""
-
-_SWEPT = "swept"
-"""The file in the hidden folder whose time says when expired entries were last looked for."""
-
 _FEW = 200
-"""So many entries are counted by looking at them, in a few milliseconds: that also tells what was changed inside a file."""
+"""So many entries are counted by looking at them, which also notices changes inside a file."""
 
-_SUSPECT = "a symbolic link on its path is another user's, or leads into a place that everybody may write to"
+_AT_ONCE = 64
+"""The number of entries that are written or removed in one transaction."""
+
+_SUSPECT = (
+    "a symbolic link on its path belongs to another user, or leads to a place that everybody may write to"
+)
+_LOCKED = "another process holds the lock of the index"
 
 
 class FileStore:
-    """Keeps entries as files below one directory, which is made when something is first written.
+    """Keeps entries as files below one directory, which is created by the first write.
 
     Args:
         root: The directory, absolute.
-        clock: The time in seconds since the epoch.
-        commit_entries: Whether entries may be committed to version control, which decides the ``.gitignore`` it writes.
-        suspect: Whether others may have a hand in where the directory lies: it is then neither read nor written.
-        ends_at: When the life of an entry with these bytes ends, in seconds since the epoch; infinity for never.
-        on_removed: Told of each entry that upkeep removes: where it stood, its length, and ``evict`` or ``expire``.
+        clock: Returns the time in seconds since the epoch.
+        commit_entries: Whether entries may be committed. They are then removed on demand only, unless the cap requires it.
+        suspect: Whether other users can change where the path leads. The directory is then neither read nor written.
+        entry_format: What the store has to know of the content of entries.
+        on_removed: Called with each entry that upkeep removes: its address, its size, and ``evict`` or ``expire``.
+        on_lease_fault: Called with the reason when a lease cannot be taken or released.
+
+    Attributes:
+        root: The directory.
+        leases: The leases of the keys, shared by all processes that use the directory.
     """
 
     def __init__(
@@ -67,313 +89,416 @@ class FileStore:
         clock: Callable[[], float],
         commit_entries: bool,
         suspect: bool = False,
-        ends_at: Callable[[bytes], float],
+        entry_format: EntryFormat,
         on_removed: Callable[[Address, int, str], None],
+        on_lease_fault: Callable[[OSError | StoreError], None] | None = None,
     ) -> None:
         self.root = root
+        self.leases = KeyLocks(
+            f"{root}/{HIDDEN}/{LOCKS}/leases",
+            prepare=self.prepare,
+            on_fault=on_lease_fault or (lambda _fault: None),
+        )
         self._layout = Layout(root, clock=clock, commit_entries=commit_entries)
+        self._commit_entries = commit_entries
         self._suspect = suspect
         self._clock = clock
-        self._ends_at = ends_at
+        self._lifetime = entry_format.lifetime
+        self._files = OwnFiles(root, entry_format.prove)
+        self._changes = FileChanges(root, self._files, clock=clock, on_changed=self._forget_hot)
         self._fsync = False
         self._cap: float | None = None
-        self._schedule = ExpirySchedule(f"{self._layout.hidden}/{_SWEPT}", clock)
-        # What may be committed is not swept away in passing: only who asks for a clean-up gets one.
-        schedule = None if commit_entries else self._schedule
-        self._sweep = schedule
+        self._interval: float | None = None
+        self._may_keep_hot = True
+        self._hot: HotEntries | None = None
         self._on_removed = on_removed
-        self._opened: dict[str, IndexWriter] = {}
+        self._opened: dict[str, Index] = {}
+        self._one_writer = Lock()
         self._scan_maintenance = ScanMaintenance(
-            self, schedule=schedule, clock=clock, ends_at=ends_at, on_removed=on_removed
+            self,
+            clock=clock,
+            interval=self._sweep_interval,
+            lifetime=entry_format.lifetime,
+            on_removed=self._removed,
         )
 
     @property
-    def _index(self) -> IndexWriter:
-        """The index. It is made when it is first needed, because a hit needs neither the index nor sqlite3."""
+    def _index(self) -> Index:
+        """The index. It is imported on first use, because a hit needs neither the index nor sqlite3."""
         index = self._opened.get(self.root)
         if index is None:
-            from spark_cache.stores.index.writer import IndexWriter  # noqa: PLC0415 - see above
+            from spark_cache.stores.index.index import Index  # noqa: PLC0415 - see above
 
-            made = IndexWriter(
+            made = Index(
                 self.root,
                 hidden=self._layout.hidden,
-                schedule=self._sweep,
                 clock=self._clock,
-                end_of=self._end_of,
-                on_removed=self._on_removed,
+                sweep_interval=self._sweep_interval,
+                lifetime_of=self._lifetime_of,
+                is_entry=self._files.is_entry,
             )
             # Of two threads that get here at once, both use the one that is set first. A lock would not survive a fork.
             index = self._opened.setdefault(self.root, made)
         return index
 
-    def require(self, *, fsync: bool, cap_bytes: float | None, cleanup_interval: float) -> None:
-        """Take on what one of the managers that share the store asks for; the strictest holds.
+    def require(
+        self, *, fsync: bool, cap_bytes: float | None, cleanup_interval: float, hot_entries: bool = True
+    ) -> None:
+        """Take on what one of the managers that share the store asks for. The strictest requirement holds.
 
         Args:
             fsync: Whether a write waits for the disk.
-            cap_bytes: What the store may occupy; None is no bound.
-            cleanup_interval: How often expired entries are looked for, in seconds.
+            cap_bytes: The bytes that the store may occupy; None is no limit.
+            cleanup_interval: How often to search for expired entries, in seconds.
+            hot_entries: Whether the bytes of small entries are kept in memory for the next read.
         """
         self._fsync = self._fsync or fsync
         if cap_bytes is not None:
             self._cap = cap_bytes if self._cap is None else min(self._cap, cap_bytes)
-        self._schedule.require(cleanup_interval)
+        self._interval = cleanup_interval if self._interval is None else min(self._interval, cleanup_interval)
+        self._may_keep_hot = self._may_keep_hot and hot_entries
+        self._hot = (self._hot or HotEntries()) if self._may_keep_hot else None
 
     def forget(self) -> None:
-        """Begin with new locks in a forked child: another thread of the parent may have held the old ones."""
+        """Use new locks in a forked child: another thread of the parent may have held the old ones."""
+        self._one_writer = Lock()
+        self.leases.forget()
         self._layout.forget()
         self._scan_maintenance.forget()
 
-    def read(self, at: Address, *, note_use: bool) -> bytes | MissReason:
-        """The bytes at an address, or why there are none.
+    @property
+    def on_network(self) -> bool:
+        """Whether the directory is on a network file system, where no index is kept."""
+        return self._index.on_network
+
+    def path(self, at: Address) -> str:
+        """Return the path of the file of an entry."""
+        return f"{self.root}/{'/'.join(at)}{ENDING}"
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def has(self, at: Address) -> bool:
+        """Return whether there is an entry at an address, without reading all of it.
 
         Raises:
-            StoreError: The machine failed to read, or the entry belongs to another user where this one also writes.
+            StoreError: It cannot be found out.
+        """
+        with _as_store_errors("read"):
+            return not self._suspect and self._files.is_entry(self.path(at), at.name)
+
+    def read(self, at: Address, *, note_use: bool, remember: bool = False) -> bytes | MissReason:
+        """Return the bytes at an address, or why there are none.
+
+        Args:
+            at: The address.
+            note_use: Whether to note the use in the access time of the file. The file must belong to this user then.
+            remember: Whether the bytes may be kept in memory for the next read.
+
+        Raises:
+            StoreError: The file cannot be read.
         """
         if self._suspect:
             raise StoreError("read", _SUSPECT)
-        path = f"{self.root}/{'/'.join(at)}{ENDING}"
-        found = read_file(path)
+        path = self.path(at)
+        now = self._clock() if note_use else None
+        hot = self._hot if remember else None
+        if hot is not None:
+            kept = hot.get(path)
+            if kept is not None and (
+                now is None or (kept.status.st_uid == os.geteuid() and not is_use_news(kept.status, now))
+            ):
+                return kept.data
+        found = read_file(path, used_at=now)
         if not isinstance(found, tuple):
             return found
-        data, modified, owner = found
-        if note_use:
-            if owner != os.geteuid():
-                raise StoreError("read", "the entry belongs to another user")
-            now = self._clock()
-            # Either way: a time ahead of the clock would pass for the latest use until the clock is there.
-            if abs(now - modified) > _USE_RESOLUTION:
-                _note_use(path, now)
-        return data
+        if hot is not None:
+            hot.keep(path, found)
+        return found.data
 
-    def write(
-        self, at: Address, data: bytes, *, replace: bool = True, expires_at: float | None = None
-    ) -> bool:
-        """Put an entry in place; False when it is larger than the store may be, or may not replace the one that is there.
+    def read_many(self, addresses: Sequence[Address], *, note_use: bool) -> list[bytes | MissReason]:
+        """Return what :meth:`read` returns for each address, in their order."""
+        return [self.read(at, note_use=note_use) for at in addresses]
+
+    def find(self, name: str) -> list[Address]:
+        """Return every address with this name, in whatever folder."""
+        with _as_store_errors("list"):
+            return [
+                Address(provider, model, name)
+                for provider, model in folder_names(self.root)
+                if os.path.lexists(f"{self.root}/{provider}/{model}/{name}{ENDING}")
+            ]
+
+    def scan(
+        self, provider_folder: str | None = None, model_folder: str | None = None, *, after: str = ""
+    ) -> Iterator[Stored]:
+        """Yield every entry, or those of a provider or of one of its models, ordered by address.
+
+        Args:
+            provider_folder: The only provider.
+            model_folder: Its only model.
+            after: The cursor of an entry to go on behind.
+        """
+        for at, status, proof in self._listed(provider_folder, model_folder, after):
+            if proof is Proof.ENTRY:
+                yield Stored(at, status.st_size, max(status.st_atime, status.st_mtime), "/".join(at))
+
+    def damaged(self) -> Iterator[Address]:
+        """Yield the addresses of files that are the remains of an entry, or the entry of another name."""
+        return (at for at, _, proof in self._listed() if proof is Proof.DAMAGED)
+
+    def totals(self, *, write: bool) -> Totals:
+        """Return the totals of the entries of each model, from the index or else by listing the files.
+
+        Args:
+            write: Whether this process may write. A process that may not does not open the index.
+        """
+        known = self._index.folders() if write else None
+        if known is None or sum(folder.entries for folder in known) <= _FEW:
+            return Totals(added_up(self.scan()))
+        fresh = [
+            FolderTotals(
+                folder.provider, folder.model, folder.entries, folder.size_bytes, folder.occupied_bytes
+            )
+            for folder in known
+            if folder.entries and not folder.stale
+        ]
+        stale = [(folder.provider, folder.model) for folder in known if folder.stale]
+        return Totals(fresh + [totals for names in stale for totals in added_up(self.scan(*names))])
+
+    def compare_index(self) -> tuple[int, int] | None:
+        """Compare the index with the entries, without writing anything.
+
+        Returns:
+            The number of models, and for how many of them the index is wrong; None if there is no index that can be read.
 
         Raises:
-            StoreError: It could not be written; nothing of it is left behind.
+            StoreError: The entries cannot be listed.
         """
-        if self._suspect:
-            raise StoreError("write", _SUSPECT)
-        if leads_out(self.root, at.provider_folder, at.model_folder):
-            raise StoreError("write", "a folder of entries is a symbolic link")
-        if len(data) > MAX_BYTES or (self._cap is not None and block_size(len(data)) > self._cap):
-            return False
-        end = UNKNOWN if expires_at is None else expires_at
-        try:
-            self._layout.prepare()
-            try:
-                return self._put(at, data, end, replace=replace)
-            except FileNotFoundError:
-                # The directory was deleted while the program runs: make it anew, once.
-                self._layout.prepare(again=True)
-                return self._put(at, data, end, replace=replace)
-        except OSError as error:
-            raise failure("write", error) from None
+        known = self._index.inspect()
+        if known is None:
+            return None
+        counted = {totals[:2]: totals[2:] for totals in added_up(self.scan())}
+        indexed = {
+            (folder.provider, folder.model): (folder.entries, folder.size_bytes, folder.occupied_bytes)
+            for folder in known
+            if folder.entries or folder.stale
+        }
+        stale = {(folder.provider, folder.model) for folder in known if folder.stale}
+        names = counted.keys() | indexed.keys()
+        return len(names), sum(name in stale or counted.get(name) != indexed.get(name) for name in names)
+
+    # -- writing -----------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Make the directory ready to be written to, though it was before; :meth:`write` does it by itself.
+        """Create what is missing of the directory. :meth:`write` does it by itself.
 
         Raises:
-            OSError: It could not be made.
-            StoreError: It is not to be used.
+            OSError: Something cannot be created.
+            StoreError: The directory must not be used.
         """
         if self._suspect:
             raise StoreError("write", _SUSPECT)
         self._layout.prepare(again=True)
 
-    def remove(self, at: Address) -> bool:
-        """Remove an entry; whether there was one.
+    def write(
+        self,
+        at: Address,
+        data: bytes,
+        *,
+        replace: bool = True,
+        expires_at: float | None = None,
+        deadline: float | None = None,
+    ) -> bool:
+        """Put an entry in place.
 
-        Raises:
-            StoreError: It is there and could not be removed.
-        """
-        path = self.path(at)
-        if leads_out(self.root, at.provider_folder, at.model_folder):
-            return False
-        with _told("remove"):
-            if not is_there(path):
-                return False
-        change = self._index.begin(at, create=False)
-        removed = False
-        try:
-            os.unlink(path)
-            removed = True
-            remove_if_empty(os.path.dirname(path))
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            raise failure("remove", error) from None
-        finally:
-            if change is None:
-                self._index.miss()
-            elif removed:
-                self._index.end(at, change, GONE, expires_at=UNKNOWN, used_at=0.0)
-            else:
-                self._index.cancel()
-        return True
-
-    def find(self, name: str) -> list[Address]:
-        """Every address with this name, in whatever folder."""
-        with _told("list"):
-            return [
-                Address(provider, model, name)
-                for provider in folders(self.root)
-                for model in folders(f"{self.root}/{provider}")
-                if os.path.lexists(f"{self.root}/{provider}/{model}/{name}{ENDING}")
-            ]
-
-    def scan(self, provider_folder: str | None = None, model_folder: str | None = None) -> Iterator[Stored]:
-        """Every entry, or those of a provider or of one of its models."""
-        with _told("list"):
-            for provider in folders(self.root) if provider_folder is None else [provider_folder]:
-                for model in folders(f"{self.root}/{provider}") if model_folder is None else [model_folder]:
-                    yield from scan_folder(self.root, provider, model)
-
-    def totals(self, *, write: bool) -> list[FolderTotals]:
-        """What the entries of each model add up to: by the books, or by looking where there are none."""
-        index_totals = self._index.index_totals(write=write)
-        if (
-            index_totals is None
-            or sum(model_totals.entries for model_totals in index_totals.folders.values()) <= _FEW
-        ):
-            return added_up(self.scan())
-        known = [
-            FolderTotals(*folder, model_totals.entries, model_totals.size_bytes, model_totals.occupied_bytes)
-            for folder, model_totals in index_totals.folders.items()
-            if model_totals.entries and not model_totals.stale
-        ]
-        stale_models = [folder for folder, model_totals in index_totals.folders.items() if model_totals.stale]
-        return known + [totals for folder in stale_models for totals in added_up(self.scan(*folder))]
-
-    def compare_index(self) -> tuple[int, int] | None:
-        """Compare what is derived from the entries with the entries, and write nothing.
+        Args:
+            at: The address.
+            data: The bytes.
+            replace: Whether they may replace another entry.
+            expires_at: When the entry expires, in seconds since the epoch; infinity for never. None leaves it to the bytes to say.
+            deadline: When to stop waiting for the lock, by the monotonic clock; None waits for two seconds.
 
         Returns:
-            How many models there are, and for how many the books are not right; None when no books could be read.
+            Whether it is stored; False if it is larger than the store may be, or may not replace the one that is there.
 
         Raises:
-            StoreError: The entries could not be listed.
+            StoreError: It cannot be written. Nothing is left behind.
         """
-        index_totals = self._index.index_totals(write=False)
-        if index_totals is None:
-            return None
-        there = {totals[:2]: totals[2:] for totals in added_up(self.scan())}
-        known = {
-            folder: (model_totals.entries, model_totals.size_bytes, model_totals.occupied_bytes)
-            for folder, model_totals in index_totals.folders.items()
-            if model_totals.entries or model_totals.stale
-        }
-        stale_models = {folder for folder, model_totals in index_totals.folders.items() if model_totals.stale}
-        folders = there.keys() | known.keys()
-        return len(folders), sum(
-            folder in stale_models or there.get(folder) != known.get(folder) for folder in folders
-        )
+        return self.write_many([NewEntry(at, data, expires_at)], replace=replace, deadline=deadline)[0]
 
-    def expire(self, provider_folder: str | None = None) -> int:
-        """Remove every entry whose life is over, or those of a provider; how many there were.
+    def write_many(
+        self, entries: Sequence[NewEntry], *, replace: bool = True, deadline: float | None = None
+    ) -> list[bool]:
+        """Put entries in place, each of them as :meth:`write` does. 64 of them share a transaction.
 
         Raises:
-            StoreError: One could not be removed.
+            StoreError: One cannot be written. Those before it are stored.
         """
-        with _told("remove"):
-            count, done = self._index.expire_all(provider_folder)
-        if done:
-            return count
-        now = self._clock()
-        listed = list(self.scan(provider_folder))
-        return count + sum(
-            self._is_over(stored.address, now) and self.remove(stored.address) for stored in listed
-        )
+        if self._suspect:
+            raise StoreError("write", _SUSPECT)
+        written: list[bool] = []
+        for start in range(0, len(entries), _AT_ONCE):
+            some = entries[start : start + _AT_ONCE]
+            with _as_store_errors("write"):
+                self._layout.prepare()
+                try:
+                    written += self._put_some(some, replace=replace, deadline=deadline)
+                except FileNotFoundError:
+                    # The directory was deleted while the program runs. Create it again, once.
+                    self._layout.prepare(again=True)
+                    written += self._put_some(some, replace=replace, deadline=deadline)
+        return written
+
+    def remove(self, at: Address, *, deadline: float | None = None) -> bool:
+        """Remove an entry, and return whether there was one. Other files stay.
+
+        Raises:
+            StoreError: It cannot be removed.
+        """
+        with _as_store_errors("remove"):
+            if status_of(self.path(at)) is None:
+                return False
+            with self._index.change(deadline=deadline) as transaction:
+                return self._changes.remove(transaction, at, also_damaged=True)
 
     def clear(self, provider_folder: str | None = None, model_folder: str | None = None) -> int:
-        """Remove every entry, or those of a provider or of one of its models; how many there were.
+        """Remove every entry, or those of a provider or of one of its models, and return how many there were.
 
         Raises:
-            StoreError: One could not be removed.
+            StoreError: One cannot be removed.
         """
-        listed = list(self.scan(provider_folder, model_folder))
-        with _told("remove"):
-            count, done = self._index.remove_all(listed)
-        return count if done else count + sum([self.remove(stored.address) for stored in listed])
+        number = 0
+        with _as_store_errors("remove"):
+            candidates = self._files.candidates(provider_folder, model_folder)
+            while some := list(islice(candidates, _AT_ONCE)):
+                with self._index.change() as transaction:
+                    number += sum([self._changes.remove(transaction, at, also_damaged=False) for at in some])
+        return number
 
-    def path(self, at: Address) -> str:
-        """The path of the file of an entry."""
-        return f"{self.root}/{'/'.join(at)}{ENDING}"
+    def expire(self, provider_folder: str | None = None) -> int:
+        """Remove every expired entry, or those of a provider, and return how many there were.
 
-    def _put(self, at: Address, data: bytes, end: float, *, replace: bool) -> bool:
-        """Put bytes in place, note it, and do a slice of the upkeep that is due; whether they are there."""
-        folder = f"{self.root}/{at.provider_folder}/{at.model_folder}"
+        Raises:
+            StoreError: One cannot be removed.
+        """
+        with _as_store_errors("remove"):
+            number, is_done = self._index.expire(provider_folder)
+        if is_done:
+            return number
         now = self._clock()
-        transaction = self._index
-        temporary = write_temporary(self._layout.scratch, data, fsync=self._fsync, now=now)
-        placed, noted, cap = False, None, self._cap
-        try:
-            change = transaction.begin(at, create=True)
-            if cap is not None and change is not None and _grown(change, len(data)) > cap:
-                transaction.cancel()
-                transaction.make_room(len(data), cap)
-                # One slice for one write.
-                cap = None
-                change = transaction.begin(at, create=True)
-            try:
-                placed = commit(temporary, folder, at.name + ENDING, replace=replace)
-            finally:
-                if change is None:
-                    transaction.miss()
-                elif placed:
-                    noted = transaction.end(at, change, len(data), expires_at=end, used_at=now)
-                else:
-                    transaction.cancel()
-        except BaseException:
-            discard(temporary)
-            raise
-        if self._fsync and placed:
-            sync_folder(folder)
-        if noted is not None:
-            self._scan_maintenance.pause()
-            transaction.tend(noted, len(data), cap, now)
-        elif placed and not transaction.working:
-            self._scan_maintenance.after_write(len(data), self._cap)
-        return placed
+        listed = list(self.scan(provider_folder))
+        return number + sum(
+            [self._is_over(stored.address, now) and self.remove(stored.address) for stored in listed]
+        )
 
-    def _end_of(self, at: Address) -> tuple[float, int] | None:
-        """When the life of an entry ends by its own word, and its length; None when there is none."""
-        data = self.read(at, note_use=False)
-        return (self._ends_at(data), len(data)) if isinstance(data, bytes) else None
+    def _put_some(self, entries: Sequence[NewEntry], *, replace: bool, deadline: float | None) -> list[bool]:
+        """Put entries in place in one transaction, and do what is due after it."""
+        removed: list[Removed] = []
+        try:
+            with self._only_writer(deadline):
+                written, is_indexed = self._put_together(entries, removed, replace=replace, deadline=deadline)
+        finally:
+            # Outside the locks, because a listener may write to the store itself.
+            for gone in removed:
+                self._removed(*gone)
+        if self._fsync:
+            for folder in {os.path.dirname(self.path(entry.address)) for entry in entries}:
+                sync_folder(folder)
+        self._layout.sweep_orphans()
+        if is_indexed:
+            self._scan_maintenance.pause()
+        else:
+            self._scan_maintenance.after_write(sum(len(entry.data) for entry in entries), self._cap)
+        return written
+
+    def _put_together(
+        self, entries: Sequence[NewEntry], removed: list[Removed], *, replace: bool, deadline: float | None
+    ) -> tuple[list[bool], bool]:
+        """Put entries in place in one transaction. Return which of them are stored, and whether the index took part."""
+        written: list[bool] = []
+        temporary = self._temporary(entries[0])
+        try:
+            with self._index.change(removed=removed, deadline=deadline) as transaction:
+                for entry in entries:
+                    temporary = temporary or self._temporary(entry)
+                    written.append(
+                        self._changes.put(transaction, entry, temporary, replace=replace, cap_bytes=self._cap)
+                    )
+                    temporary = ""
+        finally:
+            if temporary:
+                discard(temporary)
+        return written, transaction.is_indexed
+
+    @contextmanager
+    def _only_writer(self, deadline: float | None) -> Iterator[None]:
+        """Let one thread write at a time. A process has one temporary file, so that the cap holds for its threads together."""
+        if not self._one_writer.acquire(timeout=-1 if deadline is None else max(0.0, deadline - monotonic())):
+            raise BlockingIOError
+        try:
+            yield
+        finally:
+            self._one_writer.release()
+
+    def _temporary(self, entry: NewEntry) -> str:
+        """Write the temporary file of an entry; an empty path if the entry is larger than it may be."""
+        size = len(entry.data)
+        if size > MAX_BYTES or (self._cap is not None and block_size(size) > self._cap):
+            return ""
+        return write_temporary(self._layout.scratch, entry.data, fsync=self._fsync, now=self._clock())
+
+    def _listed(
+        self, provider_folder: str | None = None, model_folder: str | None = None, after: str = ""
+    ) -> Iterator[tuple[Address, os.stat_result, Proof]]:
+        """Yield the files that are not foreign, ordered by address."""
+        last = Address._make(after.split("/")) if after else None
+        with _as_store_errors("list"):
+            for at in self._files.candidates(provider_folder, model_folder, last):
+                path = self.path(at)
+                status = status_of(path)
+                if status is not None and (proof := self._prove_readable(path, at.name)) is not Proof.FOREIGN:
+                    yield at, status, proof
+
+    def _prove_readable(self, path: str, name: str) -> Proof:
+        try:
+            return self._files.prove(path, name)
+        except OSError:
+            # It may be an entry, but nothing is done to it.
+            return Proof.DAMAGED
+
+    # -- upkeep ------------------------------------------------------------------------------------
+
+    def _sweep_interval(self) -> float | None:
+        # Entries that may be committed expire on demand only.
+        return None if self._commit_entries else self._interval
+
+    def _removed(self, at: Address, size_bytes: int, why: str) -> None:
+        self._forget_hot(self.path(at))
+        self._on_removed(at, size_bytes, why)
+
+    def _forget_hot(self, path: str) -> None:
+        if self._hot is not None:
+            self._hot.forget(path)
+
+    def _lifetime_of(self, at: Address) -> Lifetime | None:
+        """Return when an entry begins and ends by its own word; None if it cannot be read."""
+        try:
+            data = self.read(at, note_use=False)
+        except StoreError:
+            return None
+        return self._lifetime(data) if isinstance(data, bytes) else None
 
     def _is_over(self, at: Address, now: float) -> bool:
-        try:
-            told = self._end_of(at)
-        except StoreError:
-            return False
-        return told is not None and told[0] <= now
+        lifetime = self._lifetime_of(at)
+        return lifetime is not None and is_over(lifetime, now)
 
 
 @contextmanager
-def _told(operation: str) -> Iterator[None]:
-    """Make the machine's errors a store's."""
+def _as_store_errors(operation: str) -> Iterator[None]:
+    """Raise the machine's errors as store errors."""
     try:
         yield
+    except BlockingIOError:
+        raise StoreError(operation, _LOCKED) from None
     except OSError as error:
         raise failure(operation, error) from None
-
-
-def _grown(change: IndexChange, size_bytes: int) -> int:
-    """What the store occupies with a file of this length."""
-    return change.occupied + block_size(size_bytes) - block_size(max(0, change.old_size))
-
-
-def _note_use(path: str, now: float) -> None:
-    folder = os.path.dirname(path)
-    if os.path.islink(folder) or os.path.islink(os.path.dirname(folder)):
-        # What a link leads to is not the cache's to change.
-        return
-    try:
-        # Under two names, such as a backup's by hard links, the file is not the cache's alone.
-        if os.lstat(path).st_nlink == 1:
-            os.utime(path, (now, now), follow_symlinks=False)
-    except OSError:
-        # Least recently used is then judged by an older time; the answer is right all the same.
-        return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,9 +53,11 @@ class LockFile:
         except ImportError:
             _warn_once()
             return
-        if not os.path.isdir(os.path.dirname(self._path)):
-            # filelock would create the folder, and open to others.
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        # filelock would create the folders, and open to others, or follow a link that is in the place of one.
+        folder = os.path.dirname(self._path)
+        for path in (os.path.dirname(folder), folder):
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if self._lock is None:
             # A soft lock would outlive a holder that is killed.
             self._lock = FileLock(self._path, mode=0o600, thread_local=False, fallback_to_soft=False)

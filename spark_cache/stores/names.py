@@ -1,4 +1,4 @@
-"""Names of folders and files: pure functions of the names they stand for."""
+"""The names of folders and files: pure functions of the names of providers, models and keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
-__all__ = ["HIDDEN", "SCRATCH", "are_entry_names", "entry_name", "folder_name", "is_entry_name"]
+__all__ = ["HIDDEN", "LOCKS", "SCRATCH", "entry_name", "folder_name", "is_entry_name"]
 
 HIDDEN = ".spark-cache"
 """The folder inside a cache directory for everything that can be deleted at any time."""
@@ -14,13 +14,16 @@ HIDDEN = ".spark-cache"
 SCRATCH = "temporary"
 """The folder inside the hidden one for files that are being written."""
 
+LOCKS = "locks"
+"""The folder inside the hidden one for lock files."""
+
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,79}", re.ASCII)
 _LONGEST = 128
 _HEX = re.compile(rf"[0-9a-f]{{1,{_LONGEST}}}", re.ASCII)
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}
 )
-"""Names that some systems take for a device, with or without an ending."""
+"""Names of devices on some systems, with or without an ending."""
 
 _SLUG_LENGTH = 50
 _DIGEST_LENGTH = 24
@@ -28,12 +31,12 @@ _DIGEST_LENGTH = 24
 
 @lru_cache(maxsize=1024)
 def folder_name(name: str) -> str:
-    """The folder of a provider or a model.
+    """Return the folder of a provider or a model.
 
-    The name as it is where every file system takes it so; else a readable form of it, ``~`` and a digest. ``~`` stands in no plain
-    name and no two names have one digest, so no two names share a folder, also where case is folded.
+    This is the name itself if every file system accepts it. Otherwise it is a readable form of the name, ``~`` and a digest. No
+    plain name contains ``~`` and no two names have the same digest, so no two names share a folder, even if case is folded.
     """
-    # A plain text, not a member of an enumeration that equals it: those are written otherwise into a path.
+    # A plain str: a member of an enumeration that equals it would be formatted differently.
     name = str.__str__(name)
     if _PLAIN.fullmatch(name) and name[-1] != "." and not _is_device(name):
         return name
@@ -44,8 +47,8 @@ def folder_name(name: str) -> str:
 
 
 def entry_name(key: str) -> str:
-    """The file name, without its ending, of the entry of a key: the key where it is hexadecimal, else a digest of it."""
-    # A plain text: a cache key holds its request's parts, and a name may be kept for long.
+    """Return the file name of the entry of a key, without its ending: the key if it is hexadecimal, else a digest of it."""
+    # A plain str: a cache key holds the parts of its request, and a name may be kept for long.
     key = str.__str__(key)
     if _HEX.fullmatch(key):
         return key
@@ -53,24 +56,8 @@ def entry_name(key: str) -> str:
 
 
 def is_entry_name(name: str) -> bool:
-    """Whether an entry may have this name; other files in a directory are somebody else's, and are left alone."""
+    """Return whether an entry may have this name."""
     return _HEX.fullmatch(name) is not None
-
-
-def are_entry_names(names: list[str]) -> bool:
-    """Whether entries may have all of these names, of which there is one at least: asked of many at once, ten times as fast."""
-    text = "".join(names)
-    text += "0" * (len(text) % 2)
-    try:
-        length = 2 * len(bytes.fromhex(text))
-    except ValueError:
-        return False
-    # Capitals pass there, and blanks are passed over.
-    return length == len(text) and text == text.lower() and _are_lengths(set(map(len, names)))
-
-
-def _are_lengths(lengths: set[int]) -> bool:
-    return 0 < min(lengths) <= max(lengths) <= _LONGEST
 
 
 def _is_device(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The folders and files of a store: ``<root>/<provider>/<model>/<name>.json``; links are not followed below the root."""
+"""The folders and files of a store: ``<root>/<provider>/<model>/<name>.json``. Links below the root are not followed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from spark_cache.stores.base import Address, Stored
 from spark_cache.stores.names import is_entry_name
 
 if TYPE_CHECKING:
@@ -14,39 +13,39 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENDING",
+    "candidate_names",
+    "folder_names",
     "folder_time",
-    "folders",
-    "is_there",
     "leads_out",
     "model_folders",
     "remove_if_empty",
-    "scan_folder",
-    "size_of",
     "status_of",
 ]
 
 ENDING = ".json"
-"""What the name of an entry's file ends with."""
+"""The ending of the name of an entry's file."""
 
 
-def folders(path: str) -> list[str]:
-    """The folders of providers or models below a path, sorted.
+def folder_names(root: str) -> Iterator[tuple[str, str]]:
+    """Yield the folders of all models, by those of provider and model, sorted.
 
     Raises:
-        OSError: It could not be listed.
+        OSError: The root cannot be listed.
     """
-    return sorted(item.name for item in _folder_items(path))
+    for provider in sorted(item.name for item in _folder_items(root)):
+        for model in sorted(item.name for item in _readable_items(f"{root}/{provider}")):
+            yield provider, model
 
 
 def model_folders(root: str) -> dict[tuple[str, str], int]:
-    """The folders of all models, by those of provider and model, with their modification times in nanoseconds.
+    """Return the folders of all models, with their modification times in nanoseconds.
 
     Raises:
-        OSError: They could not be listed.
+        OSError: The root cannot be listed.
     """
     found = {}
     for provider in _folder_items(root):
-        for model in _folder_items(provider.path):
+        for model in _readable_items(provider.path):
             try:
                 found[provider.name, model.name] = model.stat(follow_symlinks=False).st_mtime_ns
             except FileNotFoundError:
@@ -54,46 +53,29 @@ def model_folders(root: str) -> dict[tuple[str, str], int]:
     return found
 
 
-def scan_folder(root: str, provider: str, model: str) -> Iterator[Stored]:
-    """Every entry of a model; those that come or go meanwhile may be in it.
+def candidate_names(root: str, provider: str, model: str) -> Iterator[str]:
+    """Yield the names of the files in a model's folder that may be entries by their names.
 
     Raises:
-        OSError: It could not be listed.
+        OSError: The folder cannot be listed.
     """
     try:
         with os.scandir(f"{root}/{provider}/{model}") as listing:
             for item in listing:
                 name = item.name.removesuffix(ENDING)
-                if name == item.name or not is_entry_name(name):
-                    continue
-                try:
-                    status = item.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                if stat.S_ISREG(status.st_mode):
-                    yield Stored(Address(provider, model, name), status.st_size, status.st_mtime)
+                if name != item.name and is_entry_name(name):
+                    yield name
     except (FileNotFoundError, NotADirectoryError):
         return
-
-
-def is_there(path: str) -> bool:
-    """Whether anything stands at a path.
-
-    Raises:
-        OSError: That could not be found out.
-    """
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+    except PermissionError:
+        _raise_unless_foreign(f"{root}/{provider}/{model}")
 
 
 def status_of(path: str) -> os.stat_result | None:
-    """The status of a regular file; None when there is none.
+    """Return the status of a regular file; None if there is none.
 
     Raises:
-        OSError: It could not be had.
+        OSError: It cannot be found out.
     """
     try:
         status = os.lstat(path)
@@ -102,22 +84,11 @@ def status_of(path: str) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def size_of(path: str) -> int | None:
-    """The length of a regular file; None when there is none.
-
-    Raises:
-        OSError: It could not be had.
-    """
-    # Asked first, for most often there is none: an exception costs more than the question.
-    status = status_of(path) if os.access(path, os.F_OK) else None
-    return None if status is None else status.st_size
-
-
 def folder_time(path: str) -> int:
-    """The modification time of a folder in nanoseconds; 0 when there is none.
+    """Return the modification time of a folder in nanoseconds; 0 if there is none.
 
     Raises:
-        OSError: It could not be had.
+        OSError: It cannot be found out.
     """
     try:
         return os.lstat(path).st_mtime_ns
@@ -126,23 +97,37 @@ def folder_time(path: str) -> int:
 
 
 def leads_out(root: str, provider: str, model: str) -> bool:
-    """Whether a link stands in place of a folder of entries: what it leads to is not the cache's to change."""
+    """Return whether a link is in the place of a folder of entries. The files behind it do not belong to the cache."""
     above = f"{root}/{provider}"
     try:
         return stat.S_ISLNK(os.lstat(above).st_mode) or stat.S_ISLNK(os.lstat(f"{above}/{model}").st_mode)
     except OSError:
-        # Not there; or out of reach, as what follows will tell.
+        # It does not exist, or it is out of reach, which the next step will tell.
         return False
 
 
 def remove_if_empty(folder: str) -> None:
-    """Remove the folder of a model, and that of its provider, unless something is in them."""
+    """Remove the folder of a model, and that of its provider, unless they contain something."""
     try:
         os.rmdir(folder)
         os.rmdir(os.path.dirname(folder))
     except OSError:
         # Not empty, most of the time.
         return
+
+
+def _readable_items(path: str) -> list[os.DirEntry[str]]:
+    try:
+        return _folder_items(path)
+    except PermissionError:
+        _raise_unless_foreign(path)
+        return []
+
+
+def _raise_unless_foreign(path: str) -> None:
+    """Raise the error that is being handled, unless a folder belongs to another user: the directory may contain any folders."""
+    if os.lstat(path).st_uid == os.geteuid():
+        raise  # noqa: PLE0704 - called while an error is handled
 
 
 def _folder_items(path: str) -> list[os.DirEntry[str]]:

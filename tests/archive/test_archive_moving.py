@@ -96,11 +96,13 @@ def test_only_wanted_entries_are_exported(cache, archive):
 
 
 def test_damaged_files_are_left_out_and_counted(cache, archive):
-    """Files that are not valid entries for their paths are not exported."""
+    """Entries that are damaged or under another model are not exported."""
     cache.fill("Whole")
+    elsewhere = cache.root / "openai" / "o3"
+    elsewhere.mkdir()
     for text, damage in (
-        ("Cut", lambda path: path.write_bytes(path.read_bytes()[:50])),
-        ("Moved", lambda path: path.rename(path.with_name(f"{'0' * 64}.json"))),
+        ("Cut", lambda path: path.write_bytes(path.read_bytes()[:-50])),
+        ("Moved", lambda path: path.rename(elsewhere / path.name)),
     ):
         damage(cache.root / "openai" / "gpt-4o" / f"{cache.fill(text)}.json")
 
@@ -198,16 +200,30 @@ def test_a_newer_entry_under_another_name_is_not_overwritten_either(
     assert len(target.files()) == 1
 
 
-def test_a_damaged_file_is_replaced(cache, other, archive):
-    """A file that is not a valid entry does not prevent the import."""
+@pytest.mark.parametrize("length", [0, 50, 300])
+def test_a_damaged_entry_is_replaced(cache, other, archive, length):
+    """An entry that was cut off does not prevent the import."""
     key = cache.fill("Hello")
     cache.export(archive)
     other.fill("Hello")
     (path,) = other.root.glob("openai/*/*.json")
-    path.write_bytes(b"{")
+    path.write_bytes(path.read_bytes()[:length])
 
     assert other.take_in(archive).placed == 1
     assert other.manager.get(key) is not None
+
+
+def test_a_foreign_file_is_not_replaced(cache, other, archive):
+    """A file that was never an entry is left alone, and the import says so."""
+    cache.fill("Hello")
+    cache.export(archive)
+    other.fill("Hello")
+    (path,) = other.root.glob("openai/*/*.json")
+    path.write_text("notes")
+
+    with pytest.raises(StoreError, match="not an entry of this cache"):
+        other.take_in(archive)
+    assert path.read_text() == "notes"
 
 
 def test_an_entry_of_a_later_release_is_kept(cache, other, archive):

@@ -199,7 +199,7 @@ async def test_disk_full(make_model, small_disk, warned):
     (warning,) = warned()
     assert "ENOSPC" in warning
     assert (await model.get_text(OTHER)).cached
-    assert list(small_disk.rglob("tmp/*")) == []
+    assert list(small_disk.rglob("temporary/*")) == []
     filler.unlink()
     await model.get_text(QUESTION)
     assert (await model.get_text(QUESTION)).cached
@@ -233,23 +233,23 @@ def edited(**changes):
     return lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:200])
+
+
 BROKEN = {
     "empty": (lambda path: path.write_bytes(b""), "corrupt"),
-    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:200]), "corrupt"),
-    "not JSON": (lambda path: path.write_bytes(b"\xff\xfe<html>"), "corrupt"),
-    "a list": (lambda path: path.write_text("[]"), "corrupt"),
-    "another object": (lambda path: path.write_text('{"content": "x"}'), "corrupt"),
+    "NUL bytes": (lambda path: path.write_bytes(bytes(path.stat().st_size)), "corrupt"),
+    "truncated": (cut, "corrupt"),
+    "truncated in its key": (lambda path: path.write_bytes(path.read_bytes()[:40]), "corrupt"),
+    "not UTF-8": (lambda path: path.write_bytes(path.read_bytes()[:-40] + b"\xff" * 40), "corrupt"),
     "content is a number": (edited(content=5), "corrupt"),
     "usage is a list": (edited(usage=[1]), "corrupt"),
     "usage has other names": (edited(usage={"tokens": 1}), "corrupt"),
     "tool calls are a text": (edited(tool_calls="none"), "corrupt"),
     "no date": (edited(timestamp=None), "corrupt"),
-    "the future": (edited(timestamp=9e9), "future"),
     "another key": (edited(key="0" * 64), "wrong_key"),
     "swapped": (swapped, "wrong_key"),
-    "FIFO": (fifo, "not_a_file"),
-    "link": (link, "not_a_file"),
-    "socket": (listener, "not_a_file"),
 }
 
 
@@ -273,6 +273,68 @@ async def test_broken_entry(make_model, provider, cache_dir, warned, name):
     assert len(warned()) == 1
 
 
+async def test_entries_from_the_future(make_model, provider, cache_dir, warned):
+    """Entries dated in the future are misses with one warning in all, and are replaced."""
+    model = make_model()
+    questions = [ask(text) for text in ("one", "two", "three")]
+    for question in questions:
+        await model.get_text(question)
+    for path in entry_files(cache_dir):
+        edited(timestamp=9e9)(path)
+    assert [(await model.get_text(question)).cached for question in questions] == [False] * 3
+    (warning,) = warned()
+    assert warning.startswith('cache.error operation="use some entries"')
+    assert [(await model.get_text(question)).cached for question in questions] == [True] * 3
+    assert provider.calls == 6
+    assert model.cache.get_stats()["misses_by_reason"] == {"absent": 3, "future": 3}
+
+
+FOREIGN = {
+    "not JSON": (lambda path: path.write_bytes(b"\xff\xfe<html>"), "corrupt"),
+    "a list": (lambda path: path.write_text("[]"), "corrupt"),
+    "another object": (lambda path: path.write_text('{"content": "x"}'), "corrupt"),
+    "FIFO": (fifo, "not_a_file"),
+    "link": (link, "not_a_file"),
+    "socket": (listener, "not_a_file"),
+}
+
+
+def look(path: Path) -> tuple[int, int, bytes]:
+    status = path.lstat()
+    return status.st_mode, status.st_ino, path.read_bytes() if path.is_file() else b""
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+async def test_foreign_file_in_place_of_an_entry(make_model, provider, cache_dir, name):
+    """A file that was never an entry is a miss and is left alone, and other entries are still hits."""
+    placing, reason = FOREIGN[name]
+    model = make_model()
+    await model.get_text(QUESTION)
+    (path,) = entry_files(cache_dir)
+    await model.get_text(OTHER)
+    placing(path)
+    before = look(path)
+    assert not (await model.get_text(QUESTION)).cached
+    assert not (await model.get_text(QUESTION)).cached
+    assert look(path) == before
+    assert (await model.get_text(OTHER)).cached
+    assert provider.calls == 4
+    assert model.cache.get_stats()["misses_by_reason"] == {"absent": 2, reason: 2}
+
+
+@pytest.mark.parametrize("name", ["a list", "link"])
+async def test_foreign_file_is_reported_once(make_model, cache_dir, warned, name):
+    """A file that is not an entry gives one warning in all, even while other responses are stored."""
+    model = make_model()
+    await model.get_text(QUESTION)
+    (path,) = entry_files(cache_dir)
+    FOREIGN[name][0](path)
+    for number in range(3):
+        await model.get_text(QUESTION)
+        await model.get_text(ask(str(number)))
+    assert len(warned()) == 1
+
+
 async def test_link_is_not_followed(make_model, cache_dir):
     """The target of a link in place of an entry is neither read nor written."""
     model = make_model()
@@ -280,10 +342,9 @@ async def test_link_is_not_followed(make_model, cache_dir):
     (path,) = entry_files(cache_dir)
     link(path)
     target = path.resolve()
-    before = target.read_bytes()
-    await model.get_text(QUESTION)
-    assert target.read_bytes() == before
-    assert not path.is_symlink()
+    before = target.read_bytes(), target.stat().st_atime_ns, target.stat().st_mtime_ns
+    assert not (await model.get_text(QUESTION)).cached
+    assert (target.read_bytes(), target.stat().st_atime_ns, target.stat().st_mtime_ns) == before
 
 
 async def test_broken_entry_is_reported_once_in_a_read_only_mode(make_model, cache_dir, warned):
@@ -291,11 +352,12 @@ async def test_broken_entry_is_reported_once_in_a_read_only_mode(make_model, cac
     model = make_model()
     await model.get_text(QUESTION)
     (path,) = entry_files(cache_dir)
-    path.write_text("{")
+    cut(path)
+    before = path.read_bytes()
     for _ in range(3):
         assert not (await model.get_text(QUESTION, cache="read-only")).cached
     assert len(warned()) == 1
-    assert path.read_text() == "{"
+    assert path.read_bytes() == before
 
 
 async def test_entry_that_breaks_again(make_model, cache_dir, warned):
@@ -303,8 +365,9 @@ async def test_entry_that_breaks_again(make_model, cache_dir, warned):
     model = make_model()
     await model.get_text(QUESTION)
     for _ in range(2):
-        entry_files(cache_dir)[0].write_text("{")
+        cut(entry_files(cache_dir)[0])
         await model.get_text(QUESTION)
+        assert (await model.get_text(QUESTION)).cached
     assert len(warned()) == 2
 
 

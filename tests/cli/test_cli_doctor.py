@@ -438,12 +438,23 @@ def test_a_ledger_in_use_is_not_damaged(doctor, ledger_file):
     assert (code, findings["ledger"]["level"]) == (0, "note")
 
 
-def test_a_file_that_is_not_an_entry_is_noted(doctor, store):
-    """The file is never used, and the next response replaces it."""
-    store().write_text("nonsense")
+@pytest.mark.parametrize("length", [0, 50, 300])
+def test_a_damaged_entry_is_noted(doctor, store, length):
+    """An entry that was cut off is never used, and the next response replaces it."""
+    path = store()
+    path.write_bytes(path.read_bytes()[:length])
     code, findings = doctor()
     assert (code, findings["entries"]["level"]) == (0, "note")
     assert "1 cannot be read" in findings["entries"]["found"]
+
+
+def test_a_foreign_file_is_not_noted(doctor, store):
+    """A file that was never an entry is not the cache's concern."""
+    store("Paris.")
+    store("Rome.").write_text("nonsense")
+    code, findings = doctor()
+    assert (code, findings["entries"]["level"]) == (0, "ok")
+    assert findings["entries"]["found"].startswith("1 ")
 
 
 @pytest.mark.parametrize(("ahead", "level"), [(240, "ok"), (3600, "problem")])

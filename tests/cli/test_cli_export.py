@@ -75,15 +75,27 @@ def test_an_invalid_time_is_a_usage_error(command, store):
 
 
 def test_damaged_files_are_a_problem(command, store):
-    """Damaged files are left out and counted, and the exit code is 1."""
+    """Damaged entries are left out and counted, and the exit code is 1."""
     store("a")
-    store("b").write_bytes(b"{")
+    damaged = store("b")
+    damaged.write_bytes(damaged.read_bytes()[:-40])
 
     result = command("export", FILE)
 
     assert result.exit_code == 1
     assert result.stdout.startswith("exported 1 entry ")
     assert result.stderr == "left out 1 file: corrupt\n"
+
+
+def test_a_foreign_file_is_not_exported(command, store):
+    """A file that was never an entry is neither exported nor reported."""
+    store("a")
+    store("b").write_text("notes")
+
+    result = command("export", FILE)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("exported 1 entry ")
 
 
 def test_an_import_counts_the_entries_that_it_skips(command, store):

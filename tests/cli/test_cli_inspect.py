@@ -273,14 +273,24 @@ def test_ls_of_an_empty_cache(command, development):
 
 
 def test_ls_reports_unreadable_files(command, store):
-    """A file that cannot be read as an entry is reported on standard error."""
-    path = store("a")
-    path.with_name("0" * 64 + ".json").write_text("{")
+    """An entry that cannot be read is reported on standard error."""
+    path, damaged = store("a"), store("b")
+    damaged.write_bytes(damaged.read_bytes()[:-40])
 
     result = command("ls", "--provider", "openai")
 
     assert names(result) == [path.stem[:12]]
     assert result.stderr == "not listed: 1 file that cannot be read as an entry\n"
+
+
+def test_ls_ignores_foreign_files(command, store):
+    """A file that was never an entry is neither listed nor reported."""
+    path = store("a")
+    path.with_name("0" * 64 + ".json").write_text("{}")
+
+    result = command("ls")
+
+    assert (names(result), result.stderr) == ([path.stem[:12]], "")
 
 
 def test_ls_marks_encrypted_entries(command, store, development, monkeypatch):

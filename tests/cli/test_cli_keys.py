@@ -117,9 +117,9 @@ def test_list_counts_the_entries_under_each_key(command, store, encrypted):
 
 
 def test_list_as_a_table(command, encrypted, development):
-    """The command prints a table, and the number of files that are not entries."""
+    """The command prints a table, and the number of damaged entries."""
     (path,) = encrypted(OLD, "a")
-    path.with_name("ab.json").write_text("broken")
+    path.with_name("ab.json").write_bytes(path.read_bytes()[:20])
     result = command("keys", "list", SPARK_CACHE_ENCRYPTION_KEY=OLD)
     assert [line.split() for line in result.stdout.splitlines()] == [
         ["key", "id", "use", "entries", "size"],
@@ -250,8 +250,9 @@ def test_retire_refuses_a_missing_directory(command, development, tmp_path):
 
 
 def test_retire_reports_unreadable_files(command, store, development):
-    """A file that is not an entry does not keep a key in use, but it is reported."""
-    store().write_bytes(b"broken")
+    """A damaged entry does not keep a key in use, but it is reported."""
+    path = store()
+    path.write_bytes(path.read_bytes()[:-40])
     result = command("keys", "retire", key_id(OLD), SPARK_CACHE_ENCRYPTION_KEY=BOTH)
     assert result.exit_code == 0
     assert "not counted: 1 file that cannot be read as an entry" in result.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -67,16 +69,38 @@ def test_rm_removes_a_damaged_file(command, store):
     assert not path.exists()
 
 
-def test_rm_that_fails_is_one_message(command, store):
+def test_rm_that_fails_is_one_message(command, store, monkeypatch):
     """An I/O error is one message with exit code 2."""
     path = store()
-    path.unlink()
-    path.mkdir()
+    unlink = os.unlink
 
+    def failing(name, *arguments, **options):
+        if str(name) == str(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        unlink(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "unlink", failing)
     result = command("rm", path.stem)
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Error: cannot remove: ")
+    assert result.stderr.startswith("Error: cannot remove: EIO")
+    assert path.exists()
+
+
+@pytest.mark.parametrize("kind", ["text", "folder"])
+def test_rm_of_a_foreign_file_is_a_problem(command, store, kind):
+    """What was never an entry is not removed, and the exit code is 1."""
+    path = store()
+    path.unlink()
+    if kind == "text":
+        path.write_text("notes")
+    else:
+        path.mkdir()
+
+    result = command("rm", path.stem)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert path.exists()
 
 
 def test_cleanup_removes_expired_entries(command, store):

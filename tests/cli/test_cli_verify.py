@@ -10,6 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from spark_cache import CacheConfig, CacheManager
+from spark_cache.core.entry_format import ENTRY_FORMAT
 from spark_cache.maintenance.verify import move_aside, verify
 from spark_cache.stores import FileStore
 
@@ -21,6 +22,14 @@ def entries(store):
 
 def _cut(path):
     path.write_bytes(path.read_bytes()[:-40])
+
+
+def _cut_head(path):
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def _zero(path):
+    path.write_bytes(bytes(path.stat().st_size))
 
 
 def _rename(path):
@@ -44,7 +53,9 @@ def _empty(path):
 
 _DAMAGE = {
     "cut": (_cut, "corrupt"),
+    "cut in its head": (_cut_head, "corrupt"),
     "empty": (_empty, "corrupt"),
+    "NUL bytes": (_zero, "corrupt"),
     "renamed": (_rename, "wrong_key"),
     "under another model": (_other_model, "wrong_key"),
     "with another key inside": (_edit_key, "wrong_key"),
@@ -88,6 +99,17 @@ def test_repair_moves_a_bad_entry_aside(command, development, entries, damage):
     assert command("verify").exit_code == 0
 
 
+@pytest.mark.parametrize("content", [b"notes", b"[]", b'{"name": "package"}'])
+def test_a_foreign_file_is_left_alone(command, entries, content):
+    """A file that was never an entry is not bad, and a repair does not move it."""
+    entries[0].write_bytes(content)
+
+    result = command("verify", "--repair")
+
+    assert (result.exit_code, result.stdout) == (0, "3 entries intact, 0 bad\n")
+    assert entries[0].read_bytes() == content
+
+
 def test_an_entry_of_a_later_release_is_left_alone(command, entries):
     """An entry of a later release is not bad, and a repair does not move it."""
     document = json.loads(entries[0].read_bytes())
@@ -107,7 +129,7 @@ def test_an_entry_that_replaced_a_bad_one_is_kept(development, entries):
         str(development),
         clock=time.time,
         commit_entries=False,
-        ends_at=lambda _: float("inf"),
+        entry_format=ENTRY_FORMAT,
         on_removed=print,
     )
     (bad,) = verify(store, None, step=lambda: None).bad

@@ -26,9 +26,9 @@ RULE_KEYS = (
 
 CACHE_KEYS = (
     "allow_plaintext, cache_dir, cache_version, cleanup_interval_seconds, commit_entries, enabled, encryption, "
-    "encryption_key_file, endpoint, fsync, ignore, lock_timeout_seconds, log_format, log_level, max_cache_size_mb, "
-    "max_size, mode, namespace, recordings_expire, redact, redact_emails, store, store_empty, store_requests, "
-    "store_truncated, ttl, ttl_seconds"
+    "encryption_key_file, endpoint, fsync, hot_entries, ignore, lock_timeout_seconds, log_format, log_level, "
+    "max_cache_size_mb, max_size, mode, namespace, recordings_expire, redact, redact_emails, store, store_empty, "
+    "store_requests, store_truncated, ttl, ttl_seconds"
 )
 
 Case = tuple[str, "Callable[[World], object]", str]

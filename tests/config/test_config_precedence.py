@@ -35,6 +35,7 @@ SAMPLES = {
     "store_requests": (("on", "off"), (True, False)),
     "store_truncated": (("1", "0"), (True, False)),
     "store_empty": (("1", "0"), (True, False)),
+    "hot_entries": (("1", "0"), (True, False)),
     "ignore": (("body.user", "headers.x-run"), (("body.user",), ("headers.x-run",))),
     "lock_timeout_seconds": (("3s", "4s"), (3, 4)),
     "store": (("memory", "file"), ("memory", "file")),

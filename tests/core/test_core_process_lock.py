@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_cache.core.process_lock import KeyLocks
 from spark_cache.errors import StoreError
+from spark_cache.stores.leases import KeyLocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -75,7 +75,7 @@ def test_a_directory_of_another_user_is_not_used(cache_dir, sink, monkeypatch):
 
 
 _REACHED_BY_OTHERS = (
-    "a symbolic link on its path is another user's, or leads into a place that everybody may write to"
+    "a symbolic link on its path belongs to another user, or leads to a place that everybody may write to"
 )
 
 
@@ -142,19 +142,22 @@ TRICKS = {
 
 @pytest.mark.parametrize("trick", TRICKS)
 def test_a_planted_file_in_place_of_an_entry_is_a_miss(cache_dir, outside, trick):
-    """Reading, replacing, rotating and removing neither follow it, nor wait for it, nor write through it."""
+    """Reading, writing, rotating and removing neither follow it, nor wait for it, nor replace it."""
     cache = manager_of(cache_dir, NEW, OLD, clock=lambda: 2e9)
-    for name in KeyRing([NEW, OLD]).names(ask(cache, "one")):
-        path = cache_dir / "openai" / "gpt-4o" / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        TRICKS[trick](path, outside)
     key = ask(cache, "one")
+    folder = cache_dir / "openai" / "gpt-4o"
+    folder.mkdir(parents=True)
+    paths = [folder / f"{name}.json" for name in KeyRing([NEW, OLD]).names(key)]
+    for path in paths:
+        TRICKS[trick](path, outside)
+    before = [path.lstat().st_ino for path in paths]
     assert cache.get(key) is None
-    turn(cache, NEW, OLD)
-    assert cache.set(key, "openai", "gpt-4o", {}, answer("one")) == (trick != "folder")
-    assert cache.get(key) == (answer("one") if trick != "folder" else None)
-    if trick != "folder":
-        assert cache.remove_entry(key)
+    assert turn(cache, NEW, OLD).moved == 0
+    assert not cache.set(key, "openai", "gpt-4o", {}, answer("one"))
+    assert cache.get(key) is None
+    assert not cache.remove_entry(key)
+    assert cache.clear_all() == 0
+    assert [path.lstat().st_ino for path in paths] == before
 
 
 def test_a_hard_linked_entry_is_not_touched(cache_dir, tmp_path):
@@ -166,7 +169,7 @@ def test_a_hard_linked_entry_is_not_touched(cache_dir, tmp_path):
     backup.hardlink_to(path)
     os.utime(backup, (1e9, 1e9))
     assert cache.get(key) == answer("answer to one")
-    assert backup.stat().st_mtime == 1e9
+    assert (backup.stat().st_atime, backup.stat().st_mtime) == (1e9, 1e9)
 
 
 @pytest.mark.parametrize("place", ["openai", "openai/gpt-4o"])
@@ -182,15 +185,20 @@ def test_a_linked_folder_is_not_written_through(cache_dir, outside, place):
     cache.clear_all()
 
 
-@pytest.mark.parametrize("trick", TRICKS)
-@pytest.mark.parametrize(
-    "place", [".spark-cache", ".spark-cache/temporary", ".spark-cache/ledger.sqlite3", ".gitignore"]
+FOLDERS = (".spark-cache", ".spark-cache/temporary", ".spark-cache/locks")
+FILES = (
+    *(".spark-cache/ledger.sqlite3", ".spark-cache/index.sqlite3", ".spark-cache/index.sqlite3-journal"),
+    *(".spark-cache/locks/index", ".spark-cache/locks/leases", ".gitignore"),
 )
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.parametrize("place", FOLDERS + FILES)
 def test_a_planted_file_in_the_hidden_folder(cache_dir, outside, trick, place):
-    """Neither the folder for temporary files nor the ledger leads out of the cache."""
+    """No folder or file of the hidden folder leads out of the cache."""
     path = cache_dir / place
     path.parent.mkdir(parents=True)
-    TRICKS[trick](path, outside if place[-1] in "3e" else outside.parent if trick == "symlink" else outside)
+    TRICKS[trick](path, outside.parent if trick == "symlink" and place in FOLDERS else outside)
     cache = manager_of(cache_dir, NEW)
     key = ask(cache, "one")
     cache.set(key, "openai", "gpt-4o", {}, answer("one"))
@@ -203,7 +211,7 @@ def test_a_planted_file_in_the_hidden_folder(cache_dir, outside, trick, place):
 def test_a_planted_file_in_place_of_the_rotation_lock(cache_dir, outside, trick):
     """A lock file is neither followed out of the cache nor written to."""
     put(manager_of(cache_dir, OLD), "one")
-    TRICKS[trick](cache_dir / ".spark-cache" / "rotation.lock", outside)
+    TRICKS[trick](cache_dir / ".spark-cache" / "locks" / "rotation", outside)
     new = manager_of(cache_dir, NEW, OLD)
     if trick in ("symlink", "folder"):
         with pytest.raises(StoreError, match="cannot lock the directory"):

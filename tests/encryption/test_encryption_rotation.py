@@ -102,18 +102,32 @@ def test_a_newer_response_is_not_overwritten(cache_dir, clock):
     assert key_ids(cache_dir) == {id_of(NEW)}
 
 
-@pytest.mark.parametrize("state", ["older", "broken"])
+@pytest.mark.parametrize("state", ["older", "cut off", "empty"])
 def test_an_older_or_broken_entry_is_replaced(cache_dir, clock, state):
-    """A file under the new name that is older or not an entry is replaced."""
+    """An entry under the new name that is older or damaged is replaced."""
     new = manager_of(cache_dir, NEW, OLD, clock=clock)
     key = put(new, "one", "older")
     (path,) = entry_files(cache_dir)
-    older = path.read_bytes() if state == "older" else b"broken"
+    whole = path.read_bytes()
+    older = {"older": whole, "cut off": whole[:-40], "empty": b""}[state]
     clock.now += 60
     put(manager_of(cache_dir, OLD, clock=clock), "one", "newer")
     path.write_bytes(older)
     assert turn(new, NEW, OLD).moved == 1
     assert new.get(key) == answer("newer")
+
+
+def test_a_foreign_file_is_not_replaced(cache_dir):
+    """A file under the new name that was never an entry is left alone, and the old entry is kept."""
+    new = manager_of(cache_dir, NEW, OLD)
+    put(new, "one")
+    (path,) = entry_files(cache_dir)
+    key = put(manager_of(cache_dir, OLD), "one")
+    path.write_text("notes")
+    with pytest.raises(StoreError, match="not an entry of this cache"):
+        turn(new, NEW, OLD)
+    assert path.read_text() == "notes"
+    assert new.get(key) == answer("answer to one")
 
 
 def test_an_entry_of_a_later_release_is_kept(cache_dir):
@@ -129,18 +143,24 @@ def test_an_entry_of_a_later_release_is_kept(cache_dir):
     assert len(entry_files(cache_dir)) == 2
 
 
+def _before_the_next_write(monkeypatch, cache, change) -> None:
+    """Make a change just before the store of a cache writes the next entry."""
+    store = store_of(cache)
+    write = store.write
+
+    def interrupted(*arguments, **options):
+        monkeypatch.setattr(store, "write", write)
+        change()
+        return write(*arguments, **options)
+
+    monkeypatch.setattr(store, "write", interrupted)
+
+
 def test_a_response_stored_during_the_move_wins(cache_dir, monkeypatch):
     """A newer response that a program stores just before the old one is moved is kept."""
     put(manager_of(cache_dir, OLD), "one", "older")
     new = manager_of(cache_dir, NEW, OLD)
-    link = os.link
-
-    def interrupted(*arguments, **options):
-        monkeypatch.setattr(os, "link", link)
-        put(new, "one", "newer")
-        link(*arguments, **options)
-
-    monkeypatch.setattr(os, "link", interrupted)
+    _before_the_next_write(monkeypatch, new, lambda: put(new, "one", "newer"))
     turn(new, NEW, OLD)
     assert new.get(ask(new, "one")) == answer("newer")
     assert key_ids(cache_dir) == {id_of(NEW)}
@@ -150,15 +170,10 @@ def test_an_entry_removed_during_the_move_stays_removed(cache_dir, monkeypatch):
     """An entry that is removed while it is being moved does not reappear under its new name."""
     put(manager_of(cache_dir, OLD), "one")
     new = manager_of(cache_dir, NEW, OLD)
-    link = os.link
-
-    def interrupted(*arguments, **options):
-        monkeypatch.setattr(os, "link", link)
-        assert new.remove_entry(ask(new, "one"))
-        link(*arguments, **options)
-
-    monkeypatch.setattr(os, "link", interrupted)
+    removed = []
+    _before_the_next_write(monkeypatch, new, lambda: removed.append(new.remove_entry(ask(new, "one"))))
     assert turn(new, NEW, OLD).moved == 0
+    assert removed == [True]
     assert entry_files(cache_dir) == []
 
 
@@ -181,9 +196,7 @@ def test_a_reader_finds_an_entry_that_is_being_moved(cache_dir, monkeypatch, as_
         patch.setattr(
             store,
             "read",
-            lambda at, note_use: rotate_before(
-                lambda: read(at, note_use=note_use), "" if as_text else at.name
-            ),
+            lambda at, **options: rotate_before(lambda: read(at, **options), "" if as_text else at.name),
         )
         patch.setattr(store, "find", lambda name: rotate_before(lambda: find(name), name))
         assert reader.get(str(key) if as_text else key) == answer("answer to one")
@@ -226,7 +239,7 @@ def test_nothing_is_created_in_a_directory_of_another_user(cache_dir, monkeypatc
     with pytest.raises(StoreError, match="it belongs to another user"):
         turn(manager_of(cache_dir, NEW, OLD), NEW, OLD)
     assert key_ids(cache_dir) == {id_of(OLD)}
-    assert not (cache_dir / ".spark-cache" / "rotation.lock").exists()
+    assert not (cache_dir / ".spark-cache" / "locks" / "rotation").exists()
 
 
 def test_rotating_a_missing_directory_creates_nothing(cache_dir):
@@ -322,17 +335,18 @@ def test_entries_that_must_stay_encrypted_are_kept(cache_dir):
 
 
 def test_entries_are_counted_by_key(cache_dir):
-    """The census counts entries for each key, plain entries and unreadable files."""
+    """The census counts entries for each key, plain entries and damaged entries."""
     put(manager_of(cache_dir, OLD), "one")
     put(manager_of(cache_dir, NEW), "two")
     put(manager_of(cache_dir, NEW), "three")
     put(manager_of(cache_dir), "four")
-    (cache_dir / "openai" / "gpt-4o" / "ab.json").write_bytes(b"broken")
+    damaged = entry_files(cache_dir)[0].read_bytes()[:20]
+    whole = sum(path.stat().st_size for path in entry_files(cache_dir))
+    (cache_dir / "openai" / "gpt-4o" / "ab.json").write_bytes(damaged)
+    (cache_dir / "openai" / "gpt-4o" / "cd.json").write_text("a foreign file")
     census = counted(manager_of(cache_dir))
     assert census.entries == {id_of(OLD): 1, id_of(NEW): 2, None: 1}
-    assert census.size_bytes.total() == sum(path.stat().st_size for path in entry_files(cache_dir)) - len(
-        b"broken"
-    )
+    assert census.size_bytes.total() == whole
     assert census.unreadable == 1
 
 

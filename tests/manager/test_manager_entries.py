@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -239,11 +240,46 @@ def test_clear(manager, clear, removed, left):
 
 
 def test_clear_removes_broken_entries(manager, cache_dir):
-    """Clearing also removes unreadable entries."""
+    """Clearing also removes corrupt entries."""
     fill(manager, "openai/gpt-4o/a")
     (path,) = cache_dir.glob("*/*/*.json")
-    path.write_text("{")
+    path.write_bytes(path.read_bytes()[:-40])
     assert manager.clear_all() == 1
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("hidden_folder", [True, False])
+def test_cleaning_up_removes_entries_dated_in_the_future(manager, clock, cache_dir, hidden_folder):
+    """Entries that no reader would use for a long time are removed, whether or not there is an index."""
+    fill(manager, "openai/gpt-4o/a")
+    clock.now -= 1000
+    fill(manager, "openai/gpt-4o/b")
+    if not hidden_folder:
+        shutil.rmtree(cache_dir / ".spark-cache")
+    assert manager.cleanup_expired() == 1
+    assert (manager.has_entry("a"), manager.has_entry("b")) == (False, True)
+
+
+@pytest.mark.parametrize("content", ["notes", "[]", '{"name": "package"}'])
+def test_clear_leaves_foreign_files(manager, cache_dir, content):
+    """Clearing neither removes nor counts files that were never entries."""
+    fill(manager, "openai/gpt-4o/a", "openai/gpt-4o/b")
+    path = cache_dir / "openai" / "gpt-4o" / "a.json"
+    path.write_text(content)
+    assert manager.clear_all() == 1
+    assert path.read_text() == content
+
+
+def test_a_foreign_file_is_no_entry(manager, cache_dir):
+    """A file that was never an entry is neither there, nor counted, nor removed, nor replaced."""
+    fill(manager, "openai/gpt-4o/a")
+    path = cache_dir / "openai" / "gpt-4o" / "a.json"
+    path.write_text("[]")
+    assert not manager.has_entry("a")
+    assert manager.get_stats()["total_entries"] == 0
+    assert manager.remove_entry("a") is False
+    assert manager.set("a", "openai", "gpt-4o", {}, ANSWER) is False
+    assert path.read_text() == "[]"
 
 
 def test_entries(manager, clock):

@@ -25,6 +25,7 @@ def test_empty_cache(manager, cache_dir):
         "total_entries": 0,
         "total_size_bytes": 0,
         "apparent_size_bytes": 0,
+        "estimated": False,
         "hits": 0,
         "misses": 0,
         "stores": 0,

@@ -117,10 +117,7 @@ def test_many_tasks_of_many_processes_make_one_call(start):
 
 def test_each_process_makes_a_call_without_leases(start, tmp_path):
     """Without leases, each process makes its own call, which proves that the test above can fail."""
-    hidden = tmp_path / "cache" / ".spark-cache"
-    hidden.mkdir(parents=True, mode=0o700)
-    hidden.parent.chmod(0o700)
-    (hidden / "leases").mkdir()
+    (tmp_path / "cache" / ".spark-cache" / "locks" / "leases").mkdir(parents=True)
     with StandInProvider(latency_seconds=1.0) as provider:
         callers = start(provider.base_url, count=3, tasks=2)
         for caller in callers:
@@ -164,7 +161,7 @@ def test_a_deleted_lease_file_does_not_lose_a_response(start, tmp_path):
         first, second = start(provider.base_url, count=2)
         first.call()
         _until(lambda: provider.calls == 1)
-        (tmp_path / "cache" / ".spark-cache" / "leases").unlink()
+        (tmp_path / "cache" / ".spark-cache" / "locks" / "leases").unlink()
         second.call()
         assert first.result()["answers"] == second.result()["answers"]
     assert provider.calls == 2

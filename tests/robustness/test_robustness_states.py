@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from spark_cache import CacheConfig, CacheManager
-from spark_cache.entries import CLOCK_SKEW
 from spark_cache.events import CacheEvict, CacheExpire
-from spark_cache.stores import block_size
-from spark_cache.types import CacheKey
+from spark_cache.stores import Proof, block_size
+from spark_cache.types import CLOCK_SKEW, CacheKey
 
 if TYPE_CHECKING:
     from spark_cache.events import Event
@@ -40,6 +39,7 @@ class _Kept:
     content: str
     stored_at: float
     ttl: float | None
+    data: bytes = b""
     whole: bool = True
 
 
@@ -58,6 +58,7 @@ class CacheStates(RuleBasedStateMachine):
         self.now = 1_700_000_000.0
         self.kept: dict[int, _Kept] = {}
         self.version = 0
+        self.changes = 0
         self.uncounted_writes = 0
         self._open()
 
@@ -87,7 +88,8 @@ class CacheStates(RuleBasedStateMachine):
             number = int(event.key, 16)
             if isinstance(event, CacheExpire):
                 kept = self.kept[number]
-                assert self._has_expired(kept) or not kept.whole
+                assert kept.whole
+                assert self._is_over(kept)
             self.kept.pop(number, None)
 
     # -- rules --------------------------------------------------------------------------------------------------------------------------
@@ -108,14 +110,17 @@ class CacheStates(RuleBasedStateMachine):
         self.version += 1
         content = f"<{number}:{self.version}>".ljust(size, "x")
         key = _key(number)
+        is_foreign = self._proof(number) is Proof.FOREIGN
         # Update the dictionary before the call, which may evict other entries and emit events for them.
         old = self.kept.pop(number, None)
         self.kept[number] = _Kept(content, self.now, {None: _TTL, inf: None}.get(ttl, ttl))
         stored = self.manager.set(key, "openai", key.model_id, None, _answer(content), ttl_seconds=ttl)
-        assert stored or (old is not None and not old.whole)
-        if not stored:
-            self.kept.pop(number, None)
-        self.uncounted_writes = max(0, self.uncounted_writes - 1)
+        assert stored is not is_foreign
+        if stored:
+            self.kept[number].data = self._data(number) or b""
+            self.uncounted_writes = max(0, self.uncounted_writes - 1)
+        elif old is not None:
+            self.kept[number] = old
 
     @rule(number=_KEY)
     def get(self, number: int) -> None:
@@ -133,28 +138,33 @@ class CacheStates(RuleBasedStateMachine):
         Args:
             number: The number of the entry.
         """
-        removed = self.manager.remove_entry(_key(number))
-        assert removed == os.path.lexists(self._path(number)) or removed == (number in self.kept)
-        self.kept.pop(number, None)
-        assert not os.path.lexists(self._path(number))
-
-    @rule()
-    def clean_up(self) -> None:
-        """Remove exactly the expired entries, and possibly damaged files, whose age is unknown."""
-        expired = {number for number, kept in self.kept.items() if kept.whole and self._has_expired(kept)}
-        damaged = {number for number, kept in self.kept.items() if not kept.whole}
-        removed = self.manager.cleanup_expired()
-        gone = {number for number in expired | damaged if not os.path.exists(self._path(number))}
-        assert expired <= gone
-        assert removed == len(gone)
-        for number in gone:
+        proof = self._proof(number)
+        assert self.manager.remove_entry(_key(number)) == (proof in (Proof.ENTRY, Proof.DAMAGED))
+        assert os.path.lexists(self._path(number)) == (proof is Proof.FOREIGN)
+        if proof is not Proof.FOREIGN:
             self.kept.pop(number, None)
 
     @rule()
+    def clean_up(self) -> None:
+        """Remove all entries that have expired, and possibly some that are dated in the future, but no others."""
+        whole = {number: kept for number, kept in self.kept.items() if kept.whole}
+        over = {number for number, kept in whole.items() if self._is_over(kept)}
+        expired = {number for number in over if self.now >= whole[number].stored_at}
+        removed = self.manager.cleanup_expired()
+        gone = {number for number in self.kept if not os.path.exists(self._path(number))}
+        assert expired <= gone <= over
+        assert removed == len(gone)
+        for number in gone:
+            self.kept.pop(number)
+
+    @rule()
     def clear(self) -> None:
-        """Remove all entries."""
-        self.manager.clear_all()
-        self.kept.clear()
+        """Remove all entries, and no other files."""
+        entries = {number for number in self.kept if self._proof(number) is Proof.ENTRY}
+        assert self.manager.clear_all() == len(entries)
+        assert {number for number in self.kept if not os.path.exists(self._path(number))} == entries
+        for number in entries:
+            self.kept.pop(number)
 
     @rule(number=_KEY, how=st.sampled_from(("cut", "noise", "empty", "deleted")))
     def damage_entry(self, number: int, how: str) -> None:
@@ -171,13 +181,13 @@ class CacheStates(RuleBasedStateMachine):
             os.unlink(path)
             self.kept.pop(number, None)
             return
-        self.kept[number].whole = False
         with open(path, "r+b") as file:
             size = os.fstat(file.fileno()).st_size
             if how == "noise":
                 file.write(os.urandom(min(size, 100)))
             else:
                 file.truncate(size // 2 if how == "cut" else 0)
+        self._date(number)
 
     @rule(first=_KEY, second=_KEY)
     def swap(self, first: int, second: int) -> None:
@@ -194,7 +204,10 @@ class CacheStates(RuleBasedStateMachine):
         os.rename(paths[0], spare)
         os.rename(paths[1], paths[0])
         os.rename(spare, paths[1])
-        self.kept[first].whole = self.kept[second].whole = False
+        self._date(first)
+        self._date(second)
+        # Entries may have been swapped back.
+        self.uncounted_writes = 2
 
     @rule(how=st.sampled_from(("delete", "noise", "cut")))
     def damage_hidden_folder(self, how: str) -> None:
@@ -249,10 +262,13 @@ class CacheStates(RuleBasedStateMachine):
 
     @invariant()
     def counts_agree(self) -> None:
-        """The totals match the files."""
+        """The totals match the files that are entries."""
         if not hasattr(self, "manager"):
             return
-        sizes = [os.lstat(path).st_size for path in map(self._path, range(_KEYS)) if os.path.lexists(path)]
+        for number, kept in self.kept.items():
+            kept.whole = self._data(number) == kept.data
+        entries = [number for number in range(_KEYS) if self._proof(number) is Proof.ENTRY]
+        sizes = [os.lstat(self._path(number)).st_size for number in entries]
         stats = self.manager.get_stats()
         assert stats["total_entries"] == len(sizes)
         assert stats["total_size_bytes"] == sum(map(block_size, sizes))
@@ -283,9 +299,33 @@ class CacheStates(RuleBasedStateMachine):
         key = _key(number)
         return f"{self.root}/openai/{key.model_id}/{key}.json"
 
-    def _has_expired(self, kept: _Kept) -> bool:
-        """Return whether an entry is older than its own TTL."""
-        return kept.ttl is not None and self.now - kept.stored_at >= kept.ttl
+    def _data(self, number: int) -> bytes | None:
+        if not os.path.lexists(self._path(number)):
+            return None
+        with open(self._path(number), "rb") as file:
+            return file.read()
+
+    def _proof(self, number: int) -> Proof | None:
+        """Return what the file in the place of an entry is; None if there is none."""
+        data = self._data(number)
+        if data is None:
+            return None
+        if not data.strip(b"\0"):
+            return Proof.DAMAGED
+        if not data.startswith(b'{\n  "schema": '):
+            return Proof.FOREIGN
+        return Proof.ENTRY if b'"key": "%s"' % _key(number).encode() in data[:200] else Proof.DAMAGED
+
+    def _date(self, number: int) -> None:
+        """Give a file that was changed another modification time, however short ago it was written."""
+        self.changes += 1
+        status = os.stat(self._path(number))
+        os.utime(self._path(number), ns=(status.st_atime_ns, status.st_mtime_ns + self.changes))
+
+    def _is_over(self, kept: _Kept) -> bool:
+        """Return whether an entry is older than its own TTL, or dated in the future."""
+        age = self.now - kept.stored_at
+        return age < -CLOCK_SKEW or (kept.ttl is not None and age >= kept.ttl)
 
     def _compare(self, number: int, answer: dict[str, Any] | None) -> None:
         kept = self.kept.get(number)

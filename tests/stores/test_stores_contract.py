@@ -1,10 +1,9 @@
-"""Both stores pass the suite that is shipped for every store."""
+"""Both stores pass the suite that every store must pass."""
 
 from __future__ import annotations
 
 import pytest
 
-from spark_cache.stores import MemoryStore
 from spark_cache.testing.store_contract import StoreContract
 
 
@@ -30,8 +29,6 @@ class TestMemoryStore(StoreContract):
     """Entries in a dictionary."""
 
     @pytest.fixture
-    def store(self, clock):
+    def store(self, open_memory_store):
         """An empty dictionary."""
-        store = MemoryStore(clock=clock, ends_at=lambda _data: float("inf"), on_removed=lambda *_entry: None)
-        store.require(fsync=False, cap_bytes=None, cleanup_interval=3600.0)
-        return store
+        return open_memory_store()

@@ -1,4 +1,4 @@
-"""A machine that refuses: each fault is an error that names its cause, and leaves nothing behind."""
+"""Faults of the machine: each one is an error that names its cause, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class _HaltingOs(_FailingOs):
 def test_a_failed_write_leaves_the_old_entry_and_nothing_else(
     open_store, tmp_path, files, monkeypatch, function, code
 ):
-    """Wherever a write fails, the entry is as before, no temporary file is left, and the next write works."""
+    """A write that fails at any step leaves the old entry and no temporary file, and the next write works."""
     store = open_store(fsync=True)
     store.write(_AT, b"old")
     before = files(tmp_path)
@@ -79,8 +79,8 @@ def test_a_failed_write_leaves_the_old_entry_and_nothing_else(
     assert store.read(_AT, note_use=True) == b"new"
 
 
-def test_a_folder_that_cannot_be_synced_is_a_fault_too(open_store, tmp_path, files, monkeypatch):
-    """When the file reached the disk and its folder did not, the writer is told; the entry is whole all the same."""
+def test_a_folder_that_cannot_be_synced_is_an_error(open_store, tmp_path, files, monkeypatch):
+    """If the file reaches the disk and its folder does not, the write fails and the entry is complete."""
     store = open_store(fsync=True)
     store.write(_AT, b"old")
     before = files(tmp_path)
@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_synced_is_a_fault_too(open_store, tmp_path, fil
 
 
 def test_an_interrupted_write_leaves_nothing_behind(open_store, tmp_path, files, monkeypatch):
-    """A program that is interrupted in the middle of a write cleans up after itself."""
+    """A write that is interrupted leaves no temporary file."""
     store = open_store()
     store.write(_AT, b"old")
     before = files(tmp_path)
@@ -109,8 +109,8 @@ def _interrupt(*_args):
     raise KeyboardInterrupt
 
 
-def test_a_machine_that_writes_little_at_a_time_is_patient_work(open_store, monkeypatch):
-    """A write that takes only some of the bytes is gone on with."""
+def test_a_write_of_some_of_the_bytes_is_continued(open_store, monkeypatch):
+    """All bytes are written if the system call writes only a few of them at a time."""
     store = open_store()
     with monkeypatch.context() as patched:
         patched.setattr(atomic, "os", _HaltingOs())
@@ -120,7 +120,7 @@ def test_a_machine_that_writes_little_at_a_time_is_patient_work(open_store, monk
 
 @pytest.mark.parametrize("function", ["open", "fstat", "read"])
 def test_a_failed_read_names_its_cause_without_the_path(open_store, tmp_path, monkeypatch, function):
-    """A disk that cannot be read is an error with the machine's own word for it, and no private path."""
+    """The error of a disk that cannot be read has the symbolic name of the error and no private path."""
     store = open_store()
     store.write(_AT, b"data")
     monkeypatch.setattr(atomic, "os", _FailingOs(function, errno.EIO))
@@ -131,10 +131,10 @@ def test_a_failed_read_names_its_cause_without_the_path(open_store, tmp_path, mo
 
 
 def test_no_file_is_left_open(open_store, monkeypatch):
-    """Faults close what they opened."""
+    """Faults close the files that were opened."""
     store = open_store(fsync=True)
     store.write(_AT, b"old")
-    # What earlier tests left to be collected must not go meanwhile.
+    # Objects of earlier tests must not be collected meanwhile.
     gc.collect()
     before = _open_files()
     for function in ("write", "fsync", "replace", "fstat", "read"):
@@ -160,8 +160,8 @@ def _is_open(fd: int) -> bool:
     return True
 
 
-def test_a_gitignore_is_whole_or_not_there(open_store, tmp_path, monkeypatch):
-    """A disk that is full when the cache is made does not leave half a ``.gitignore``, and a later write makes it."""
+def test_a_gitignore_is_complete_or_missing(open_store, tmp_path, monkeypatch):
+    """A full disk leaves no incomplete ``.gitignore``, and a later write creates it."""
     store = open_store()
     with monkeypatch.context() as patched:
         patched.setattr(atomic, "os", _FailingOs("write", errno.ENOSPC))
@@ -172,12 +172,12 @@ def test_a_gitignore_is_whole_or_not_there(open_store, tmp_path, monkeypatch):
     assert "*" in (tmp_path / "cache" / ".gitignore").read_text().split()
 
 
-# -- users and disks as they are --------------------------------------------------------------------------------------------
+# -- other users, and full and read-only disks ------------------------------------------------------------------------------
 
 _TRY = """
 import json, os, sys, time
 from spark_cache.errors import StoreError
-from spark_cache.stores import FileStore, address
+from spark_cache.stores import EntryFormat, FileStore, Proof, address
 
 at = address("openai", "gpt-4o", "ab" * 32)
 root = sys.argv[1]
@@ -190,7 +190,10 @@ def tried(verb):
     return result.decode() if isinstance(result, bytes) else result
 
 def store_at(root, **bounds):
-    store = FileStore(root, clock=time.time, commit_entries=False, ends_at=lambda _: float("inf"), on_removed=lambda *_: None)
+    every = EntryFormat(lambda *_: Proof.ENTRY, lambda _: (0.0, float("inf")))
+    store = FileStore(
+        root, clock=time.time, commit_entries=False, entry_format=every, on_removed=lambda *_: None
+    )
     store.require(**{"fsync": False, "cap_bytes": None, "cleanup_interval": 3600.0, **bounds})
     return store
 
@@ -200,8 +203,8 @@ store = store_at(root)
 
 _AS_NOBODY = f"""
 if os.geteuid() == 0:
-    # Modules that are needed later: where Python itself belongs to root, nobody may not be able to read them.
-    import spark_cache.events.types, spark_cache.redaction, spark_cache.stores.index.writer
+    # Modules that are needed later: another user may not be able to read them.
+    import filelock, sqlite3, spark_cache.events.types, spark_cache.redaction, spark_cache.stores.index.index
     os.setgroups([])
     os.setgid({_NOBODY})
     os.setuid({_NOBODY})
@@ -228,7 +231,7 @@ def _run(body: str, *arguments: object) -> Any:
 
 @pytest.fixture
 def shared_root(open_store):
-    """A cache of one entry that belongs to an unprivileged user, in a place that this user can reach."""
+    """A cache with one entry that belongs to an unprivileged user, where this user can reach it."""
     place = Path(tempfile.mkdtemp())
     place.chmod(0o755)
     root = place / "cache"
@@ -248,7 +251,7 @@ def _give(root: Path, user: int) -> None:
 
 
 def test_an_owner_can_do_everything(shared_root):
-    """The user to whom a cache belongs can use all of it: the setting of the tests below."""
+    """The user to whom a cache belongs can use every verb."""
     done = _run(_AS_NOBODY, shared_root)
     assert done == {"read": "data", "read and note": "data", "write": True, "remove": True, "list": 0}
 
@@ -256,7 +259,7 @@ def test_an_owner_can_do_everything(shared_root):
 @pytest.mark.skipif(not _is_root, reason="only root can make a directory of root for another user")
 @pytest.mark.parametrize(("group", "mode"), [(_NOBODY, 0o2775), (0, 0o777)], ids=["fsGroup", "emptyDir"])
 def test_the_mount_point_of_a_volume_is_used(tmp_path, group, mode):
-    """A container mounts a volume as root's and lets others write to it. What the cache makes in it is its own."""
+    """A volume that belongs to root and that others may write to is used, and what the cache creates is private."""
     place = Path(tempfile.mkdtemp())
     place.chmod(0o755)
     root = place / "volume"
@@ -272,7 +275,7 @@ def test_the_mount_point_of_a_volume_is_used(tmp_path, group, mode):
 
 @pytest.mark.skipif(not _is_root, reason="only root can make a directory of root for another user")
 def test_an_unwritable_directory_of_root_is_not_used(tmp_path):
-    """Without write access, the reason is given, and nothing is created."""
+    """A write to a directory of root without write access is an error and creates nothing."""
     place = Path(tempfile.mkdtemp())
     place.chmod(0o755)
     done = _run(_AS_NOBODY, place)
@@ -281,15 +284,15 @@ def test_an_unwritable_directory_of_root_is_not_used(tmp_path):
     place.rmdir()
 
 
-def test_a_folder_that_cannot_be_made_is_a_fault(open_store):
-    """In /proc, a folder cannot be made although the one above it exists."""
+def test_a_folder_that_cannot_be_created_is_an_error(open_store):
+    """A folder that cannot be created below an existing one, as in ``/proc``, is an error."""
     store = open_store(Path("/proc/nope/cache"))
     with pytest.raises(StoreError, match="ENOENT"):
         store.write(_AT, b"data")
 
 
 def test_an_unwritable_directory_still_answers(shared_root):
-    """Where nothing may be written, entries are read, and a write names the cause."""
+    """In a read-only directory, entries are read, and writes and removals name the cause."""
     for folder in (shared_root, *[path for path in shared_root.rglob("*") if path.is_dir()]):
         folder.chmod(0o500)
     done = _run(_AS_NOBODY, shared_root)
@@ -298,24 +301,43 @@ def test_an_unwritable_directory_still_answers(shared_root):
     assert done["remove"] == "cannot remove: EACCES (Permission denied)"
 
 
-def test_a_directory_that_cannot_be_looked_into_is_a_fault(shared_root):
-    """Where nothing may be read, every verb names the cause."""
+def test_a_directory_that_cannot_be_read_is_an_error(shared_root):
+    """In a directory without read access, every verb names the cause."""
     shared_root.chmod(0o000)
     done = _run(_AS_NOBODY, shared_root)
     assert set(done) == {verb for verb, result in done.items() if "EACCES (Permission denied)" in result}
 
 
-def test_an_unreadable_entry_is_a_fault(shared_root):
-    """An entry whose mode shuts its reader out is an error, and can be written over by its owner."""
+def test_an_unreadable_entry_is_an_error(shared_root):
+    """An entry without read access is an error for its reader, and its owner can replace it."""
     (shared_root / f"openai/gpt-4o/{_AT.name}.json").chmod(0o000)
     done = _run(_AS_NOBODY, shared_root)
     assert done["read"] == "cannot read: EACCES (Permission denied)"
     assert done["write"] is True
 
 
+_WITH_A_READ_ONLY_INDEX = (
+    _AS_NOBODY.rpartition("print(")[0]
+    + """
+os.chmod(root + "/.spark-cache/index.sqlite3", 0o400)
+places = [address("openai", "gpt-4o", f"{number:064x}") for number in range(300)]
+found = {"write": [tried(lambda: store.write(place, b"new")) for place in places]}
+found["read"] = [tried(lambda: store.read(place, note_use=True)) for place in places]
+found["totals"] = sum(folder.entries for folder in store.totals(write=True).folders)
+print(json.dumps(found))
+"""
+)
+
+
+def test_a_read_only_database_stops_nobody(shared_root):
+    """Reads, writes and totals are right if the database may not be written to."""
+    done = _run(_WITH_A_READ_ONLY_INDEX, shared_root)
+    assert done == {"write": [True] * 300, "read": ["new"] * 300, "totals": 301}
+
+
 @pytest.mark.skipif(not _is_root, reason="only root can make files of another user")
 def test_a_directory_of_another_user_is_read_and_never_written(shared_root, listing):
-    """A checkout of another user answers readers; who would write uses nothing of it, however wide its modes are."""
+    """A directory of another user is read and never written to, whatever its modes allow."""
     _give(shared_root, 0)
     for path in (shared_root, *shared_root.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
@@ -329,7 +351,7 @@ def test_a_directory_of_another_user_is_read_and_never_written(shared_root, list
 
 @pytest.mark.skipif(not _is_root, reason="only root can make files of another user")
 def test_an_entry_of_another_user_is_not_served_to_a_writer(shared_root):
-    """In a cache of one's own, an entry that somebody else put there is not believed."""
+    """An entry of another user in the cache is not returned to a reader that notes uses."""
     os.chown(shared_root / f"openai/gpt-4o/{_AT.name}.json", 0, 0)
     (shared_root / f"openai/gpt-4o/{_AT.name}.json").chmod(0o644)
     assert _run(_AS_NOBODY, shared_root)["read and note"] == "cannot read: the entry belongs to another user"
@@ -376,8 +398,8 @@ def _can_mount() -> bool:
 
 @pytest.mark.skipif(not _can_mount(), reason="mounting a small disk takes root and mount namespaces")
 @pytest.mark.parametrize("disk", ["size=1m", "nr_inodes=48"])
-def test_a_full_disk_and_a_read_only_one_are_faults_that_harm_nothing(tmp_path, disk):
-    """On a disk out of blocks or of inodes, what was stored stays whole, nothing is left over, and room that is made is used again."""
+def test_full_and_read_only_disks_do_no_harm(tmp_path, disk):
+    """On a full disk, stored entries stay complete, no temporary file is left, and freed space is used again."""
     program = textwrap.dedent(_TRY + _ON_A_SMALL_DISK)
     done = subprocess.run(
         ["unshare", "-m", sys.executable, "-c", program, str(tmp_path), disk],
@@ -400,6 +422,6 @@ def test_a_full_disk_and_a_read_only_one_are_faults_that_harm_nothing(tmp_path, 
     }
 
 
-def test_a_miss_is_no_fault(open_store):
-    """An entry that is not there is a reason, not an error."""
+def test_a_miss_is_not_an_error(open_store):
+    """A read of a missing entry returns the reason."""
     assert open_store().read(_AT, note_use=True) is MissReason.ABSENT

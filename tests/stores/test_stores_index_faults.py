@@ -1,19 +1,25 @@
-"""A machine that refuses while the books are kept: answers, caps and figures are right all the same."""
+"""Faults of the machine while the index is used: answers, caps and totals stay right."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
 from typing import Any
 
 import filelock._native._unix
 import pytest
 
 from spark_cache.errors import StoreError
-from spark_cache.stores import HIDDEN, Address, added_up, block_size, expiry, file, private, walk
-from spark_cache.stores.index import database, journal, maintenance, removal, writer
+from spark_cache.stores import HIDDEN, INDEX_FILE, LOCKS, Address, NewEntry, added_up, block_size, file, walk
+from spark_cache.stores.index import database, index, removal, transaction, upkeep
+from spark_cache.stores.lock_file import LockFile
+from spark_cache.types import MissReason
 
 _BLOCK = 4096
 _CAP = 60 * _BLOCK
@@ -29,29 +35,22 @@ _CODES = (
 )
 
 _CALLS = [
-    (private, "os", "open"),
-    (private, "os", "fstat"),
-    (private, "os", "fchmod"),
-    (journal, "os", "fstat"),
-    (journal, "os", "pread"),
-    (journal, "os", "pwrite"),
-    (journal, "os", "ftruncate"),
     (filelock._native._unix, "fcntl", "flock"),
-    (database, "os", "fstat"),
+    (database, "os", "lstat"),
     (database, "os", "unlink"),
     (removal, "os", "unlink"),
-    (expiry, "os", "stat"),
-    (expiry, "os", "utime"),
+    (transaction, "os", "utime"),
     (walk, "os", "lstat"),
     (walk, "os", "scandir"),
     (walk, "os", "rmdir"),
-    (file, "os", "unlink"),
 ]
-"""What is made to fail: the functions of the machine, by the module that calls them."""
+"""The functions that are made to fail, by the module that calls them."""
+
+_LOCKED = "another process holds the lock of the index"
 
 
 class _Failing:
-    """A module one of whose functions does something else, for some of its calls."""
+    """A module of which one function does something else in some of its calls."""
 
     def __init__(self, module: Any, name: str, instead: Any, calls: range) -> None:
         self._module, self._name, self._instead, self._calls = module, name, instead, calls
@@ -82,8 +81,16 @@ def _at(number: int) -> Address:
     return Address("openai", "gpt-4o", f"{number:04x}")
 
 
+def _truth(store: Any) -> list[tuple]:
+    return sorted(added_up(store.scan()))
+
+
+def _figures(store: Any) -> list[tuple]:
+    return sorted(store.totals(write=True).folders)
+
+
 def _tried(verb: Any) -> Any:
-    """What a verb gives; its error, which may be a store's and no other."""
+    """Return the result of a verb, or the store error that it raises."""
     try:
         return verb()
     except StoreError as error:
@@ -91,7 +98,7 @@ def _tried(verb: Any) -> Any:
 
 
 def _exercise(store: Any, clock: Any, kept: dict[int, bytes], numbers: range) -> None:
-    """Write, replace, remove, use, count and clean up; keep what has to be there, and check every answer."""
+    """Use every verb, check every answer, and keep what has been stored."""
     for number in numbers:
         clock.now += 1
         data = b"%d x" % (clock.now + (5 if number % 5 == 0 else 1e6)) + b"y" * number
@@ -107,24 +114,24 @@ def _exercise(store: Any, clock: Any, kept: dict[int, bytes], numbers: range) ->
             _tried(store.expire)
             _tried(lambda: store.totals(write=True))
         found = _tried(lambda number=number: store.read(_at(number % 40), note_use=True))
-        # It may have been evicted or have expired; never is it something else.
+        # The entry may have been evicted or have expired, but it is never another one.
         assert not isinstance(found, bytes) or found == kept[number % 40]
 
 
 @pytest.fixture(autouse=True)
-def _short_breaks(monkeypatch):
-    """Have few entries counted like many, folds come often, and the books tried again at once."""
+def _without_delays(monkeypatch):
+    """Use the index for a few entries, and compare it with the folders before every change."""
     monkeypatch.setattr(file, "_FEW", 0)
-    monkeypatch.setattr(maintenance, "_FOLDED_AT_ONCE", 5)
-    monkeypatch.setattr(maintenance, "_LOOK_AROUND", 0.0)
-    monkeypatch.setattr(journal, "_PATIENCE", 0.005)
+    monkeypatch.setattr(upkeep, "_COMPARE_EVERY", 0.0)
+    monkeypatch.setattr(upkeep, "_SHARE", 0)
+    monkeypatch.setattr(index, "_PATIENCE", 0.02)
 
 
 def _check(store: Any, clock: Any, kept: dict[int, bytes]) -> None:
-    """Once the machine works again, everything is as it should be."""
+    """Check that everything is right once the machine works again."""
     _exercise(store, clock, kept, range(40, 80))
-    truth = sorted(added_up(store.scan()))
-    assert sorted(store.totals(write=True)) == truth
+    truth = _truth(store)
+    assert _figures(store) == truth
     assert sum(folder.occupied_bytes for folder in truth) <= _CAP
     clock.now += 10
     store.expire()
@@ -132,15 +139,26 @@ def _check(store: Any, clock: Any, kept: dict[int, bytes]) -> None:
         data = store.read(stored.address, note_use=False)
         assert data == kept[int(stored.address.name, 16)]
         assert float(data.split()[0]) > clock.now
-    assert sorted(store.totals(write=True)) == sorted(added_up(store.scan()))
+    assert _figures(store) == _truth(store)
 
 
-@pytest.mark.parametrize("code", _CODES, ids=errno.errorcode.get)
-@pytest.mark.parametrize(("module", "room", "name"), _CALLS, ids=lambda part: getattr(part, "__name__", part))
-def test_a_call_that_fails_harms_nothing(open_store, clock, monkeypatch, module, room, name, code):
-    """Whichever call of the books or of a clean-up fails, once or for a while, answers and figures stay right."""
-    # With every second kind of fault, the store has to do without books for the rest of the test.
-    monkeypatch.setattr(writer, "_OUT_FOR", 60.0 * (_CODES.index(code) % 2))
+def _cases() -> list[Any]:
+    return [
+        pytest.param(
+            *call, code, id=f"{call[0].__name__.rpartition('.')[2]}-{call[2]}-{errno.errorcode[code]}"
+        )
+        for call in _CALLS
+        for code in _CODES
+        # A folder that does not exist has no entries.
+        if call[2] != "scandir" or code != errno.ENOENT
+    ]
+
+
+@pytest.mark.parametrize(("module", "room", "name", "code"), _cases())
+def test_a_call_that_fails_does_no_harm(open_store, clock, monkeypatch, module, room, name, code):
+    """Answers and totals stay right whichever call of the machine fails, once or for a while."""
+    # With every second code, the store works without the index for the rest of the test.
+    monkeypatch.setattr(index, "_OUT_FOR", 60.0 * (_CODES.index(code) % 2))
     store = open_store(cap_bytes=float(_CAP), cleanup_interval=30.0)
     kept: dict[int, bytes] = {}
     _exercise(store, clock, kept, range(20))
@@ -152,52 +170,29 @@ def test_a_call_that_fails_harms_nothing(open_store, clock, monkeypatch, module,
     _check(store, clock, kept)
 
 
-@pytest.mark.parametrize("calls", [range(1), range(4, 6), range(10**9)], ids=str)
-@pytest.mark.parametrize("name", ["pread", "pwrite"])
-def test_half_a_record_harms_nothing(open_store, clock, monkeypatch, name, calls):
-    """Reads and writes of the journal that take only a part of the bytes leave right figures."""
-
-    def half(real: Any, fd: int, what: Any, *place: int) -> Any:
-        return real(fd, what // 2 if isinstance(what, int) else what[: len(what) // 2], *place)
-
-    store = open_store(cap_bytes=float(_CAP), cleanup_interval=30.0)
-    kept: dict[int, bytes] = {}
-    _exercise(store, clock, kept, range(20))
-    with monkeypatch.context() as patched:
-        patched.setattr(journal, "os", _Failing(os, name, half, calls))
-        _exercise(store, clock, kept, range(20, 40))
-    _check(store, clock, kept)
-
-
 def _failing_connection(code: int, calls: range) -> type[sqlite3.Connection]:
     count = 0
 
     class Failing(sqlite3.Connection):
-        """A connection some of whose statements fail."""
+        """A connection of which some statements fail."""
 
-        def _count(self) -> None:
+        def execute(self, *args: Any) -> Any:
+            """Run a statement, or fail."""
             nonlocal count
             count += 1
             if count - 1 in calls:
                 error = sqlite3.OperationalError("the machine refuses")
                 error.sqlite_errorcode = code
                 raise error
-
-        def execute(self, *args: Any) -> Any:
-            """Run a statement, or fail."""
-            self._count()
             return super().execute(*args)
-
-        def executemany(self, *args: Any) -> Any:
-            """Run a statement many times, or fail."""
-            self._count()
-            return super().executemany(*args)
 
     return Failing
 
 
-@pytest.mark.parametrize("out_for", [0.0, 60.0])
-@pytest.mark.parametrize("calls", [range(1), range(9, 10), range(15, 16), range(10**9)], ids=str)
+@pytest.mark.parametrize("out_for", [0.0, 60.0], ids=["used again", "not used again"])
+@pytest.mark.parametrize(
+    "calls", [range(1), range(9, 10), range(15, 16), range(200, 204), range(10**9)], ids=str
+)
 @pytest.mark.parametrize(
     "code",
     [
@@ -209,10 +204,11 @@ def _failing_connection(code: int, calls: range) -> type[sqlite3.Connection]:
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
     ],
+    ids=["IOERR", "FULL", "BUSY", "READONLY", "CANTOPEN", "CORRUPT", "NOTADB"],
 )
-def test_an_index_that_fails_harms_nothing(open_store, clock, monkeypatch, code, calls, out_for):
-    """Whichever statement of the index fails, answers and figures stay right, and the cap holds."""
-    monkeypatch.setattr(writer, "_OUT_FOR", out_for)
+def test_a_statement_that_fails_does_no_harm(open_store, clock, monkeypatch, code, calls, out_for):
+    """Answers and totals stay right and the cap holds whichever statement of the database fails."""
+    monkeypatch.setattr(index, "_OUT_FOR", out_for)
     store = open_store(cap_bytes=float(_CAP), cleanup_interval=30.0)
     kept: dict[int, bytes] = {}
     connect = sqlite3.connect
@@ -225,20 +221,62 @@ def test_an_index_that_fails_harms_nothing(open_store, clock, monkeypatch, code,
     _check(store, clock, kept)
 
 
-def test_a_lock_that_somebody_keeps_stops_nobody(open_store, clock, tmp_path):
-    """While another process holds the books and does not go on, entries are written, read, removed and counted."""
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES], ids=errno.errorcode.get)
+def test_a_write_that_fails_leaves_the_old_entry(open_store, monkeypatch, code):
+    """When the status of a file cannot be found out, the write fails before the entry is replaced."""
+    monkeypatch.setattr(index, "_OUT_FOR", 0.0)
     store = open_store()
+    store.write(_at(1), b"old")
+    for call in range(12):
+        with monkeypatch.context() as patched:
+            patched.setattr(walk, "os", _Failing(os, "lstat", _refusal(code), range(call, call + 1)))
+            written = _tried(lambda: store.write(_at(1), b"new"))
+        expected = b"new" if written is True else b"old"
+        assert store.read(_at(1), note_use=False) == expected
+        store.write(_at(1), b"old")
+
+
+def test_a_database_that_another_program_locks_stops_nobody(open_store, clock, tmp_path):
+    """While another program holds the database itself, the store works without its index."""
+    store = open_store(cap_bytes=float(_CAP))
     kept: dict[int, bytes] = {}
-    _exercise(store, clock, kept, range(10))
-    with open(tmp_path / "cache" / HIDDEN / "journal.lock", "rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        _exercise(store, clock, kept, range(10, 20))
-        assert sorted(store.totals(write=True)) == sorted(added_up(store.scan()))
+    _exercise(store, clock, kept, range(20))
+    with closing(sqlite3.connect(tmp_path / "cache" / HIDDEN / INDEX_FILE, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        _exercise(store, clock, kept, range(20, 40))
+        assert all(store.read(_at(number), note_use=False) for number in (38, 39))
+        assert _figures(store) == _truth(store)
     _check(store, clock, kept)
 
 
-def test_the_cap_holds_without_books(open_store, clock, monkeypatch):
-    """Where no index can be had, a store is kept within its cap by looking through it."""
+def test_an_index_comes_back_after_its_break(open_store, clock, tmp_path, monkeypatch):
+    """What was changed while the database was locked is counted once it is free."""
+    monkeypatch.setattr(index, "_OUT_FOR", 0.0)
+    store = open_store()
+    store.write(_at(1), b"x")
+    with closing(sqlite3.connect(tmp_path / "cache" / HIDDEN / INDEX_FILE, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        store.write(_at(2), b"x")
+        store.remove(_at(1))
+    for number in (3, 4):
+        store.write(_at(number), b"x")
+    assert store.compare_index() == (1, 0)
+    assert _figures(store) == _truth(store) == [("openai", "gpt-4o", 3, 3, 3 * _BLOCK)]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every file")
+def test_a_database_that_may_not_be_written_stops_nobody(open_store, clock, tmp_path):
+    """With a database that is read-only, the store works without its index."""
+    kept: dict[int, bytes] = {}
+    _exercise(open_store(cap_bytes=float(_CAP)), clock, kept, range(20))
+    (tmp_path / "cache" / HIDDEN / INDEX_FILE).chmod(0o400)
+    store = open_store(cap_bytes=float(_CAP))
+    _exercise(store, clock, kept, range(20, 40))
+    _check(store, clock, kept)
+
+
+def test_the_cap_holds_without_an_index(open_store, clock, monkeypatch):
+    """Where the database cannot be opened, the store is kept within its cap by listing it."""
     monkeypatch.setattr(database.sqlite3, "connect", _refusal(errno.EIO))
     store = open_store(cap_bytes=20.0 * _BLOCK)
     for number in range(60):
@@ -249,7 +287,7 @@ def test_the_cap_holds_without_books(open_store, clock, monkeypatch):
 
 
 def test_no_file_is_left_open_by_faults(open_store, clock, monkeypatch):
-    """Faults of the books close what they opened."""
+    """Faults of the index close what they have opened."""
     store = open_store(cap_bytes=float(_CAP))
     kept: dict[int, bytes] = {}
     _exercise(store, clock, kept, range(20))
@@ -259,8 +297,140 @@ def test_no_file_is_left_open_by_faults(open_store, clock, monkeypatch):
             patched.setattr(
                 module, room, _Failing(getattr(module, room), name, _refusal(errno.EIO), range(2, 9))
             )
-            patched.setattr(writer, "_OUT_FOR", 0.0)
+            patched.setattr(index, "_OUT_FOR", 0.0)
             _exercise(store, clock, kept, range(20, 30))
     _exercise(store, clock, kept, range(30, 40))
     after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     assert after <= before
+
+
+# -- the lock --------------------------------------------------------------------------------------------------------------------
+
+
+_HOLDER = """
+import sys
+from spark_cache.stores.lock_file import LockFile
+lock = LockFile(sys.argv[1])
+lock.acquire(60)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """A store's lock that another process holds, after the store has written an entry."""
+    path = tmp_path / "cache" / HIDDEN / LOCKS / "index"
+
+    def hold() -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _HOLDER, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        holders.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    holders: list[subprocess.Popen] = []
+    yield hold
+    for process in holders:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def held_store(open_store, locked):
+    """A store with one entry, whose lock another process holds."""
+    store = open_store()
+    store.write(_at(1), b"old")
+    locked()
+    return store
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda store: store.write(_at(1), b"new"),
+        lambda store: store.write(_at(2), b"new"),
+        lambda store: store.write_many([NewEntry(_at(1), b"new"), NewEntry(_at(2), b"new")]),
+        lambda store: store.remove(_at(1)),
+        lambda store: store.clear(),
+    ],
+    ids=["replace", "write", "write many", "remove", "clear"],
+)
+def test_a_change_is_refused_while_the_lock_is_held(held_store, verb):
+    """A change that cannot have the lock in time raises an error and changes nothing."""
+    with pytest.raises(StoreError, match=_LOCKED):
+        verb(held_store)
+    assert [stored.address for stored in held_store.scan()] == [_at(1)]
+    assert held_store.read(_at(1), note_use=False) == b"old"
+
+
+def test_a_refused_write_leaves_no_temporary_file(held_store, files, tmp_path):
+    """Nothing is left of a write that could not have the lock."""
+    before = files(tmp_path)
+    with pytest.raises(StoreError, match=_LOCKED):
+        held_store.write(_at(2), b"new")
+    assert files(tmp_path) == before
+
+
+def test_reads_do_not_wait_for_the_lock(held_store, monkeypatch):
+    """Reads and listings are right at once while another process holds the lock."""
+    monkeypatch.setattr(LockFile, "acquire", _refusal(errno.EDEADLK))
+    assert held_store.read(_at(1), note_use=True) == b"old"
+    assert held_store.read(_at(2), note_use=True) is MissReason.ABSENT
+    assert held_store.has(_at(1))
+    assert held_store.find(_at(1).name) == [_at(1)]
+    assert [stored.address for stored in held_store.scan()] == [_at(1)]
+
+
+def test_totals_are_right_while_the_lock_is_held(held_store):
+    """Totals are counted from the files if the index cannot be had."""
+    assert _figures(held_store) == _truth(held_store) == [("openai", "gpt-4o", 1, 3, _BLOCK)]
+
+
+def test_a_deadline_ends_the_wait_for_the_lock(held_store, monkeypatch):
+    """A write gives up at its deadline although it would wait longer without one."""
+    monkeypatch.setattr(index, "_PATIENCE", 60.0)
+    started = time.monotonic()
+    with pytest.raises(StoreError, match=_LOCKED):
+        held_store.write(_at(2), b"new", deadline=started + 0.05)
+    assert 0.05 <= time.monotonic() - started < 30
+
+
+def test_only_one_write_waits_for_a_lock_that_is_never_free(held_store, monkeypatch):
+    """After a write has waited in vain, the next ones try once."""
+    with pytest.raises(StoreError, match=_LOCKED):
+        held_store.write(_at(2), b"new")
+    monkeypatch.setattr(index, "_PATIENCE", 60.0)
+    started = time.monotonic()
+    for _ in range(20):
+        with pytest.raises(StoreError, match=_LOCKED):
+            held_store.write(_at(2), b"new")
+    assert time.monotonic() - started < 30
+
+
+def test_a_stopped_holder_delays_writers_once(open_store, locked, monkeypatch):
+    """While the holder of the lock is stopped, writes fail, and after its end they succeed and are counted."""
+    store = open_store()
+    store.write(_at(0), b"x")
+    holder = locked()
+    holder.send_signal(signal.SIGSTOP)
+    with pytest.raises(StoreError, match=_LOCKED):
+        store.write(_at(1), b"x")
+    holder.kill()
+    holder.wait()
+    assert store.write(_at(1), b"x") is True
+    assert _figures(store) == [("openai", "gpt-4o", 2, 2, 2 * _BLOCK)]
+
+
+def test_without_locks_a_store_has_no_index(open_store, clock, monkeypatch):
+    """On a file system without locks, entries are written, counted and kept within the cap by listing them."""
+    monkeypatch.setattr(LockFile, "acquire", _refusal(errno.ENOLCK))
+    store = open_store(cap_bytes=float(_CAP), cleanup_interval=30.0)
+    kept: dict[int, bytes] = {}
+    _exercise(store, clock, kept, range(40))
+    _check(store, clock, kept)

@@ -1,4 +1,4 @@
-"""A writer that is killed at any moment never leaves half an entry."""
+"""A writer that is killed at any moment never leaves an incomplete entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_cache.stores import FileStore, address
+from spark_cache.stores import EntryFormat, FileStore, Proof, address
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ _ROUNDS = 100
 
 _HARNESS = f"""
 import os, random, signal, sys, time
-from spark_cache.stores import FileStore, address
+from spark_cache.stores import EntryFormat, FileStore, Proof, address
 
 root, path, kind = sys.argv[1:]
 at = address("openai", "gpt-4o", {_AT.name!r})
-store = FileStore(root, clock=time.time, commit_entries=False, ends_at=lambda _: float("inf"), on_removed=lambda *_: None)
+every = EntryFormat(lambda *_: Proof.ENTRY, lambda _: (0.0, float("inf")))
+store = FileStore(root, clock=time.time, commit_entries=False, entry_format=every, on_removed=lambda *_: None)
 store.require(fsync=False, cap_bytes=None, cleanup_interval=3600.0)
 store.write(at, b"a" * 300_000)
 
@@ -55,7 +56,7 @@ for _ in range({_ROUNDS}):
 
 @pytest.fixture
 def torn_reads(tmp_path) -> Callable[[str], tuple[int, int]]:
-    """Read while writers of a kind are killed; how many reads there were, and how many of them were torn."""
+    """Read while writers of a kind are killed, and return the numbers of all reads and of torn ones."""
 
     def count(kind: str) -> tuple[int, int]:
         root = str(tmp_path / "cache")
@@ -63,7 +64,7 @@ def torn_reads(tmp_path) -> Callable[[str], tuple[int, int]]:
             root,
             clock=lambda: 0.0,
             commit_entries=False,
-            ends_at=lambda _data: float("inf"),
+            entry_format=EntryFormat(lambda *_: Proof.ENTRY, lambda _: (0.0, float("inf"))),
             on_removed=lambda *_entry: None,
         )
         reads = torn = 0
@@ -95,24 +96,24 @@ def _is_whole(data: bytes | MissReason) -> bool:
     return len(data) == length and data.count(first) == length
 
 
-def test_a_reader_never_sees_half_an_entry(torn_reads):
-    """While writers are killed a hundred times, every read gives one of their values, whole."""
+def test_a_reader_never_sees_an_incomplete_entry(torn_reads):
+    """While a hundred writers are killed, every read returns one of their values, complete."""
     reads, torn = torn_reads("careful")
     assert reads > _ROUNDS
     assert torn == 0
 
 
 def test_the_harness_catches_a_naive_writer(torn_reads):
-    """The same reads do see halves of a file that is written in place: the test above could fail."""
+    """The same reads see incomplete content of a file that is written in place."""
     _, torn = torn_reads("naive")
     assert torn > 0
 
 
-def test_what_killed_writers_leave_is_swept(torn_reads, open_store, tmp_path, clock):
-    """Temporary files of killed writers are removed by the first write that finds them older than an hour, not earlier."""
+def test_temporary_files_of_killed_writers_are_removed(torn_reads, open_store, tmp_path, clock):
+    """Temporary files that are older than an hour are removed by later writes, and younger ones are kept."""
     torn_reads("careful")
     scratch = tmp_path / "cache" / ".spark-cache" / "temporary"
-    # A kill between two writes leaves nothing; one more makes sure that there is something.
+    # A kill between two writes leaves nothing.
     (scratch / "1-2-left").write_bytes(b"half")
     left = list(scratch.iterdir())
     clock.now = max(path.stat().st_mtime for path in left) + 3500
@@ -121,5 +122,23 @@ def test_what_killed_writers_leave_is_swept(torn_reads, open_store, tmp_path, cl
     open_store().write(_AT, b"data")
     assert set(scratch.iterdir()) == set(left)
     clock.now += 200
-    open_store().write(_AT, b"data")
+    store = open_store()
+    for _ in range(1 + len(left) // 64):
+        store.write(_AT, b"data")
     assert list(scratch.iterdir()) == []
+
+
+def test_a_write_removes_a_slice_of_the_temporary_files(open_store, tmp_path, clock):
+    """Of 200 old temporary files, each write removes 64."""
+    open_store().write(_AT, b"data")
+    scratch = tmp_path / "cache" / ".spark-cache" / "temporary"
+    for number in range(200):
+        (scratch / f"1-{number}-left").touch()
+        os.utime(scratch / f"1-{number}-left", (clock.now, clock.now))
+    clock.now += 4000
+    store = open_store()
+    left = []
+    for _ in range(4):
+        store.write(_AT, b"data")
+        left.append(len(list(scratch.iterdir())))
+    assert left == [136, 72, 8, 0]

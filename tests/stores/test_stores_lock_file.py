@@ -1,4 +1,4 @@
-"""The lock between processes: it excludes, it ends with its holder, and the cache works without it."""
+"""The lock between processes."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def counted(path: Path, kind: str) -> bool:
 
 
 def test_the_lock_excludes_other_processes(tmp_path: Path) -> None:
-    """No step is lost. With a lock that does nothing, steps are lost, so the test can fail."""
+    """Processes that count under the lock lose no step, and without it they do."""
     assert not counted(tmp_path / "naive", "naive")
     assert counted(tmp_path / "counter", "real")
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    """The kernel releases it. While the process lives, the lock cannot be had."""
+    """The lock cannot be taken while its holder lives, and is free once the holder was killed."""
     path = tmp_path / "lock"
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
@@ -99,7 +99,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
 
 def test_without_filelock_the_cache_works_in_one_process(tmp_path: Path) -> None:
-    """One warning says that processes do not wait for each other."""
+    """Every verb works without filelock, and one warning says what is missing."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, str(tmp_path / "cache")], capture_output=True, text=True, check=False
     )

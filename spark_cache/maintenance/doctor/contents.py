@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_cache.config.secret import key_id
-from spark_cache.entries import CLOCK_SKEW, describe
+from spark_cache.entries import describe
 from spark_cache.errors import StoreError
 from spark_cache.maintenance.doctor.directory import has_rights
 from spark_cache.maintenance.doctor.finding import Finding, Level
-from spark_cache.stores import HIDDEN, INDEX_FILE, JOURNAL_FILE, ORPHAN_AGE
-from spark_cache.types import EntryMeta
+from spark_cache.stores import HIDDEN, INDEX_FILE, ORPHAN_AGE
+from spark_cache.types import CLOCK_SKEW, EntryMeta
 
 if TYPE_CHECKING:
     from spark_cache.config import CacheConfig
@@ -135,15 +135,16 @@ def index(folder: str, store: FileStore) -> Finding:
     Raises:
         StoreError: The store could not be read.
     """
-    files = f"{folder}/{INDEX_FILE}", f"{folder}/{JOURNAL_FILE}"
-    if not any(map(os.path.lexists, files)):
+    if store.on_network:
+        found = "none, because the directory is on a network file system: entries are listed to be counted and removed"
+        return Finding("index", Level.NOTE, found, "use a local directory, where the size limit is exact")
+    path = f"{folder}/{INDEX_FILE}"
+    if not os.path.lexists(path):
         return Finding("index", Level.OK, "missing; it is created when it is needed")
     compared = store.compare_index()
     if compared is None:
         found = "it cannot be read, so counting and removing entries scans all of them"
-        return Finding(
-            "index", Level.NOTE, found, f"if this persists, delete {' and '.join(files)}; nothing is lost"
-        )
+        return Finding("index", Level.NOTE, found, f"if this persists, delete {path}; nothing is lost")
     models, wrong = compared
     counted = f"{models:,} {'model' if models == 1 else 'models'}"
     if wrong:
@@ -168,7 +169,8 @@ def entries(census: Census) -> Finding:
             "entries",
             Level.NOTE,
             found,
-            "they are never used, and the next response to their requests replaces them",
+            "they are never used, and the next response to their requests replaces them; "
+            "`spark-cache verify` lists them",
         )
     return Finding("entries", Level.OK, found)
 

@@ -127,7 +127,7 @@ def _disk_space(root: str, store: FileStore, config: CacheConfig) -> Finding:
     status = os.statvfs(nearest_existing(root))
     cap, left = config.max_cache_size_mb, None
     if cap is not None:
-        occupied = sum(totals.occupied_bytes for totals in store.totals(write=False))
+        occupied = sum(totals.occupied_bytes for totals in store.totals(write=False).folders)
         left = max(0.0, cap * _MEGABYTE - occupied)
     return disk_space(
         free=status.f_bavail * status.f_frsize, size=status.f_blocks * status.f_frsize, left=left
@@ -141,7 +141,8 @@ def _hidden_files(root: str, store: FileStore, now: float, *, writes: bool) -> I
     if found.level is Level.OK and os.path.isdir(folder):
         yield temporary_files(f"{folder}/{SCRATCH}", now)
         yield ledger(f"{folder}/{LEDGER_FILE}")
-        yield index(folder, store)
+        if writes:
+            yield index(folder, store)
 
 
 def _writes(config: CacheConfig) -> bool:

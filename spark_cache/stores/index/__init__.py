@@ -1,1 +1,1 @@
-"""The index of a file store: what it holds, without listing its folders."""
+"""The index of a file store: one SQLite database that counts and orders the entries. It is derived from the files."""

@@ -1,53 +1,51 @@
-"""The file of the index: opened when it is needed, deleted when it is damaged."""
+"""The database of the index: opened when it is needed, deleted and rebuilt when it is damaged."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+import stat
 from urllib.parse import quote
 
-from spark_cache.stores.private import own_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["INDEX_FILE", "IndexFile"]
+__all__ = ["INDEX_FILE", "IndexFile", "is_transient"]
 
 INDEX_FILE = "index.sqlite3"
-"""Its name in the hidden folder."""
+"""The name of the database in the hidden folder."""
 
-_PATIENCE = 0.1
-"""How long to wait for somebody who reads the index without the journal's lock, in seconds."""
+_VERSION = 2
 
-_VERSION = 1
-_SCHEMA = """
+_JOURNAL_BYTES = 256 * 1024
+"""The size that the rollback journal keeps between transactions."""
+
+_CACHED_STATEMENTS = 64
+
+_JOURNAL = "-journal"
+_JOURNAL_HEADER = bytes.fromhex("d9d505f920a163d7")
+"""How the journal of a transaction begins (https://www.sqlite.org/fileformat2.html, The Rollback Journal)."""
+
+_SCHEMA = f"""
 BEGIN;
 CREATE TABLE folders (
-    provider TEXT NOT NULL, model TEXT NOT NULL, series INTEGER NOT NULL,
-    entries INTEGER NOT NULL, size_bytes INTEGER NOT NULL, occupied_bytes INTEGER NOT NULL,
-    seen INTEGER NOT NULL, doubt INTEGER NOT NULL, certain_from INTEGER NOT NULL, filed INTEGER NOT NULL,
-    PRIMARY KEY (provider, model)
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX folders_by_series ON folders (series);
-CREATE TABLE segments (
-    number INTEGER PRIMARY KEY, series INTEGER NOT NULL, used REAL NOT NULL, ends REAL, known BLOB NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, provider TEXT NOT NULL, model TEXT NOT NULL, building INTEGER NOT NULL,
+    entries INTEGER NOT NULL, size_bytes INTEGER NOT NULL, occupied_bytes INTEGER NOT NULL, rows INTEGER NOT NULL,
+    seen_ns INTEGER NOT NULL, stale INTEGER NOT NULL, scanned_at REAL NOT NULL, UNIQUE (provider, model, building)
 );
-CREATE INDEX segments_by_use ON segments (used);
-CREATE INDEX segments_by_end ON segments (ends) WHERE ends IS NOT NULL;
-CREATE INDEX segments_by_series ON segments (series);
-CREATE TABLE touched (
-    provider TEXT NOT NULL, model TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (provider, model, name)
-) WITHOUT ROWID;
-CREATE TABLE dead (series INTEGER PRIMARY KEY);
-CREATE TABLE listed (series INTEGER PRIMARY KEY, at REAL NOT NULL);
-CREATE TABLE folded (mark INTEGER NOT NULL, records INTEGER NOT NULL);
-INSERT INTO folded VALUES (0, 0);
+CREATE INDEX folders_by_size ON folders (provider, model, occupied_bytes) WHERE occupied_bytes > 0;
+CREATE INDEX folders_stale ON folders (provider, model) WHERE stale AND NOT building;
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY, folder INTEGER NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL,
+    written_ns INTEGER NOT NULL, used_ns INTEGER NOT NULL, expires REAL
+);
+CREATE INDEX entries_by_file ON entries (written_ns, name);
+CREATE INDEX entries_by_use ON entries (used_ns);
+CREATE INDEX entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL;
+CREATE TABLE state (inode INTEGER NOT NULL, swept_at REAL NOT NULL, purged_to INTEGER NOT NULL, purge_to INTEGER NOT NULL);
+PRAGMA user_version = {_VERSION};
 COMMIT;
 """
 
-_MACHINE = frozenset(
+_TRANSIENT = frozenset(
     {
         sqlite3.SQLITE_AUTH,
         sqlite3.SQLITE_BUSY,
@@ -62,14 +60,28 @@ _MACHINE = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-"""What SQLite answers when the machine is at fault; anything else is damage."""
+"""The SQLite errors that come from the machine. Any other error means that the file is damaged."""
+
+_abandoned: list[sqlite3.Connection] = []
+"""Connections that a forked child must not close."""
+
+
+def is_transient(error: Exception) -> bool:
+    """Return whether an error comes from the machine rather than from the content of the database."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _TRANSIENT
+    return isinstance(error, OSError)
 
 
 class IndexFile:
-    """The file of one store's index.
+    """The database file of one store. The caller holds the lock of the index around each method.
+
+    SQLite alone opens the file. Its own locks are POSIX record locks, which a process loses as soon as anything in it closes
+    another descriptor of the file. They are therefore not relied on, and neither is a write-ahead log, which the connection
+    that believes to be the last one deletes.
 
     Args:
-        path: Where it is; its folder has to be there.
+        path: The path of the file. Its folder must exist.
     """
 
     def __init__(self, path: str) -> None:
@@ -77,124 +89,159 @@ class IndexFile:
         self._database: sqlite3.Connection | None = None
         self._identity = (0, 0)
 
-    @contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
-        """Do what is done in a ``with`` block in one step; the index is made when it is missing.
+    def open(self, now: float) -> sqlite3.Connection:
+        """Return the connection to the database, which is created if it is missing, damaged, copied or of another release.
+
+        Args:
+            now: The time, in seconds since the epoch.
 
         Raises:
-            OSError: It could not be opened.
-            sqlite3.Error: The machine failed to read or write it.
-            ValueError: It was damaged, and is deleted.
+            OSError: Something that is not a file of this user's is in its place.
+            sqlite3.Error: The database cannot be opened or created.
         """
-        with self._judged():
-            database = self._open()
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def view(self) -> Iterator[sqlite3.Connection | None]:
-        """Read it in a ``with`` block, and write nothing; None when there is no index.
-
-        Raises:
-            sqlite3.Error: The machine failed to read it.
-            ValueError: It is damaged; or its last writer was killed, and the next one has to take back what that one had begun.
-        """
-        if not self.exists:
-            yield None
-            return
-        uri = f"file:{quote(self._path)}?mode=ro"
-        try:
-            with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)) as database:
-                database.execute("PRAGMA trusted_schema = OFF")
-                version = database.execute("PRAGMA user_version").fetchone()
-                yield database if version == (_VERSION,) else None
-        except sqlite3.Error as error:
-            left = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK
-            if _is_the_machines(error) and not left:
-                raise
-            raise ValueError("a damaged index") from None
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is one."""
-        return os.path.lexists(self._path)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
-
-    @contextmanager
-    def _judged(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            if _is_the_machines(error):
-                self.close()
-                raise
-            self._delete()
-            raise ValueError("a damaged index") from None
-        except (ValueError, OverflowError):
-            # What stands in it makes no sense, or no text, or no number that SQLite takes.
-            self._delete()
-            raise ValueError("a damaged index") from None
-
-    def _delete(self) -> None:
+        if self._database is not None and _identity_of(self._path) == self._identity:
+            return self._database
         self.close()
-        for ending in ("", "-journal"):
-            try:
-                os.unlink(self._path + ending)
-            except OSError:
-                # Gone already; or it stays, and is found damaged again.
-                continue
-
-    def _open(self) -> sqlite3.Connection:
-        fd = own_file(self._path, create=True)
         try:
-            status = os.fstat(fd)
+            return self._open(now)
+        except (sqlite3.Error, ValueError) as error:
+            if is_transient(error):
+                raise
+            self.delete()
+            return self._open(now)
+
+    def _open(self, now: float) -> sqlite3.Connection:
+        if _identity_of(self._path) is None:
+            _create(self._path)
+        database = sqlite3.connect(
+            self._path,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=0,
+            cached_statements=_CACHED_STATEMENTS,
+        )
+        try:
+            _prepare(database)
+            identity = _identity_of(self._path) or (0, 0)
+            _claim(database, identity[1], now)
+        except BaseException:
+            database.close()
+            raise
+        self._database, self._identity = database, identity
+        return database
+
+    def is_interrupted(self) -> bool:
+        """Return whether the last transaction was interrupted: its process was killed, and SQLite will roll it back."""
+        try:
+            fd = os.open(self._path + _JOURNAL, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return False
+        try:
+            # The header is there from the first change of a transaction on, and is overwritten with zeros at its end.
+            return os.read(fd, len(_JOURNAL_HEADER)) == _JOURNAL_HEADER
         finally:
             os.close(fd)
-        identity = status.st_dev, status.st_ino
-        if self._database is not None and self._identity != identity:
-            # Deleted under the running program, and made anew.
-            self.close()
-        if self._database is None:
-            database = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE
+
+    def open_read_only(self) -> sqlite3.Connection:
+        """Return a new connection that writes nothing.
+
+        Raises:
+            OSError: Something that is not a file of this user's is in its place.
+            sqlite3.Error: There is no database, or it cannot be read.
+            ValueError: It is damaged, or of another release.
+        """
+        _identity_of(self._path)
+        database = sqlite3.connect(
+            f"file:{quote(self._path)}?mode=ro", uri=True, isolation_level=None, timeout=1.0
+        )
+        try:
+            version, verdict = (
+                database.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "quick_check(1)")
             )
+        except BaseException:
+            database.close()
+            raise
+        if (version, verdict) != ((_VERSION,), ("ok",)):
+            database.close()
+            raise ValueError("an index that is damaged, or of another release")
+        return database
+
+    def close(self) -> None:
+        """Close the connection, if it is open."""
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    def forget(self, *, close: bool) -> None:
+        """Use a new connection in a forked child.
+
+        Args:
+            close: Whether the parent was between two transactions. Closing the copy of a transaction would roll it back.
+        """
+        if close:
+            self.close()
+        elif self._database is not None:
+            _abandoned.append(self._database)
+            self._database = None
+
+    def delete(self) -> None:
+        """Delete the database."""
+        self.close()
+        for suffix in ("", _JOURNAL):
             try:
-                _prepare(database)
-            except BaseException:
-                database.close()
-                raise
-            self._database, self._identity = database, identity
-        return self._database
+                os.unlink(self._path + suffix)
+            except OSError:
+                # It is gone already, or it stays and is found damaged again.
+                continue
 
 
-def _is_the_machines(error: sqlite3.Error) -> bool:
-    """Whether an error is not of the file but of the machine; those of the module itself have no code."""
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _MACHINE
+def _identity_of(path: str) -> tuple[int, int] | None:
+    """Return the device and the inode of the file; None if there is none.
+
+    Raises:
+        OSError: It is not a regular file that only this user has.
+    """
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    # A file with two names, such as a backup made of hard links, does not belong to the cache alone.
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink > 1:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    return status.st_dev, status.st_ino
+
+
+def _create(path: str) -> None:
+    """Create the file with rights for the owner alone. Its journal gets the same."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        # The umask may have taken rights from the owner too.
+        os.fchmod(fd, 0o600)
+    finally:
+        os.close(fd)
 
 
 def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA trusted_schema = OFF")
     database.execute("PRAGMA cell_size_check = ON")
-    # A power cut may damage the index, which is then made anew; waiting for the disk would cost every writer.
+    # A power failure may damage the index, which is then rebuilt. Waiting for the disk would slow down every write.
     database.execute("PRAGMA synchronous = OFF")
-    # Nothing that is deleted here is worth writing over: it says less than the directory does.
+    # The index reveals no more than the directory does, so deleted rows need not be overwritten.
     database.execute("PRAGMA secure_delete = OFF")
-    # Neither of what else there is: readers that write nothing could not read it, or would touch the journal.
-    database.execute("PRAGMA journal_mode = TRUNCATE")
-    version = database.execute("PRAGMA user_version").fetchone()
-    if version == (0,):
+    database.execute("PRAGMA journal_mode = PERSIST")
+    database.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         database.executescript(_SCHEMA)
-        database.execute(f"PRAGMA user_version = {_VERSION}")
-    elif version != (_VERSION,):
+    elif version != _VERSION:
         raise ValueError("the index of another release")
+
+
+def _claim(database: sqlite3.Connection, inode: int, now: float) -> None:
+    """Check that the database was created as this file. A copy may have been made in the middle of a transaction."""
+    rows = database.execute("SELECT inode FROM state").fetchall()
+    if not rows:
+        database.execute("INSERT INTO state VALUES (?, ?, 0, 0)", (inode, now))
+    elif rows != [(inode,)]:
+        raise ValueError("a copy of an index")

@@ -1,128 +1,111 @@
-"""Looking through a folder that somebody else changed, a slice at a time, while it is written to."""
+"""Scanning a folder that another program changed, a slice at a time, while it is in use."""
 
 from __future__ import annotations
 
-from array import array
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from spark_cache.stores.base import UNKNOWN, block_size
-from spark_cache.stores.index.segments import Known
-from spark_cache.stores.index.totals import fresh_mark
-from spark_cache.stores.walk import ENDING, scan_folder, status_of
+from spark_cache.stores.base import UNKNOWN
+from spark_cache.stores.index.rows import Folder
+from spark_cache.stores.walk import ENDING, candidate_names, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from spark_cache.stores.index.rows import Folder
-    from spark_cache.stores.index.totals import ModelTotals
-    from spark_cache.stores.index.transaction import IndexTransaction, Work
+    from spark_cache.stores.index.change import Change
 
-__all__ = ["rescan"]
+__all__ = ["Rescan"]
 
-_SLICE = 128
-"""How many files are looked at at once: some 0.5 ms."""
+_PER_SLICE = 64
+"""The number of files that a slice looks at: about a millisecond."""
 
-_FILED_AT_ONCE = 4096
-"""How many are filed together, in the order of their last use: of more than these, the order is a rough one."""
-
-_GIVEN_UP = 60.0
-"""Who has not gone on looking through a folder for so long, in seconds, was stopped."""
+_GIVEN_UP = 10.0
+"""A scan that has made no progress for so long, in seconds, was stopped."""
 
 
-def rescan(root: str, transaction: IndexTransaction, folder: Folder, *, at_once: bool) -> Iterator[None]:
-    """Count and file the entries of a folder anew, a slice at each step.
+class Rescan:
+    """One scan of one folder.
 
-    What this cache's own writers change meanwhile is asked for again at the end. What somebody else changes meanwhile leaves the
-    folder in doubt.
+    The new totals and rows are built beside the old ones. Changes that this cache makes meanwhile go to both, so the scan and
+    the writers need not wait for each other. If another program changes the folder meanwhile, it is stale again.
 
     Args:
-        root: The cache directory.
-        transaction: The index transaction.
-        folder: The folders of the provider and of the model.
-        at_once: Whether to take over from a process that is at it; else it is left to that one.
-
-    Raises:
-        OSError: The machine failed.
-        sqlite3.Error, ValueError: The books could not be kept.
+        provider: The folder of the provider.
+        model: The folder of the model.
+        is_entry: Whether a path is that of an entry, by what the file says.
     """
-    return _Listing(root, transaction, folder).steps(at_once=at_once)
 
+    def __init__(self, provider: str, model: str, *, is_entry: Callable[[str, str], bool]) -> None:
+        self._provider = provider
+        self._model = model
+        self._is_entry = is_entry
+        self._id = 0
+        self._names: Iterator[str] = iter(())
 
-class _Listing:
-    def __init__(self, root: str, transaction: IndexTransaction, folder: Folder) -> None:
-        self._root = root
-        self._transaction = transaction
-        self._folder = folder
-        self._series = fresh_mark()
-        self._filed = 0
-        # By what a name hashes to in this process: a million names take a few megabytes.
-        self._names = array("q")
-        self._sizes = array("q")
+    def begin(self, change: Change, *, take_over: bool) -> bool:
+        """Begin the scan, unless another process is at it.
 
-    def steps(self, *, at_once: bool) -> Iterator[None]:
-        with self._transaction.open(around=True) as work:
-            model_totals = work.index_totals.folders.get(self._folder)
-            now = monotonic()
-            # A time ahead of the clock is one from before the machine was started.
-            busy = now - _GIVEN_UP < work.index.listed_at() <= now
-            if model_totals is None or (busy and not at_once):
-                return
-            model_totals.stale = mark = fresh_mark()
-            work.index.begin_listing(self._folder, self._series, now)
-        found: list[Known] = []
-        # A folder that goes meanwhile ends the listing, and the look around below tells.
-        for number, stored in enumerate(scan_folder(self._root, *self._folder), 1):
-            name, size = stored.address.name, stored.size_bytes
-            self._names.append(hash(name))
-            self._sizes.append(size)
-            found.append(Known(name, size, UNKNOWN, stored.used_at))
-            if len(found) == _FILED_AT_ONCE:
-                if not self._file(found):
-                    return
-                found = []
-            if number % _SLICE == 0:
-                yield
-        if not self._file(found):
-            return
-        with self._transaction.open(around=True) as work:
-            model_totals = work.index_totals.folders.get(self._folder)
-            if model_totals is not None and model_totals.stale == mark:
-                self._settle(work, model_totals)
-            work.index.end_listing(self._series, self._folder)
-
-    def _file(self, found: list[Known]) -> bool:
-        """File what was found; False when somebody else has begun to look through a folder."""
-        with self._transaction.open() as work:
-            if not work.index.go_on_listing(self._series, monotonic()):
+        Args:
+            change: The transaction.
+            take_over: Whether to begin even if another process is at it. That process then gives up.
+        """
+        folders = change.folder(self._provider, self._model)
+        current, now = folders[0], monotonic()
+        if len(folders) > 1:
+            # A time ahead of the clock dates from before the machine was started.
+            if not take_over and now - _GIVEN_UP < folders[1].scanned_at <= now:
                 return False
-            if found:
-                work.index.file_in(self._series, found)
-        self._filed += len(found)
+            change.rows.delete_folder(folders.pop())
+        building = Folder(0, self._provider, self._model, 1, seen_ns=current.seen_ns, scanned_at=now)
+        change.rows.insert_folder(building)
+        folders.append(building)
+        self._id = building.id
+        self._names = candidate_names(change.root, self._provider, self._model)
         return True
 
-    def _settle(self, work: Work, model_totals: ModelTotals) -> None:
-        """Make what was counted the account of the folder, with what changed since the counting began."""
-        touched = work.index.touched(self._folder)
-        hashes = set(map(hash, touched))
-        # One that was replaced meanwhile may have been listed twice.
-        counted = [size for name, size in zip(self._names, self._sizes, strict=True) if name in hashes]
-        path = f"{self._root}/{self._folder[0]}/{self._folder[1]}"
-        there = [
-            Known(name, status.st_size, UNKNOWN, status.st_mtime)
-            for name in touched
-            if (status := status_of(f"{path}/{name}{ENDING}")) is not None
-        ]
-        work.index_totals.dead.append(model_totals.series)
-        model_totals.series, model_totals.stale = self._series, 0
-        model_totals.entries = len(self._sizes) - len(counted) + len(there)
-        model_totals.size_bytes = sum(self._sizes) - sum(counted) + sum(known.size for known in there)
-        model_totals.occupied_bytes = (
-            sum(map(block_size, self._sizes))
-            - sum(map(block_size, counted))
-            + sum(block_size(known.size) for known in there)
-        )
-        model_totals.filed = self._filed
-        work.index.file(model_totals, there)
-        # What was touched is filed twice by now.
-        model_totals.certain_from = work.index.next_number
+    def step(self, change: Change) -> bool:
+        """Look at some files, and return whether there are more.
+
+        Args:
+            change: The transaction.
+        """
+        folders = change.folder(self._provider, self._model)
+        if folders[-1].id != self._id:
+            # Another process has begun to scan the folder, or the index was deleted.
+            return False
+        current, building = folders
+        for _ in range(_PER_SLICE):
+            name = next(self._names, None)
+            if name is None:
+                # The new totals are stale if another program has changed the folder meanwhile.
+                change.replace_folder(current, building)
+                return False
+            self._look_at(change, name, current, building)
+        building.scanned_at = monotonic()
+        return True
+
+    def _look_at(self, change: Change, name: str, current: Folder, building: Folder) -> None:
+        path = f"{change.root}/{self._provider}/{self._model}/{name}{ENDING}"
+        status = status_of(path)
+        if status is None:
+            return
+        row = change.rows.find(status.st_mtime_ns, name, [current, building])
+        if row is not None and row.folder == building.id:
+            # It was written since the scan began.
+            return
+        if row is not None and row.size == status.st_size:
+            change.rows.move(row, building)
+            current.rows = max(0, current.rows - 1)
+        elif self._is_entry(path, name):
+            used_ns = max(status.st_atime_ns, status.st_mtime_ns)
+            change.rows.append(
+                building,
+                name,
+                status.st_size,
+                written_ns=status.st_mtime_ns,
+                used_ns=used_ns,
+                expires=UNKNOWN,
+            )
+        else:
+            return
+        building.count(status.st_size, 1)

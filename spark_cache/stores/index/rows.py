@@ -1,202 +1,313 @@
-"""The index: what the folders hold, and their entries filed in the order in which they were written.
-
-Derived from the entries, which stay the truth: it can be deleted at any time. Entries are filed many at once, in segments, so that
-neither a write nor a removal costs more in a large store than in a small one. An entry that was replaced is filed twice: before
-anything is done on the word of a segment that may be overtaken, the file itself is asked.
-"""
+"""The rows of the index, and the SQL that reads and changes them."""
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import fields
-from math import inf
+from dataclasses import dataclass
+from math import isfinite
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spark_cache.stores.index.segments import Segment, batches, ends_of, packed, unpacked, used_of
-from spark_cache.stores.index.totals import ModelTotals, fresh_mark
+from spark_cache.stores.base import NEVER, block_size
+from spark_cache.stores.names import is_entry_name
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
 
-    from spark_cache.stores.index.segments import Known
-    from spark_cache.stores.index.totals import IndexTotals
+__all__ = ["Folder", "Row", "Rows", "State"]
 
-__all__ = ["Folded", "Folder", "Index"]
+_OVERGROWN = 1000
+"""A folder is scanned again when it has more than this many rows beyond twice its entries."""
 
-Folder = tuple[str, str]
-"""The folders of a provider and of one of its models."""
-
-_PURGED_AT_ONCE = 64
-
-_OVERGROWN = 1024
-"""A folder is looked through anew when more than twice as many entries are filed as there are, and this many."""
-
-_numbers = attrgetter(*(field.name for field in fields(ModelTotals)))
+_ENTRY = "e.id, e.folder, e.name, e.size, e.written_ns, e.used_ns, e.expires, f.provider, f.model"
+_JOINED = "FROM entries AS e LEFT JOIN folders AS f ON f.id = e.folder"
+_FOLDER = (
+    "id, provider, model, building, entries, size_bytes, occupied_bytes, rows, seen_ns, stale, scanned_at"
+)
 
 
-class Folded(NamedTuple):
-    """How far a journal is in the index: the mark it was begun with, and how many of its records."""
+@dataclass(slots=True)
+class Folder:
+    """The totals of one model's folder.
 
-    mark: int
-    records: int
+    Attributes:
+        id: Its number. The rows of its entries have the same number.
+        provider: The folder of the provider.
+        model: The folder of the model.
+        building: 1 while these are the totals of a scan that has not ended, else 0.
+        entries: The number of entries.
+        size_bytes: The sum of their sizes.
+        occupied_bytes: The same in blocks.
+        rows: The number of rows of its entries.
+        seen_ns: The modification time of the folder when the totals were last changed, in nanoseconds; 0 without a folder.
+        stale: 1 if another program has changed the folder since the totals were right, else 0.
+        scanned_at: When the scan last made progress, by the monotonic clock.
+    """
+
+    id: int
+    provider: str
+    model: str
+    building: int = 0
+    entries: int = 0
+    size_bytes: int = 0
+    occupied_bytes: int = 0
+    rows: int = 0
+    seen_ns: int = 0
+    stale: int = 0
+    scanned_at: float = 0.0
+
+    def count(self, size_bytes: int, number: int) -> None:
+        """Add an entry of this size (``number`` 1) or subtract it (-1). No total falls below 0."""
+        self.entries = max(0, self.entries + number)
+        self.size_bytes = max(0, self.size_bytes + number * size_bytes)
+        self.occupied_bytes = max(0, self.occupied_bytes + number * block_size(size_bytes))
+
+    @property
+    def is_overgrown(self) -> bool:
+        """Whether too many of its rows stand for files that are gone."""
+        return self.rows > 2 * self.entries + _OVERGROWN
 
 
-class Index:
-    """The index, in one transaction.
+class Row(NamedTuple):
+    """What the index knows of one entry.
+
+    Attributes:
+        id: The number of the row. Rows are appended.
+        folder: The number of the folder.
+        name: The name of the entry.
+        size: The size of its file.
+        written_ns: The modification time of the file, in nanoseconds.
+        used_ns: The last use that the index knows of, in nanoseconds since the epoch.
+        expires: When the entry expires, in seconds since the epoch; ``UNKNOWN`` or ``NEVER``.
+        provider: The folder of the provider; None if the row belongs to an earlier scan.
+        model: The folder of the model; None in the same case.
+    """
+
+    id: int
+    folder: int
+    name: str
+    size: int
+    written_ns: int
+    used_ns: int
+    expires: float
+    provider: str | None
+    model: str | None
+
+
+class State(NamedTuple):
+    """The state of the upkeep.
+
+    Attributes:
+        swept_at: When expired entries were last searched for, in seconds since the epoch.
+        purged_to: The last row that was checked for belonging to an earlier scan.
+        purge_to: The last row that may belong to an earlier scan.
+    """
+
+    swept_at: float
+    purged_to: int
+    purge_to: int
+
+
+class Rows:
+    """The rows of an open database, within a transaction.
+
+    Whatever is read is checked: the file may have been written by anyone. A row that makes no sense raises ``ValueError``.
 
     Args:
-        database: Its open file.
+        database: The connection.
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-        self._loaded: dict[Folder, tuple[int, ...]] = {}
+        self._run = database.execute
 
-    def index_totals(self) -> dict[Folder, ModelTotals]:
-        """The accounts of all folders."""
-        self._loaded = {}
-        for provider, model, *numbers in self._rows("SELECT * FROM folders"):
-            if not _is_folder(provider) or not _is_folder(model) or {*map(type, numbers)} != {int}:
-                raise ValueError("a damaged account")
-            self._loaded[provider, model] = tuple(numbers)
-        return {folder: ModelTotals(*numbers) for folder, numbers in self._loaded.items()}
+    # -- folders -----------------------------------------------------------------------------------
 
-    def folded(self) -> Folded:
-        """How far a journal is in the index."""
-        ((mark, records),) = self._rows("SELECT mark, records FROM folded")
-        return Folded(mark, records)
-
-    def save(self, index_totals: IndexTotals) -> None:
-        """Write down what became of the accounts that were loaded, and file what is new in them."""
-        self._file_new(index_totals)
-        gone = self._loaded.keys() - index_totals.folders.keys()
-        self._many("DELETE FROM folders WHERE provider = ? AND model = ?", gone)
-        rows = {folder: _numbers(model_totals) for folder, model_totals in index_totals.folders.items()}
-        changed = [(*folder, *row) for folder, row in rows.items() if self._loaded.get(folder) != row]
-        self._many("INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changed)
-        self._loaded = rows
-        touched, index_totals.touched = index_totals.touched, {}
-        names = ((*folder, name) for folder, names in touched.items() for name in names)
-        self._many("INSERT OR IGNORE INTO touched VALUES (?, ?, ?)", names)
-        dead, index_totals.dead = index_totals.dead, []
-        self._many("INSERT OR IGNORE INTO dead VALUES (?)", ((series,) for series in dead))
-
-    def note_folded(self, folded: Folded) -> None:
-        """Write down how far a journal is in the index, and forget some of what is filed for nobody."""
-        self._rows("UPDATE folded SET mark = ?, records = ?", *folded)
-        # A slice of it: so a folder is given up in one step, however much it held.
-        for (series,) in self._rows("SELECT series FROM dead LIMIT 1"):
-            rows = self._rows("SELECT number FROM segments WHERE series = ? LIMIT ?", series, _PURGED_AT_ONCE)
-            self._many("DELETE FROM segments WHERE number = ?", rows)
-            if len(rows) < _PURGED_AT_ONCE:
-                self._rows("DELETE FROM dead WHERE series = ?", series)
-
-    @property
-    def next_number(self) -> int:
-        """The number that the next segment will have."""
-        ((last,),) = self._rows("SELECT IFNULL(MAX(number), 0) FROM segments")
-        return int(last) + 1
-
-    def file(self, model_totals: ModelTotals, known: list[Known]) -> None:
-        """File entries of a folder."""
-        model_totals.filed += len(known)
-        self.file_in(model_totals.series, known)
-
-    def file_in(self, series: int, known: list[Known]) -> None:
-        """File entries in a series."""
-        rows = (
-            (number, series, used_of(batch), ends_of(batch), packed(batch))
-            for number, batch in enumerate(batches(known), self.next_number)
+    def folder(self, provider: str, model: str) -> list[Folder]:
+        """Return the totals of a folder, and behind them those of a scan that has not ended, as far as they exist."""
+        found = self._run(
+            f"SELECT {_FOLDER} FROM folders WHERE provider = ? AND model = ? ORDER BY building",  # noqa: S608 - constant
+            (provider, model),
         )
-        self._many("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", rows)
+        return [_folder(values) for values in found]
 
-    def least_recently_used(self, entries: int) -> list[Segment]:
-        """The segments whose entries were used longest ago, with so many entries or more, where there are."""
-        return self._segments("ORDER BY used LIMIT ?", entries, entries)
+    def folders(self) -> list[Folder]:
+        """Return the totals of every folder, without those of scans."""
+        found = self._run(f"SELECT {_FOLDER} FROM folders WHERE NOT building")  # noqa: S608 - constant
+        return [_folder(values) for values in found]
 
-    def ended(self, now: float, entries: int, provider_folder: str | None) -> list[Segment]:
-        """Segments with entries whose life is over, or ends nobody knows when, earliest first; as many as above."""
-        where = "WHERE ends <= ? AND (provider = ? OR ? IS NULL) ORDER BY ends LIMIT ?"
-        return self._segments(where, entries, now, provider_folder, provider_folder, entries)
+    def stale_folder(self) -> tuple[str, str] | None:
+        """Return a folder that another program changed; None if there is none."""
+        found = self._run(
+            "SELECT provider, model FROM folders WHERE stale AND NOT building LIMIT 1"
+        ).fetchone()
+        return None if found is None else (found[0], found[1])
 
-    def keep(self, kept: list[tuple[Segment, list[Known]]], index_totals: IndexTotals) -> None:
-        """Keep, of the entries of segments, these and no others."""
-        for segment, known in kept:
-            model_totals = index_totals.folders[segment.folder]
-            model_totals.filed = max(0, model_totals.filed - len(segment.names) + len(known))
-        rows = [
-            (used_of(known), ends_of(known), packed(known), segment.number)
-            for segment, known in kept
-            if known
+    def occupied_bytes(self) -> int:
+        """Return the bytes that the store occupies, as far as they have been counted."""
+        # While a folder is scanned, the larger of its two totals counts.
+        (total,) = self._run(
+            "SELECT SUM(most) FROM (SELECT MAX(occupied_bytes) AS most FROM folders"
+            " WHERE occupied_bytes > 0 GROUP BY provider, model)"
+        ).fetchone()
+        return int(total or 0)
+
+    def insert_folder(self, folder: Folder) -> None:
+        """Insert a folder and give it its number."""
+        inserted = self._run(
+            "INSERT INTO folders VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (folder.provider, folder.model, *_figures(folder)),
+        )
+        folder.id = inserted.lastrowid or 0
+
+    def update_folder(self, folder: Folder) -> None:
+        """Save a folder."""
+        if folder.is_overgrown:
+            folder.stale = 1
+        self._run(
+            "UPDATE folders SET building = ?, entries = ?, size_bytes = ?, occupied_bytes = ?, rows = ?, seen_ns = ?,"
+            " stale = ?, scanned_at = ? WHERE id = ?",
+            (*_figures(folder), folder.id),
+        )
+
+    def touch_folder(self, folder: Folder) -> None:
+        """Write a folder as it is, so that the journal of the transaction begins before a file is changed."""
+        self._run("UPDATE folders SET id = id WHERE id = ?", (folder.id,))
+
+    def mark_all_stale(self) -> None:
+        """Note that another program may have changed any folder."""
+        self._run("UPDATE folders SET stale = 1")
+
+    def delete_folder(self, folder: Folder) -> None:
+        """Delete a folder. The rows of its entries are removed by :meth:`purge`."""
+        self._run("DELETE FROM folders WHERE id = ?", (folder.id,))
+        if folder.rows:
+            self._run("UPDATE state SET purged_to = 0, purge_to = (SELECT IFNULL(MAX(id), 0) FROM entries)")
+
+    # -- entries -----------------------------------------------------------------------------------
+
+    def find(self, written_ns: int, name: str, folders: list[Folder]) -> Row | None:
+        """Return the row of a file, by its modification time and its name."""
+        numbers = [folder.id for folder in folders]
+        found = self._run(
+            f"SELECT {_ENTRY} {_JOINED} WHERE e.written_ns = ? AND e.name = ?",
+            (written_ns, name),
+        )
+        return next((row for values in found if (row := _row(values)).folder in numbers), None)
+
+    def append(
+        self, folder: Folder, name: str, size: int, *, written_ns: int, used_ns: int, expires: float
+    ) -> None:
+        """Append a row."""
+        end = None if expires == NEVER else expires
+        self._run(
+            "INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+            (folder.id, name, size, written_ns, used_ns, end),
+        )
+        folder.rows += 1
+
+    def delete(self, row: Row) -> None:
+        """Delete a row."""
+        self._run("DELETE FROM entries WHERE id = ?", (row.id,))
+
+    def move(self, row: Row, folder: Folder) -> None:
+        """Move a row to the scan of its folder."""
+        self._run("UPDATE entries SET folder = ? WHERE id = ?", (folder.id, row.id))
+        folder.rows += 1
+
+    def note_use(self, row: Row, used_ns: int) -> None:
+        """Note a later use."""
+        self._run("UPDATE entries SET used_ns = ? WHERE id = ?", (used_ns, row.id))
+
+    def note_expiry(self, row: Row, expires: float) -> None:
+        """Note when an entry expires."""
+        self._run(
+            "UPDATE entries SET expires = ? WHERE id = ?", (None if expires == NEVER else expires, row.id)
+        )
+
+    def least_recently_used(self, limit: int) -> list[Row]:
+        """Return the entries whose last known use is the longest ago."""
+        return self._entries("ORDER BY e.used_ns, e.id LIMIT ?", limit)
+
+    def written_after(self, time_ns: int, limit: int) -> list[Row]:
+        """Return entries that were written after a time, the latest first."""
+        return self._entries("WHERE e.written_ns > ? ORDER BY e.written_ns DESC LIMIT ?", time_ns, limit)
+
+    def expired(self, now: float, after: tuple[float, int], limit: int) -> list[Row]:
+        """Return entries that have expired, or whose expiry is unknown, behind an expiry and a row number."""
+        return self._entries(
+            "WHERE e.expires <= ? AND (e.expires, e.id) > (?, ?) ORDER BY e.expires, e.id LIMIT ?",
+            now,
+            *after,
+            limit,
+        )
+
+    def _entries(self, condition: str, *values: Any) -> list[Row]:
+        return [
+            _row(found) for found in self._run(f"SELECT {_ENTRY} {_JOINED} {condition}", values).fetchall()
         ]
-        self._many("UPDATE segments SET used = ?, ends = ?, known = ? WHERE number = ?", rows)
-        empty = ((segment.number,) for segment, known in kept if not known)
-        self._many("DELETE FROM segments WHERE number = ?", empty)
 
-    def listed_at(self) -> float:
-        """When somebody last went on looking through a folder; minus infinity when nobody is at it."""
-        ((at,),) = self._rows("SELECT MAX(at) FROM listed")
-        return -inf if at is None else float(at)
+    # -- state -------------------------------------------------------------------------------------
 
-    def begin_listing(self, folder: Folder, series: int, now: float) -> None:
-        """Begin to look through a folder, whose entries will be filed in a series; who else is at it gives up."""
-        self._rows("INSERT OR IGNORE INTO dead SELECT series FROM listed")
-        self._rows("DELETE FROM listed")
-        self._rows("INSERT INTO listed VALUES (?, ?)", series, now)
-        self._rows("DELETE FROM touched WHERE provider = ? AND model = ?", *folder)
+    def state(self) -> State:
+        """Return the state of the upkeep."""
+        ((swept_at, purged_to, purge_to),) = self._run(
+            "SELECT swept_at, purged_to, purge_to FROM state"
+        ).fetchall()
+        return State(float(swept_at), int(purged_to), int(purge_to))
 
-    def go_on_listing(self, series: int, now: float) -> bool:
-        """Say that a folder is still looked through; False when somebody else has begun to."""
-        return self._database.execute("UPDATE listed SET at = ? WHERE series = ?", (now, series)).rowcount > 0
+    def note_sweep(self, now: float) -> None:
+        """Note when expired entries were last searched for."""
+        self._run("UPDATE state SET swept_at = ?", (now,))
 
-    def touched(self, folder: Folder) -> set[str]:
-        """The names that changed in a folder while it was in doubt."""
-        return {
-            str(name)
-            for (name,) in self._rows("SELECT name FROM touched WHERE provider = ? AND model = ?", *folder)
-        }
-
-    def end_listing(self, series: int, folder: Folder) -> None:
-        """Say that a folder was looked through."""
-        self._rows("DELETE FROM listed WHERE series = ?", series)
-        self._rows("DELETE FROM touched WHERE provider = ? AND model = ?", *folder)
-
-    def _file_new(self, index_totals: IndexTotals) -> None:
-        new, index_totals.new = index_totals.new, {}
-        overtaken, index_totals.overtaken = index_totals.overtaken, set()
-        for folder in overtaken:
-            index_totals.folders[folder].certain_from = self.next_number
-        for folder, entries in new.items():
-            model_totals = index_totals.folders[folder]
-            self.file(model_totals, list(entries.values()))
-            if model_totals.filed > 2 * model_totals.entries + _OVERGROWN and not model_totals.stale:
-                model_totals.stale = fresh_mark()
-
-    def _segments(self, which: str, entries: int, *values: object) -> list[Segment]:
-        found: list[Segment] = []
-        count = 0
-        statement = (
-            "SELECT number, provider, model, certain_from, known"
-            # In this order: there are few folders, and their segments need not be looked through.
-            " FROM segments CROSS JOIN folders ON folders.series = segments.series "
+    def purge(self, state: State, limit: int) -> None:
+        """Delete some of the rows that belong to no folder any more."""
+        numbers = self._run(
+            "SELECT id FROM entries WHERE id > ? ORDER BY id LIMIT ?", (state.purged_to, limit)
+        ).fetchall()
+        last = numbers[-1][0] if len(numbers) == limit else state.purge_to
+        self._run(
+            "DELETE FROM entries WHERE id > ? AND id <= ? AND folder NOT IN (SELECT id FROM folders)",
+            (state.purged_to, last),
         )
-        with closing(self._database.execute(statement + which, values)) as rows:
-            for number, provider, model, certain_from, known in rows:
-                found.append(Segment(number, (provider, model), number >= certain_from, *unpacked(known)))
-                count += len(found[-1].names)
-                if count >= entries:
-                    break
-        return found
+        self._run("UPDATE state SET purged_to = ?", (last,))
 
-    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._database.execute(statement, values).fetchall()
-
-    def _many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        self._database.executemany(statement, rows)
+    def shrink(self, pages: int) -> None:
+        """Give some free pages back to the file system, where most of the file is free."""
+        (free,) = self._run("PRAGMA freelist_count").fetchone()
+        if free > 2 * pages and free > self._run("PRAGMA page_count").fetchone()[0] // 2:
+            self._run(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
 
 
-def _is_folder(name: object) -> bool:
-    """Whether a name may be a folder's: anybody may have written the file, and files are removed on its word."""
-    return isinstance(name, str) and "/" not in name and "\0" not in name and name[:1] not in ("", ".")
+_figures = attrgetter(
+    "building", "entries", "size_bytes", "occupied_bytes", "rows", "seen_ns", "stale", "scanned_at"
+)
+
+
+def _folder(values: tuple[Any, ...]) -> Folder:
+    number, provider, model, *numbers, scanned_at = values
+    if (
+        not _is_folder_name(provider)
+        or not _is_folder_name(model)
+        or {type(number), *map(type, numbers)} != {int}
+        or type(scanned_at) is not float
+    ):
+        raise ValueError("a damaged folder")
+    return Folder(*values)
+
+
+def _row(values: tuple[Any, ...]) -> Row:
+    number, folder, name, size, written_ns, used_ns, end, provider, model = values
+    if (
+        {*map(type, (number, folder, size, written_ns, used_ns))} != {int}
+        or type(name) is not str
+        or not is_entry_name(name)
+        or (end is not None and (type(end) is not float or not isfinite(end)))
+        or not (provider is None or (_is_folder_name(provider) and _is_folder_name(model)))
+    ):
+        raise ValueError("a damaged row")
+    expires = NEVER if end is None else end
+    return Row(number, folder, name, size, written_ns, used_ns, expires, provider, model)
+
+
+def _is_folder_name(value: object) -> bool:
+    # A name of folders that the store walks through: nothing that leads elsewhere.
+    return type(value) is str and value != "" and value[0] != "." and "/" not in value and "\0" not in value

@@ -1,216 +1,151 @@
-"""The books of a store: the journal that changes are noted in, and the index that it is folded into, many records at once.
-
-Raises what the machine does, and ``ValueError`` for a file that is damaged and given up: the caller goes on without books.
-"""
+"""A change of files and of the index. A fault of the index ends its part in the change, and never the change."""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+import sqlite3
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
-from spark_cache.stores.base import GONE
-from spark_cache.stores.index.database import INDEX_FILE, IndexFile
-from spark_cache.stores.index.journal import Journal, Record
-from spark_cache.stores.index.rows import Folded, Index
-from spark_cache.stores.index.totals import IndexTotals, fresh_mark
-from spark_cache.stores.private import own_file
-from spark_cache.stores.walk import ENDING, folder_time, is_there, model_folders, size_of
+from spark_cache.stores.index.change import Change
+from spark_cache.stores.index.removal import Cleaner
+from spark_cache.stores.index.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from threading import Lock
+    from collections.abc import Callable
 
     from spark_cache.stores.base import Address
-    from spark_cache.stores.index.journal import Noted
-    from spark_cache.stores.index.rows import Folder
+    from spark_cache.stores.index.removal import Removed
+    from spark_cache.stores.index.rows import Row
 
-__all__ = ["JOURNAL_FILE", "IndexChange", "IndexTransaction", "Work"]
+__all__ = ["FAULTS", "Transaction"]
 
-JOURNAL_FILE = "journal"
-"""The name of the journal in the hidden folder."""
+T = TypeVar("T")
 
-_UNNOTED_FILE = "unnoted"
-"""The file that is there when something was changed without the lock, which the folders' times may not tell."""
-
-
-class IndexChange(NamedTuple):
-    """A change under way.
-
-    Attributes:
-        occupied: The bytes in blocks that the store occupies.
-        old_size: The length of the file that stands at the place; ``GONE`` when none does.
-        before: The folder's time, in nanoseconds; 0 when there is no folder.
-    """
-
-    occupied: int
-    old_size: int
-    before: int
+FAULTS = (OSError, sqlite3.Error, ValueError, OverflowError)
+"""What the machine raises, and what is raised for a damaged database."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The books, up to date and locked."""
-
-    index_totals: IndexTotals
-    index: Index
-
-
-class IndexTransaction:
-    """The books of one store.
+class Transaction:
+    """One change under the lock of the index.
 
     Args:
         root: The cache directory.
-        hidden: The folder for the journal and the index.
+        database: The connection, in a transaction; None if the change is made without the index.
+        removed: Takes the entries that are evicted or removed by the upkeep.
+        on_fault: Called with a fault of the index, after the rollback.
     """
 
-    def __init__(self, root: str, hidden: str) -> None:
+    def __init__(
+        self,
+        root: str,
+        database: sqlite3.Connection | None,
+        removed: list[Removed],
+        *,
+        on_fault: Callable[[Exception], None],
+    ) -> None:
         self._root = root
-        self._journal = Journal(f"{hidden}/{JOURNAL_FILE}")
-        self._file = IndexFile(f"{hidden}/{INDEX_FILE}")
-        self._unnoted = f"{hidden}/{_UNNOTED_FILE}"
-        self.stale_models: list[Folder] = []
-        """The folders that somebody else changed, when the books were last open."""
+        self._database = database
+        self._change = None if database is None else Change(root, Rows(database))
+        self._on_fault = on_fault
+        self._unnoted: set[str] = set()
+        self._removed = removed
 
     @property
-    def lock(self) -> Lock:
-        """What the threads of this process share; who forks holds it meanwhile."""
-        return self._journal.lock
+    def is_indexed(self) -> bool:
+        """Whether the index takes part."""
+        return self._change is not None
 
-    def forget(self) -> None:
-        """Begin anew in a forked child."""
-        self._journal.forget()
-        self._file.close()
-        self.stale_models = []
+    def attempt(self, verb: Callable[[Change], T]) -> T | None:
+        """Use the index; None if it takes no part, or no longer."""
+        if self._change is None:
+            return None
+        try:
+            return verb(self._change)
+        except FAULTS as fault:
+            self._fail(fault)
+            return None
 
-    def close(self) -> None:
-        """Let go of the files."""
-        self._journal.close()
-        self._file.close()
+    def announce(self, at: Address) -> None:
+        """Note the state of a folder before its files are changed."""
+        self.attempt(lambda change: change.announce(at.provider_folder, at.model_folder))
 
-    def begin(self, at: Address, *, create: bool) -> IndexChange:
-        """Take the lock, to change what stands at an address; :meth:`end` or :meth:`cancel` lets go of it.
+    def make_room(self, at: Address, needed: int, cap_bytes: float, now: float) -> OSError | None:
+        """Evict entries until the store has room.
 
         Args:
-            at: The place.
-            create: Whether the journal may be made; else there are no books where there is none.
+            at: The address that is written to.
+            needed: The bytes that are to be added, in blocks.
+            cap_bytes: The bytes that the store may occupy.
+            now: The time, in seconds since the epoch.
+
+        Returns:
+            Why there is no room; None if there is, or if the index takes no part.
         """
-        self._journal.acquire(create=create)
-        try:
-            if not self._journal.begun:
-                self._begin_journal()
-            folder = f"{self._root}/{at.provider_folder}/{at.model_folder}"
-            old_size = size_of(f"{folder}/{at.name}{ENDING}")
-            return IndexChange(
-                self._journal.occupied, GONE if old_size is None else old_size, folder_time(folder)
-            )
-        except BaseException:
-            self._journal.release()
-            raise
 
-    def end(self, at: Address, change: IndexChange, size: int, *, expires_at: float, used_at: float) -> Noted:
-        """Note a change that was made.
+        def evict(change: Change) -> OSError | None:
+            cleaner = Cleaner(change, now)
+            has_room = cleaner.make_room(needed, cap_bytes, at)
+            self._note(cleaner.removed)
+            return None if has_room else cleaner.error
 
-        Args:
-            at: Its place.
-            change: What :meth:`begin` said.
-            size: The length of the file that is there now; ``GONE``.
-            expires_at: When its life ends.
-            used_at: The time it was given.
-        """
-        occupied, old_size, before = change
-        try:
-            after = folder_time(f"{self._root}/{at.provider_folder}/{at.model_folder}")
-            return self._journal.append(
-                "/".join(at),
-                old_size,
-                size,
-                occupied=occupied,
-                expires_at=expires_at,
-                used_at=used_at,
-                before=before,
-                after=after,
-            )
-        except ValueError:
-            self._journal.end()
-            raise
-        finally:
-            self._journal.release()
+        return self.attempt(evict)
 
-    def cancel(self) -> None:
-        """Note nothing, and let go of the lock."""
-        self._journal.release()
+    def tend(self, upkeep: Callable[[Change], list[Removed]]) -> None:
+        """Do a slice of the upkeep."""
+        self._note(self.attempt(upkeep) or [])
 
-    def stale(self) -> None:
-        """Say, without the lock, that something was changed which is not noted; nothing, where there are no books."""
-        if self._journal.exists:
-            os.close(own_file(self._unnoted, create=True))
+    def find(self, at: Address, status: os.stat_result) -> Row | None:
+        """Return the row of a file, if the index has one for its size and modification time."""
+        return self.attempt(lambda change: change.find(at, status))
 
-    @contextmanager
-    def open(self, *, around: bool = False) -> Iterator[Work]:
-        """Have the books up to date and locked in a ``with`` block; what it does to them is kept when it ends well.
+    def add(self, at: Address, *, expires: float) -> None:
+        """Count a file that was put in place."""
+        self._unnoted.add(f"{self._root}/{'/'.join(at[:2])}")
+        self.attempt(lambda change: change.add(at, expires=expires))
 
-        Args:
-            around: Whether to look for folders that somebody else changed.
-        """
-        self._journal.acquire()
-        try:
-            with self._folded(around=around) as work:
-                yield work
-        finally:
-            self._journal.release()
+    def subtract(self, at: Address, size: int, row: Row | None) -> None:
+        """Stop counting a file that was removed or replaced."""
+        self._unnoted.add(f"{self._root}/{'/'.join(at[:2])}")
+        self.attempt(lambda change: change.subtract(at, size, row))
 
-    def view(self) -> IndexTotals:
-        """The accounts as they are now, with folders that somebody else changed marked; nothing is written."""
-        self._journal.acquire(create=False)
-        try:
-            with self._file.view() as database:
-                index = None if database is None else Index(database)
-                index_totals = IndexTotals({} if index is None else index.index_totals())
-                mark, records = self._journal.records() if self._journal.begun else (0, [])
-                folded = Folded(0, 0) if index is None else index.folded()
-            index_totals.post(records[folded.records if folded.mark == mark else 0 :])
-            index_totals.compare(model_folders(self._root), doubt_all=is_there(self._unnoted))
-            return index_totals
-        finally:
-            self._journal.release()
+    def _note(self, removed: list[Removed]) -> None:
+        self._removed += removed
+        self._unnoted |= {f"{self._root}/{'/'.join(gone.address[:2])}" for gone in removed}
 
-    @contextmanager
-    def _folded(self, *, around: bool) -> Iterator[Work]:
-        mark = 0
-        records: list[Record] = []
-        if self._journal.begun:
+    def end(self) -> None:
+        """Commit the transaction."""
+        self.attempt(Change.save)
+        if self._database is not None and self._change is not None:
             try:
-                mark, records = self._journal.records()
-            except ValueError:
-                self._journal.end()
-        with self._file.change() as database:
-            index = Index(database)
-            index_totals = IndexTotals(index.index_totals())
-            unnoted = is_there(self._unnoted)
-            # A new index knows nothing of what was folded into an earlier one.
-            around = around or unnoted or not index_totals.folders or not self._journal.begun
-            folded = index.folded()
-            # A process that was killed between the two steps below has folded them already.
-            index_totals.post(records[folded.records if folded.mark == mark else 0 :])
-            if around:
-                index_totals.compare(model_folders(self._root), doubt_all=unnoted)
-            index.save(index_totals)
-            index.note_folded(Folded(mark, len(records)))
-            yield Work(index_totals, index)
-            index.save(index_totals)
-        self.stale_models = [
-            folder for folder, model_totals in index_totals.folders.items() if model_totals.stale
-        ]
-        if unnoted:
-            os.unlink(self._unnoted)
-        self._journal.begin(index_totals.occupied_bytes, fresh_mark())
+                self._database.execute("COMMIT")
+                self._database = None
+            except FAULTS as fault:
+                self._fail(fault)
+        if self._change is None:
+            self._mark_changed()
+        self._unnoted = set()
 
-    def _begin_journal(self) -> None:
-        if not self._file.exists and not model_folders(self._root):
-            # A new store: the index can wait until there is something to fold.
-            self._journal.begin(0, fresh_mark())
-            return
-        with self._folded(around=True):
-            pass
+    def abort(self) -> None:
+        """Roll the transaction back, unless it has ended."""
+        if self._database is not None:
+            self._change = None
+            with suppress(*FAULTS):
+                self._database.execute("ROLLBACK")
+            self._database = None
+            self._mark_changed()
+
+    def _mark_changed(self) -> None:
+        """Give the folders whose files were changed a modification time that the index has not seen.
+
+        The kernel's own time advances in steps of milliseconds, so two changes in a row may leave the same time.
+        """
+        now_ns = time.time_ns()
+        for folder in self._unnoted:
+            with suppress(OSError):
+                os.utime(folder, ns=(now_ns, now_ns))
+
+    def _fail(self, fault: Exception) -> None:
+        self.abort()
+        self._on_fault(fault)
