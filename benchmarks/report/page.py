@@ -39,8 +39,8 @@ _BOUNDS = """Why some goals are missed:
   acquire it again. A hit of a recent small entry makes one such call, any other hit four.
 - **Puts.** A put decodes what it encoded to verify that the result is equal, and computes a digest of each part of the
   request. It verifies that no symbolic link leads out of the directory, and that what it replaces is an entry. It changes
-  the index under a lock between processes, taken with filelock, which alone takes about 65 µs. The size limit holds at
-  every moment because room is made, and the file put in place, under this lock.
+  the index in a transaction, under a lock between processes. The size limit holds at every moment because room is made,
+  and the file put in place, in this transaction.
 - **Puts at the cap.** The slowest puts wait for the file system while it removes files. The limit removes none."""
 
 _METHOD = """## How it is measured

@@ -79,7 +79,7 @@ def test_an_entry_is_one_file_at_its_address(open_store, root, files):
     """A write creates one file at provider, model and name, and the files of the index."""
     open_store().write(_AT, b"data")
     assert {path for path in files(root) if not path.startswith(f"{HIDDEN}/")} == {_PLACE}
-    assert files(root / HIDDEN) == {INDEX_FILE, f"{INDEX_FILE}-journal", f"{LOCKS}/index"}
+    assert files(root / HIDDEN) == {INDEX_FILE, f"{LOCKS}/index"}
     assert (root / _PLACE).read_bytes() == b"data"
 
 

@@ -19,6 +19,7 @@ from spark_cache.errors import StoreError
 from spark_cache.stores import (
     HIDDEN,
     INDEX_FILE,
+    LOCKS,
     Address,
     EntryFormat,
     FileStore,
@@ -32,7 +33,7 @@ from spark_cache.stores.index import rescan, upkeep
 
 _BLOCK = 4096
 _MODELS = ("gpt-4o", "o1", "odd~name")
-_JOURNAL_FILE = f"{INDEX_FILE}-journal"
+_LOCK_FILE = f"{LOCKS}/index"
 _NEVER = float("inf")
 
 
@@ -486,8 +487,8 @@ _DAMAGE = {
 
 @pytest.mark.parametrize(
     "names",
-    [(_JOURNAL_FILE,), (INDEX_FILE,), (_JOURNAL_FILE, INDEX_FILE)],
-    ids=["journal", "database", "both"],
+    [(_LOCK_FILE,), (INDEX_FILE,), (_LOCK_FILE, INDEX_FILE)],
+    ids=["lock file", "database", "both"],
 )
 @pytest.mark.parametrize("damage", _DAMAGE)
 @pytest.mark.parametrize("reopened", [False, True], ids=["running", "reopened"])
@@ -547,10 +548,10 @@ def test_the_hidden_folder_may_be_deleted_at_any_time(open_store, root):
 
 
 @pytest.mark.parametrize("kind", ["link", "second name", "folder", "fifo"])
-@pytest.mark.parametrize("name", [INDEX_FILE, _JOURNAL_FILE], ids=["database", "journal"])
+@pytest.mark.parametrize("name", [INDEX_FILE, _LOCK_FILE], ids=["database", "lock file"])
 def test_other_files_in_the_place_of_the_index_are_kept(open_store, root, tmp_path, name, kind):
     """A link, a folder or a file with a second name in the place of the index is not written to."""
-    (root / HIDDEN).mkdir(parents=True)
+    (root / HIDDEN / LOCKS).mkdir(parents=True)
     place, elsewhere = root / HIDDEN / name, tmp_path / "elsewhere"
     elsewhere.write_bytes(b"mine" * 1000)
     match kind:
@@ -760,7 +761,7 @@ class IndexMachine(RuleBasedStateMachine):
         """Delete a folder."""
         shutil.rmtree(self.root / "openai" / model, ignore_errors=True)
 
-    @rule(name=st.sampled_from([INDEX_FILE, _JOURNAL_FILE]), damage=st.sampled_from(sorted(_DAMAGE)))
+    @rule(name=st.sampled_from([INDEX_FILE, _LOCK_FILE]), damage=st.sampled_from(sorted(_DAMAGE)))
     def damage_index(self, name, damage) -> None:
         """Damage the index."""
         if (self.root / HIDDEN / name).exists() and (self.root / HIDDEN / name).stat().st_size:

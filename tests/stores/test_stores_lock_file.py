@@ -98,12 +98,9 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     holder.stdout.close()
 
 
-def test_without_filelock_the_cache_works_in_one_process(tmp_path: Path) -> None:
-    """Every verb works without filelock, and one warning says what is missing."""
+def test_the_cache_works_without_filelock(tmp_path: Path) -> None:
+    """Every verb works without filelock, which only the rewriting of entries takes."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, str(tmp_path / "cache")], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout) == (0, "0 19\n")
-    assert done.stderr.splitlines() == [
-        "filelock cannot be imported, so processes that share a cache directory do not wait for each other"
-    ]
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0 19\n", "")

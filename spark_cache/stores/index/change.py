@@ -67,13 +67,6 @@ class Change:
         self.found_stale = self.found_stale or bool(found[0].stale)
         return found
 
-    def announce(self, provider: str, model: str) -> None:
-        """Note the state of a folder before its files are changed, and let the journal of the transaction begin.
-
-        If this process is killed before the end of the transaction, the journal tells the next one that it was.
-        """
-        self.rows.touch_folder(self.folder(provider, model)[0])
-
     def find(self, at: Address, status: os.stat_result) -> Row | None:
         """Return the row of a file, if it has one that was written for this size and modification time."""
         row = self.rows.find(status.st_mtime_ns, at.name, self.folder(*at[:2]))

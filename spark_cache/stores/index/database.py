@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 import stat
+from contextlib import suppress
 from urllib.parse import quote
 
 __all__ = ["INDEX_FILE", "IndexFile", "is_transient"]
@@ -15,14 +16,7 @@ INDEX_FILE = "index.sqlite3"
 
 _VERSION = 2
 
-_JOURNAL_BYTES = 256 * 1024
-"""The size that the rollback journal keeps between transactions."""
-
 _CACHED_STATEMENTS = 64
-
-_JOURNAL = "-journal"
-_JOURNAL_HEADER = bytes.fromhex("d9d505f920a163d7")
-"""How the journal of a transaction begins (https://www.sqlite.org/fileformat2.html, The Rollback Journal)."""
 
 _SCHEMA = f"""
 BEGIN;
@@ -130,18 +124,6 @@ class IndexFile:
         self._database, self._identity = database, identity
         return database
 
-    def is_interrupted(self) -> bool:
-        """Return whether the last transaction was interrupted: its process was killed, and SQLite will roll it back."""
-        try:
-            fd = os.open(self._path + _JOURNAL, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return False
-        try:
-            # The header is there from the first change of a transaction on, and is overwritten with zeros at its end.
-            return os.read(fd, len(_JOURNAL_HEADER)) == _JOURNAL_HEADER
-        finally:
-            os.close(fd)
-
     def open_read_only(self) -> sqlite3.Connection:
         """Return a new connection that writes nothing.
 
@@ -187,12 +169,9 @@ class IndexFile:
     def delete(self) -> None:
         """Delete the database."""
         self.close()
-        for suffix in ("", _JOURNAL):
-            try:
-                os.unlink(self._path + suffix)
-            except OSError:
-                # It is gone already, or it stays and is found damaged again.
-                continue
+        # It is gone already, or it stays and is found damaged again.
+        with suppress(OSError):
+            os.unlink(self._path)
 
 
 def _identity_of(path: str) -> tuple[int, int] | None:
@@ -212,7 +191,7 @@ def _identity_of(path: str) -> tuple[int, int] | None:
 
 
 def _create(path: str) -> None:
-    """Create the file with rights for the owner alone. Its journal gets the same."""
+    """Create the file with rights for the owner alone."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         # The umask may have taken rights from the owner too.
@@ -228,8 +207,8 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA synchronous = OFF")
     # The index reveals no more than the directory does, so deleted rows need not be overwritten.
     database.execute("PRAGMA secure_delete = OFF")
-    database.execute("PRAGMA journal_mode = PERSIST")
-    database.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+    # An index whose transaction was interrupted is rebuilt, so nothing has to be rolled back from a file.
+    database.execute("PRAGMA journal_mode = MEMORY")
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version == 0:
         database.execute("PRAGMA auto_vacuum = INCREMENTAL")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
 from threading import Lock
 from time import monotonic
@@ -18,12 +18,12 @@ from spark_cache._lazy import at_fork
 from spark_cache.stores.filesystems import is_remote
 from spark_cache.stores.index.change import Change
 from spark_cache.stores.index.database import INDEX_FILE, IndexFile, is_transient
+from spark_cache.stores.index.lock import IndexLock
 from spark_cache.stores.index.removal import BEGINNING, Cleaner
 from spark_cache.stores.index.rescan import Rescan
 from spark_cache.stores.index.rows import Folder, Rows
 from spark_cache.stores.index.transaction import FAULTS, Transaction
 from spark_cache.stores.index.upkeep import Upkeep
-from spark_cache.stores.lock_file import LockFile
 from spark_cache.stores.names import LOCKS
 from spark_cache.stores.walk import model_folders
 
@@ -79,7 +79,7 @@ class Index:
         self._is_entry = is_entry
         self._file = IndexFile(f"{hidden}/{INDEX_FILE}")
         self._lock = Lock()
-        self._lock_file = LockFile(f"{hidden}/{LOCKS}/index")
+        self._lock_file = IndexLock(f"{hidden}/{LOCKS}/index")
         self._upkeep = Upkeep(
             clock, sweep_interval=sweep_interval, lifetime_of=lifetime_of, is_entry=is_entry
         )
@@ -89,10 +89,8 @@ class Index:
         self._is_held = False
         self._is_forking = False
         weakref.finalize(self, self._file.close)
-        # No fork happens in the middle of a transaction: its copy in the child would roll it back. Hooks run in the reverse order
-        # of their registration. Those of filelock must come later, because they stop threads that are about to take a lock.
-        with suppress(ImportError):
-            import filelock  # noqa: F401, PLC0415 - see above
+        weakref.finalize(self, self._lock_file.close)
+        # No fork happens in the middle of a transaction: its copy in the child would roll it back.
         at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self._forget)
 
     @property
@@ -133,7 +131,7 @@ class Index:
         finally:
             transaction.abort()
             if locked:
-                self._release()
+                self._release(is_sound=transaction.is_sound)
 
     def folders(self) -> list[Folder] | None:
         """Return the totals of every folder; None if there is no index. Folders that another program changed are scanned first."""
@@ -244,10 +242,9 @@ class Index:
         self._impatient_until = 0.0
         return True
 
-    def _release(self) -> None:
+    def _release(self, *, is_sound: bool) -> None:
         try:
-            with suppress(OSError):
-                self._lock_file.release()
+            self._lock_file.release(is_sound=is_sound)
         finally:
             self._lock.release()
 
@@ -255,12 +252,10 @@ class Index:
         if monotonic() < self._out_until:
             return None
         try:
-            is_interrupted = self._file.is_interrupted()
+            if self._lock_file.mark():
+                self._file.delete()
             database = self._file.open(self._clock())
             database.execute("BEGIN IMMEDIATE")
-            if is_interrupted:
-                # Files may have been changed within one step of the clock that the times of folders are taken from.
-                Rows(database).mark_all_stale()
         except FAULTS as fault:
             self._suffer(fault)
             return None
@@ -289,6 +284,6 @@ class Index:
     def _forget(self) -> None:
         self._is_forking = False
         self._lock = Lock()
-        self._lock_file.forget()
+        self._lock_file.close()
         self._upkeep.forget()
         self._file.forget(close=self._is_held)

@@ -170,7 +170,7 @@ class Cleaner:
             return None
         at = Address(row.provider, row.model, row.name)
         # Before the file is removed: the index must see the modification time of the folder before and after.
-        self._change.announce(*at[:2])
+        self._change.folder(*at[:2])
         try:
             status = status_of(self._path(at))
             if (

@@ -168,14 +168,6 @@ class Rows:
             (*_figures(folder), folder.id),
         )
 
-    def touch_folder(self, folder: Folder) -> None:
-        """Write a folder as it is, so that the journal of the transaction begins before a file is changed."""
-        self._run("UPDATE folders SET id = id WHERE id = ?", (folder.id,))
-
-    def mark_all_stale(self) -> None:
-        """Note that another program may have changed any folder."""
-        self._run("UPDATE folders SET stale = 1")
-
     def delete_folder(self, folder: Folder) -> None:
         """Delete a folder. The rows of its entries are removed by :meth:`purge`."""
         self._run("DELETE FROM folders WHERE id = ?", (folder.id,))

@@ -50,6 +50,8 @@ class Transaction:
         self._change = None if database is None else Change(root, Rows(database))
         self._on_fault = on_fault
         self._unnoted: set[str] = set()
+        self.is_sound = True
+        """Whether the transaction was committed or rolled back completely."""
         self._removed = removed
 
     @property
@@ -69,7 +71,7 @@ class Transaction:
 
     def announce(self, at: Address) -> None:
         """Note the state of a folder before its files are changed."""
-        self.attempt(lambda change: change.announce(at.provider_folder, at.model_folder))
+        self.attempt(lambda change: change.folder(at.provider_folder, at.model_folder))
 
     def make_room(self, at: Address, needed: int, cap_bytes: float, now: float) -> OSError | None:
         """Evict entries until the store has room.
@@ -131,8 +133,10 @@ class Transaction:
         """Roll the transaction back, unless it has ended."""
         if self._database is not None:
             self._change = None
-            with suppress(*FAULTS):
+            try:
                 self._database.execute("ROLLBACK")
+            except FAULTS:
+                self.is_sound = False
             self._database = None
             self._mark_changed()
 
