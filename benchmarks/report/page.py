@@ -31,10 +31,10 @@ table of goals, *vs.* stands for the ratio of two times or two rates."""
 
 _BOUNDS = """Why some goals are missed:
 
-- **Hits.** The limit performs a few steps in C, one after another. A hit also asks the file system for the owner of the
-  file and the time of its last use, reads an entry in a human-readable format, checks its key, age and structure, and
-  counts itself. Most of the time of a small hit is spent in the Python code between these steps. For a long
-  conversation, Python code also examines all messages before they are hashed.
+- **Hits.** The limit performs a few steps in C, one after another. More than half of a small hit is its key: the cache builds
+  the body that the provider would get, so that equal requests share an entry however they were written. DSPy and
+  diskcache hash what the caller passes. The rest is the lookup, which also checks the key, age and structure of the entry
+  and counts the hit. For a long conversation, Python code examines all messages before they are hashed.
 - **Hits by threads.** Around every system call, a thread releases Python's global interpreter lock (GIL) and has to
   acquire it again. A hit of a recent small entry makes one such call, any other hit four.
 - **Puts.** A put decodes what it encoded to verify that the result is equal, and computes a digest of each part of the
