@@ -83,6 +83,11 @@ class IndexFile:
         self._database: sqlite3.Connection | None = None
         self._identity = (0, 0)
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return os.path.lexists(self._path)
+
     def open(self, now: float) -> sqlite3.Connection:
         """Return the connection to the database, which is created if it is missing, damaged, copied or of another release.
 

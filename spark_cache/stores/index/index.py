@@ -119,6 +119,7 @@ class Index:
             self._root,
             self._begin() if locked else None,
             [] if removed is None else removed,
+            on_change=self._lock_file.mark,
             on_fault=self._suffer,
         )
         try:
@@ -252,8 +253,10 @@ class Index:
         if monotonic() < self._out_until:
             return None
         try:
-            if self._lock_file.mark():
+            if self._lock_file.is_marked():
                 self._file.delete()
+            if not self._file.exists:
+                self._lock_file.mark()
             database = self._file.open(self._clock())
             database.execute("BEGIN IMMEDIATE")
         except FAULTS as fault:

@@ -59,19 +59,23 @@ class IndexLock:
             # It was deleted while the program runs. Other processes lock a new one.
             self.close()
 
-    def mark(self) -> bool:
-        """Note that a transaction runs.
-
-        Returns:
-            Whether the last one was interrupted: its process was killed, and the index is not to be trusted.
+    def is_marked(self) -> bool:
+        """Return whether the last transaction was interrupted: its process was killed, and the index is not to be trusted.
 
         Raises:
-            OSError: The file cannot be read or written.
+            OSError: The file cannot be read.
         """
-        was_running = os.pread(self._fd, 1, 0) == _RUNNING
-        os.pwrite(self._fd, _RUNNING, 0)
-        self._is_marked = True
-        return was_running
+        return os.pread(self._fd, 1, 0) == _RUNNING
+
+    def mark(self) -> None:
+        """Note that a transaction is about to change something.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        if not self._is_marked:
+            os.pwrite(self._fd, _RUNNING, 0)
+            self._is_marked = True
 
     def release(self, *, is_sound: bool) -> None:
         """Release the lock.

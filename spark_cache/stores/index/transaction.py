@@ -34,6 +34,7 @@ class Transaction:
         root: The cache directory.
         database: The connection, in a transaction; None if the change is made without the index.
         removed: Takes the entries that are evicted or removed by the upkeep.
+        on_change: Called before something is changed, at least once.
         on_fault: Called with a fault of the index, after the rollback.
     """
 
@@ -43,12 +44,15 @@ class Transaction:
         database: sqlite3.Connection | None,
         removed: list[Removed],
         *,
+        on_change: Callable[[], None],
         on_fault: Callable[[Exception], None],
     ) -> None:
         self._root = root
         self._database = database
         self._change = None if database is None else Change(root, Rows(database))
+        self._on_change = on_change
         self._on_fault = on_fault
+        self._changes_before = 0 if database is None else database.total_changes
         self._unnoted: set[str] = set()
         self.is_sound = True
         """Whether the transaction was committed or rolled back completely."""
@@ -71,7 +75,12 @@ class Transaction:
 
     def announce(self, at: Address) -> None:
         """Note the state of a folder before its files are changed."""
-        self.attempt(lambda change: change.folder(at.provider_folder, at.model_folder))
+
+        def announce(change: Change) -> None:
+            self._on_change()
+            change.folder(at.provider_folder, at.model_folder)
+
+        self.attempt(announce)
 
     def make_room(self, at: Address, needed: int, cap_bytes: float, now: float) -> OSError | None:
         """Evict entries until the store has room.
@@ -121,6 +130,8 @@ class Transaction:
         self.attempt(Change.save)
         if self._database is not None and self._change is not None:
             try:
+                if self._database.total_changes != self._changes_before:
+                    self._on_change()
                 self._database.execute("COMMIT")
                 self._database = None
             except FAULTS as fault:
