@@ -106,18 +106,19 @@ class Recorder:
                 hint="they are removed first; `spark-cache doctor` counts them",
             )
         elif found.detail == FOREIGN:
-            self.note_foreign(**about)
+            self.note_foreign(name, **about)
         elif found.reason in _CORRUPT and self._directory.is_new_fault(name, reason, name):
             self.emit(events.CacheCorrupt, **about, reason=reason)
         self.emit(events.CacheMiss, **about, reason=reason, duration_ms=milliseconds_since(started))
 
-    def note_foreign(self, **about: Any) -> None:
+    def note_foreign(self, name: str, **about: Any) -> None:
         """Warn once that something that is not an entry is in the place of one, so that its request is not cached.
 
         Args:
+            name: The name of the entry.
             **about: The provider, the model, the start of the entry's name (``key``) and the operation.
         """
-        if self._directory.is_new_fault(about["key"], FOREIGN, about["key"]):
+        if self._directory.is_new_fault(name, FOREIGN, name):
             self.emit(
                 events.CacheError,
                 **about | {"operation": "use an entry"},

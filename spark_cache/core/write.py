@@ -136,7 +136,7 @@ class Writer:
         except StoreError as error:
             if error.cause == FOREIGN:
                 self._recorder.note_foreign(
-                    provider=provider, model=model, key=at.name[:12], operation=operation
+                    at.name, provider=provider, model=model, key=at.name[:12], operation=operation
                 )
             else:
                 self._directory.warn_once("write", error.cause, profile=self._profile)
@@ -149,7 +149,6 @@ class Writer:
             return False
         self._directory.clear_fault("write")
         self._directory.clear_fault(at.name)
-        self._directory.clear_fault(at.name[:12])
         self._remove_others(at, key, deadline)
         if not encrypted and not self._allow_plaintext:
             self._directory.warn_once(

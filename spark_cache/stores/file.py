@@ -41,7 +41,7 @@ from spark_cache.stores.leases import KeyLocks
 from spark_cache.stores.names import HIDDEN, LOCKS
 from spark_cache.stores.own_files import OwnFiles
 from spark_cache.stores.scan_maintenance import ScanMaintenance
-from spark_cache.stores.walk import ENDING, folder_names, status_of
+from spark_cache.stores.walk import ENDING, entry_path, folder_names, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -173,7 +173,7 @@ class FileStore:
 
     def path(self, at: Address) -> str:
         """Return the path of the file of an entry."""
-        return f"{self.root}/{'/'.join(at)}{ENDING}"
+        return entry_path(self.root, at)
 
     # -- reading -----------------------------------------------------------------------------------
 

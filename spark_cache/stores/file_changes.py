@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from spark_cache.errors import StoreError
 from spark_cache.stores.atomic import commit, discard
 from spark_cache.stores.base import FOREIGN, UNKNOWN, Proof, block_size
-from spark_cache.stores.walk import ENDING, leads_out, remove_if_empty
+from spark_cache.stores.walk import ENDING, entry_path, leads_out, remove_if_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ class FileChanges:
         if leads_out(self._root, at.provider_folder, at.model_folder):
             raise StoreError("write", "a folder of entries is a symbolic link")
         transaction.announce(at)
-        path = f"{self._root}/{'/'.join(at)}{ENDING}"
+        path = entry_path(self._root, at)
         present = self._present(transaction, at, path)
         if present is not None and present.proof is Proof.FOREIGN:
             raise StoreError("write", FOREIGN)
@@ -111,7 +111,7 @@ class FileChanges:
         Raises:
             OSError: It cannot be removed.
         """
-        path = f"{self._root}/{'/'.join(at)}{ENDING}"
+        path = entry_path(self._root, at)
         if leads_out(self._root, at.provider_folder, at.model_folder):
             return False
         transaction.announce(at)

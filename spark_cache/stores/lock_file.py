@@ -32,11 +32,6 @@ class LockFile:
         self._path = path
         self._lock: BaseFileLock | None = None
 
-    @property
-    def exists(self) -> bool:
-        """Whether the lock file exists."""
-        return os.path.lexists(self._path)
-
     def acquire(self, timeout_seconds: float) -> None:
         """Take the lock.
 
@@ -79,10 +74,6 @@ class LockFile:
         except OSError:
             self._lock = None
             raise
-
-    def forget(self) -> None:
-        """Use a new lock in a forked child, which must not share that of its parent."""
-        self._lock = None
 
 
 def _warn_once() -> None:

@@ -11,10 +11,14 @@ from spark_cache.stores.names import is_entry_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from spark_cache.stores.base import Address
+
 __all__ = [
     "ENDING",
     "candidate_names",
+    "entry_path",
     "folder_names",
+    "folder_path",
     "folder_time",
     "leads_out",
     "model_folders",
@@ -69,6 +73,16 @@ def candidate_names(root: str, provider: str, model: str) -> Iterator[str]:
         return
     except PermissionError:
         _raise_unless_foreign(f"{root}/{provider}/{model}")
+
+
+def folder_path(root: str, at: Address) -> str:
+    """Return the path of the folder of an entry."""
+    return f"{root}/{at.provider_folder}/{at.model_folder}"
+
+
+def entry_path(root: str, at: Address) -> str:
+    """Return the path of the file of an entry."""
+    return f"{root}/{'/'.join(at)}{ENDING}"
 
 
 def status_of(path: str) -> os.stat_result | None:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from spark_cache.stores.index.rows import Folder
-from spark_cache.stores.walk import ENDING, folder_time, model_folders
+from spark_cache.stores.walk import entry_path, folder_time, model_folders
 
 if TYPE_CHECKING:
     from spark_cache.stores.base import Address
@@ -80,7 +80,7 @@ class Change:
             expires: When the entry expires, in seconds since the epoch; ``UNKNOWN`` or ``NEVER``.
         """
         folders = self.folder(*at[:2])
-        status = os.lstat(f"{self.root}/{'/'.join(at)}{ENDING}")
+        status = os.lstat(entry_path(self.root, at))
         self._count(folders, status.st_size, 1)
         time_ns = status.st_mtime_ns
         self.rows.append(
@@ -105,16 +105,13 @@ class Change:
                 if folder.id == row.folder:
                     folder.rows = max(0, folder.rows - 1)
 
-    def drop(self, row: Row, at: Address | None) -> None:
+    def drop(self, row: Row, at: Address) -> None:
         """Delete a row whose file is gone, or is another file than it says.
 
         Args:
             row: The row.
-            at: The address of its file; None if it belongs to an earlier scan.
+            at: The address of its file.
         """
-        if at is None:
-            self.rows.delete(row)
-            return
         self.subtract(at, row.size, row)
         self.folder(*at[:2])[0].stale = 1
 

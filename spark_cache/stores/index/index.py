@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from spark_cache._lazy import at_fork
 from spark_cache.stores.filesystems import is_remote
-from spark_cache.stores.index.change import Change
 from spark_cache.stores.index.database import INDEX_FILE, IndexFile, is_transient
 from spark_cache.stores.index.lock import IndexLock
 from spark_cache.stores.index.removal import BEGINNING, Cleaner
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spark_cache.stores.base import Address, Lifetime
+    from spark_cache.stores.index.change import Change
     from spark_cache.stores.index.removal import Position, Removed
 
 __all__ = ["Index"]
@@ -136,11 +136,11 @@ class Index:
 
     def folders(self) -> list[Folder] | None:
         """Return the totals of every folder; None if there is no index. Folders that another program changed are scanned first."""
-        found = self._compared() or []
-        stale = [folder for folder in found if folder.stale]
+        found = self._run(_compared)
+        stale = [folder for folder in found or () if folder.stale]
         for folder in stale:
             self._rescan(folder)
-        return self._compared() if stale or not found else found
+        return self._run(_compared) if stale else found
 
     def inspect(self) -> list[Folder] | None:
         """Return the totals of every folder without writing anything; None if there is no index, or none that can be read."""
@@ -188,10 +188,6 @@ class Index:
     ) -> tuple[Cleaner, Position | None]:
         cleaner = Cleaner(change, self._clock())
         return cleaner, cleaner.expire(after, _CLEANED_AT_ONCE, self._lifetime_of, provider_folder)
-
-    def _compared(self) -> list[Folder] | None:
-        self._run(Change.compare)
-        return self._run(lambda change: change.rows.folders())
 
     def _rescan(self, folder: Folder) -> None:
         rescan = Rescan(folder.provider, folder.model, is_entry=self._is_entry)
@@ -290,3 +286,10 @@ class Index:
         self._lock_file.close()
         self._upkeep.forget()
         self._file.forget(close=self._is_held)
+
+
+def _compared(change: Change) -> list[Folder]:
+    """Return the totals of every folder, after those that another program changed were marked."""
+    change.compare()
+    change.save()
+    return change.rows.folders()

@@ -93,6 +93,7 @@ class IndexLock:
 
     def close(self) -> None:
         """Close the file, which releases the lock unless another process has inherited it."""
+        self._is_marked = False
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)

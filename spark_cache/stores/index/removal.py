@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from spark_cache.stores.base import UNKNOWN, Address, is_over
-from spark_cache.stores.walk import ENDING, leads_out, remove_if_empty, status_of
+from spark_cache.stores.walk import entry_path, leads_out, remove_if_empty, status_of
 from spark_cache.types import CLOCK_SKEW
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Cleaner:
         # Before the file is removed: the index must see the modification time of the folder before and after.
         self._change.folder(*at[:2])
         try:
-            status = status_of(self._path(at))
+            status = status_of(entry_path(self._change.root, at))
             if (
                 status is None
                 or (status.st_size, status.st_mtime_ns) != (row.size, row.written_ns)
@@ -187,7 +187,7 @@ class Cleaner:
 
     def _remove(self, row: Row, why: str) -> None:
         at = Address(row.provider or "", row.model or "", row.name)
-        path = self._path(at)
+        path = entry_path(self._change.root, at)
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -206,6 +206,3 @@ class Cleaner:
         self._failures += 1
         self.error = error
         self._rows.note_use(row, self._now_ns)
-
-    def _path(self, at: Address) -> str:
-        return f"{self._change.root}/{'/'.join(at)}{ENDING}"

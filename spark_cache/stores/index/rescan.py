@@ -70,8 +70,8 @@ class Rescan:
             change: The transaction.
         """
         folders = change.folder(self._provider, self._model)
-        if folders[-1].id != self._id:
-            # Another process has begun to scan the folder, or the index was deleted.
+        if len(folders) == 1 or folders[-1].id != self._id:
+            # Another process has begun to scan the folder, or the index was rebuilt.
             return False
         current, building = folders
         for _ in range(_PER_SLICE):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from spark_cache.stores.index.change import Change
 from spark_cache.stores.index.removal import Cleaner
 from spark_cache.stores.index.rows import Rows
+from spark_cache.stores.walk import folder_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,17 +114,17 @@ class Transaction:
 
     def add(self, at: Address, *, expires: float) -> None:
         """Count a file that was put in place."""
-        self._unnoted.add(f"{self._root}/{'/'.join(at[:2])}")
+        self._unnoted.add(folder_path(self._root, at))
         self.attempt(lambda change: change.add(at, expires=expires))
 
     def subtract(self, at: Address, size: int, row: Row | None) -> None:
         """Stop counting a file that was removed or replaced."""
-        self._unnoted.add(f"{self._root}/{'/'.join(at[:2])}")
+        self._unnoted.add(folder_path(self._root, at))
         self.attempt(lambda change: change.subtract(at, size, row))
 
     def _note(self, removed: list[Removed]) -> None:
         self._removed += removed
-        self._unnoted |= {f"{self._root}/{'/'.join(gone.address[:2])}" for gone in removed}
+        self._unnoted |= {folder_path(self._root, gone.address) for gone in removed}
 
     def end(self) -> None:
         """Commit the transaction."""
