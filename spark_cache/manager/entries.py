@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Entries"]
 
-_PATIENCE = 0.5
-"""How long to wait for other processes that write, in seconds: the caller may be on an event loop."""
+_PATIENCE = 2.0
+"""How long to wait for other threads and processes that write, in seconds. On a busy machine, many writers take turns."""
 
 
 class Entries:
