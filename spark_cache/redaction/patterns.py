@@ -1,7 +1,7 @@
 """The patterns of well-known secrets, each with its source.
 
 A pattern matches a prefix that a service gives to all its keys, or a form that nothing else has. Keys with neither, such as 32 hex
-digits, are found only by the name of their field (:mod:`spark_cache.redaction.key_names`).
+digits, are found only by the name of their field (:mod:`spark_cache.redaction.names`).
 
 A package with such patterns would be better than this table. The existing ones read files line by line, depend on an HTTP client, or
 are programs in other languages.
@@ -131,6 +131,19 @@ _CLOUDS = (
         ("AccountKey=",),
         r"AccountKey=(?P<secret>[A-Za-z0-9+/]{80,}={0,2})",
         "Microsoft: connection strings of Azure Storage",
+    ),
+    SecretPattern(
+        "Azure shared access key",
+        ("SharedAccessKey=",),
+        r"SharedAccessKey=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})",
+        "Microsoft: connection strings of Service Bus, Event Hubs and IoT Hub",
+    ),
+    SecretPattern(
+        "signature of a URL",
+        ("-Signature=", "sig="),
+        r"(?:X-Amz-Signature=(?=[0-9a-f]{64})|X-Goog-Signature=(?=[0-9a-f]{128})|[?&]sig=(?=[A-Za-z0-9+/%]{43,80}(?:=|%3[Dd])))"
+        r"(?P<secret>[A-Za-z0-9+/%=]+)",
+        "AWS: presigned URLs; Google: signed URLs; Microsoft: shared access signatures",
     ),
     _key("Google OAuth secret", "GOCSPX-", f"{_TEXT}{{28}}", "Google: OAuth clients"),
     _key("Google OAuth token", r"ya29\.", f"{_TEXT}{{20,}}", "Google: OAuth access tokens", "ya29."),

@@ -170,6 +170,8 @@ ORDINARY = [
     "Authorization: Bearer ${TOKEN_1}",
     "curl -H 'Authorization: Bearer $OPENAI_API_KEY'",
     "postgresql://user:${PASSWORD}@localhost/db",
+    "postgresql://user:password@localhost/db",
+    "Set-Cookie: session=38afes7a8; Domain=example.com",
     "https://example.com/path?query=1#part",
     "https://user@example.com/path",
     "git clone https://github.com/example/project.git",

@@ -56,11 +56,15 @@ def test_every_pattern_names_its_source():
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "filler", ["a", "a1", "-", "a.", "aB3-", "M" * 24, "key=", "a_", "://", "@a.", "{", '"']
-)
+    "filler",
+    [
+        "a", "a1", "-", "a.", "aB3-", "M" * 24, "key=", "a_", "://", "@a.", "{", '"', "?sig=", "&token=a1", ";pwd=", "://a1", "x-jwt: ",
+        "token: a1B2c3D4e5F6g7H8 ", "?token=a1B2c3D4e5F6g7H8",
+    ],
+)  # fmt: skip
 def test_a_misleading_text_is_searched_quickly(filler):
     """The time of every pattern is linear in the length of the text, even after many partial matches."""
     hints = sorted({hint for pattern in SECRET_PATTERNS for hint in pattern.hints} | {"password", "api_key"})
     text = " ".join(hint + filler * (5_000 // len(filler)) for hint in hints)
 
-    Redactor(emails=True).redact(text + filler * (200_000 // len(filler)))
+    Redactor(emails=True).redact({"headers": [text + filler * (1_000_000 // len(filler))]})
