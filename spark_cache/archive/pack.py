@@ -94,17 +94,28 @@ def _sorted_addresses(store: FileStore) -> Iterator[Address]:
 def _replaced(target: str) -> Iterator[BinaryIO]:
     """Open a new gzip file that replaces the target when the block ends without an error.
 
+    Until then the file has no name, so a killed export leaves nothing behind. Only a kill at the moment when an existing
+    target is replaced leaves a copy of the new archive, because Linux cannot replace a name by a file without one.
+
     Raises:
         StoreError: The file could not be written.
     """
     temporary = f"{target}.{token_hex(4)}.part"
     try:
-        with open(temporary, "xb", opener=_open_private) as raw:
+        unnamed = _open_unnamed(os.path.dirname(target) or ".")
+        with open(_open_private(temporary) if unnamed is None else unnamed, "wb") as raw:
             # A name or a time in the gzip header would make equal archives differ.
             with GzipFile("", "wb", _COMPRESSION_LEVEL, raw, mtime=0) as archive:
                 yield archive  # type: ignore[misc]  # a GzipFile can be written to like a binary file
             raw.flush()
             os.fsync(raw.fileno())
+            if unnamed is not None:
+                try:
+                    _link(unnamed, target)
+                except FileExistsError:
+                    _link(unnamed, temporary)
+                else:
+                    return
         os.replace(temporary, target)
     except OSError as error:
         raise StoreError("export", os.strerror(error.errno) if error.errno else str(error)) from None
@@ -113,5 +124,40 @@ def _replaced(target: str) -> Iterator[BinaryIO]:
             os.unlink(temporary)
 
 
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _open_unnamed(folder: str) -> int | None:
+    """Open a new file without a name, or return None where the system or the file system has none."""
+    flags = getattr(os, "O_TMPFILE", None)
+    if flags is None:
+        return None
+    try:
+        descriptor = os.open(folder, flags | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError:
+        # If the folder itself is the cause, opening a file with a name fails for the same reason.
+        return None
+    if os.path.exists(_descriptor_path(descriptor)):
+        return descriptor
+    # Without /proc, the file cannot be given a name later.
+    os.close(descriptor)
+    return None
+
+
+def _link(descriptor: int, path: str) -> None:
+    """Give an open file a name.
+
+    Raises:
+        OSError: It failed, or something else has this name.
+    """
+    folder = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Only with the descriptor of a folder does Python call linkat, which alone follows the link in /proc.
+        os.link(_descriptor_path(descriptor), os.path.basename(path), dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
+def _descriptor_path(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _open_private(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

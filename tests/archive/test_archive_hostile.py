@@ -85,7 +85,7 @@ def test_the_helper_writes_valid_archives(members, other, archive):
         "openai/gpt-4o/evil.sh",
         "openai/00.json",
         ".gitignore",
-        ".spark-cache/ledger.sqlite3",
+        ".spark-cache/savings.sqlite3",
         "openai/gpt-4o/deep/00.json",
         "OpenAI/gpt-4o/00.json",
         "C:/windows/00.json",
@@ -411,3 +411,23 @@ def test_a_linked_folder_is_not_followed(members, archive, tmp_path):
     with pytest.raises(StoreError, match="a folder of entries is a symbolic link"):
         target.take_in(archive)
     assert list(elsewhere.iterdir()) == []
+
+
+def test_an_edited_entry_is_not_imported(refused, members):
+    """An entry whose response was changed after it was stored is refused like any damaged one."""
+    _, (member, data), *_ = members
+    edited = data.replace(b"Answer to", b"Reply for")
+    assert edited != data
+    assert refused(packed([members[0], (member, edited)])).endswith(
+        "is not a valid entry for this path: corrupt"
+    )
+
+
+def test_an_edited_entry_is_not_exported(cache, archive):
+    """An export leaves an edited entry out and counts it."""
+    cache.fill("One")
+    cache.fill("Two")
+    (path, data), _ = cache.files().items()
+    (cache.root / path).write_bytes(data.replace(b"Answer to", b"Reply for"))
+    done = cache.export(archive)
+    assert (done.entries, dict(done.unusable)) == (1, {"corrupt": 1})
