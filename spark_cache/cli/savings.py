@@ -59,6 +59,9 @@ def _show(savings: Mapping[str, Any], names: Sequence[str]) -> None:
     cells.append(("total", *("" for _ in names[1:]), *_cells(total), ""))
     table((*names, ">calls saved", ">tokens", ">time", ">cost", ""), cells)
     click.echo(f"\nprices: {savings['price_table']}, as of each day")
+    read, written = total["cached_tokens"], total["cache_write_tokens"]
+    if read or written:
+        click.echo(f"tokens include {read:,} read from and {written:,} written to prompt caches of providers")
     if total["unpriced"]:
         calls = counted(total["unpriced"], "saved call", "saved calls")
         click.echo(f"cost excludes {calls} without a known price")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -52,14 +51,15 @@ def why_command(cache: CacheManager, key: str | None, last: int | None, as_json:
 
 def _one(cache: CacheManager, key: str) -> Explanation:
     lookup = _lookup(cache)
-    missed = {note.name for note in lookup.directory.miss_log.misses() if note.name.startswith(key)}
+    missed = {note.name for note in lookup.directory.savings.misses(key)}
     if len(missed) == 1:
         return cache.explain(missed.pop())
     try:
         return cache.explain(find_entry(cache, key).stem)
     except NotFoundError:
         explanation = cache.explain(key)
-        if explanation.provider is None and lookup.directory.miss_log.removal(key) is None:
+        removals = lookup.directory.savings.removals(key)
+        if explanation.provider is None and all(note.why == "cleanup" for note in removals):
             raise
         return explanation
 
@@ -68,7 +68,7 @@ def _last(cache: CacheManager, number: int) -> list[Explanation]:
     from spark_cache.explain import explain_miss  # noqa: PLC0415 - see open_cache
 
     lookup = _lookup(cache)
-    notes = list(islice(lookup.directory.miss_log.misses(), number))
+    notes = lookup.directory.savings.misses()[:number]
     if not notes:
         raise NotFoundError(
             f"the miss log of {cache.cache_dir} is empty: only modes that write add to it, and only the newest misses are kept"

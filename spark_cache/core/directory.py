@@ -12,7 +12,7 @@ from spark_cache import events, stores
 from spark_cache._lazy import at_fork
 from spark_cache.core.entry_format import ENTRY_FORMAT
 from spark_cache.core.single_flight import SingleFlight
-from spark_cache.savings import Ledger, MissLog
+from spark_cache.savings import Savings
 from spark_cache.stores import HIDDEN, Address, FileStore, failure
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Directory:
         self._sink = sink
         in_memory = config.store == "memory"
         hidden = None if in_memory else f"{path}/{HIDDEN}"
-        self.ledger = Ledger(hidden, clock=clock)
-        self.miss_log = MissLog(hidden, clock=clock)
+        self.savings = Savings(hidden, clock=clock)
+        self.ledger, self.miss_log = self.savings.ledger, self.savings.miss_log
         self.single_flight = SingleFlight()
         self.store: FileStore | MemoryStore
         if in_memory:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spark_cache.core.lookup import unusable
 from spark_cache.core.plan import Hit, Miss, must_encrypt, refusal_of
 from spark_cache.entries import CacheEntry, decode, encode
 from spark_cache.errors import StoreError
@@ -20,7 +22,7 @@ from spark_cache.explain.messages import (
 from spark_cache.explain.nearest import Candidate
 from spark_cache.explain.search import Target, with_nearest
 from spark_cache.keys import ignored_in, readable_request
-from spark_cache.stores import entry_name
+from spark_cache.stores import entry_name, folder_name
 from spark_cache.types import CacheKey, MissReason, Mode, Request
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from spark_cache.core.lookup import Lookup
     from spark_cache.core.plan import Plan
     from spark_cache.entries.keyring import KeyRing
-    from spark_cache.savings import MissNote
+    from spark_cache.savings import MissNote, RemovalNote
 
 __all__ = ["explain_call", "explain_miss", "explain_name"]
 
@@ -101,17 +103,17 @@ def explain_name(lookup: Lookup, ring: KeyRing | None, key: str) -> Explanation:
         if found is not None:
             return found
     for name in names:
-        note = next(lookup.directory.miss_log.misses(name), None)
-        if note is not None:
-            return explain_miss(lookup, ring, note)
-    removal = next(filter(None, map(lookup.directory.miss_log.removal, names)), None)
-    sentence = (
-        "no entry has this name, and it is not in the miss log."
-        if removal is None
-        else removal_sentence(removal)
-    )
-    about = subject(None, None, names[-1])
-    return Explanation(None, None, MissReason.ABSENT, f"{about}: {sentence}", names[-1])
+        for note in lookup.directory.savings.misses(name):
+            if note.name == name:
+                return explain_miss(lookup, ring, note)
+    for name in names:
+        about = subject(None, None, name)
+        summary = f"{about}: no entry has this name, and no miss of it is logged."
+        explanation = Explanation(None, None, MissReason.ABSENT, summary, name)
+        explanation, was_removed = _with_removals(explanation, lookup)
+        if was_removed:
+            break
+    return explanation
 
 
 def explain_miss(lookup: Lookup, ring: KeyRing | None, note: MissNote) -> Explanation:
@@ -128,9 +130,17 @@ def explain_miss(lookup: Lookup, ring: KeyRing | None, note: MissNote) -> Explan
     if reason is None:
         sentence = f"missed on {moment(note.at)}: {note.reason}."
     else:
-        sentence = f"missed on {moment(note.at)}: {miss_sentence(Miss(reason), policy, lookup.config)}"
+        missed = Miss(reason)
+        if reason is MissReason.CORRUPT:
+            # The log has no detail, but the file may still be there.
+            present = _file_of(lookup, ring, note.name)
+            missed = present if isinstance(present, Miss) and present.reason is reason else missed
+        sentence = f"missed on {moment(note.at)}: {miss_sentence(missed, policy, lookup.config)}"
     explanation = Explanation(note.provider, note.model, reason, f"{about}: {sentence}", note.name)
     if reason is not MissReason.ABSENT:
+        return explanation
+    explanation, was_removed = _with_removals(explanation, lookup, before=note.at)
+    if was_removed:
         return explanation
     stored = _file_of(lookup, ring, note.name)
     if isinstance(stored, Candidate):
@@ -176,10 +186,29 @@ def _explain_key(
     explanation = Explanation(key.provider, key.model_id, found.reason, f"{about}: {sentence}", name)
     if found.reason is not MissReason.ABSENT:
         return explanation
-    removal = lookup.directory.miss_log.removal(name)
-    if removal is not None:
-        return replace(explanation, summary=f"{about}: {sentence} {removal_sentence(removal)}")
+    explanation, was_removed = _with_removals(explanation, lookup)
+    if was_removed:
+        return explanation
     return with_nearest(explanation, Target(_stored_form(key, policy, request), encrypted), lookup, ring)
+
+
+def _with_removals(
+    explanation: Explanation, lookup: Lookup, *, before: float = inf
+) -> tuple[Explanation, bool]:
+    """Return an explanation with the last removal that explains the miss, and whether the entry is known to have existed."""
+    provider, model_id = explanation.provider, explanation.model_id
+    folders = ["" if name is None else folder_name(name) for name in (provider, model_id)]
+    found: list[RemovalNote] = []
+    for note in lookup.directory.savings.removals(explanation.name or "", *folders):
+        if note.at > before or (found and note.why == "cleanup"):
+            continue
+        found.insert(0, note)
+        # A cleanup may have removed the entry, or an earlier removal did.
+        if note.why != "cleanup":
+            break
+    sentences = [removal_sentence(note, provider, model_id) for note in found]
+    explained = replace(explanation, summary=" ".join((explanation.summary, *sentences)))
+    return explained, any(note.name for note in found)
 
 
 def _any_age(lookup: Lookup, key: CacheKey, policy: Policy, *, encrypted: bool) -> CacheEntry | None:
@@ -195,10 +224,10 @@ def _explain_file(lookup: Lookup, ring: KeyRing | None, name: str) -> Explanatio
     found = _file_of(lookup, ring, name)
     if found is None:
         return None
-    if isinstance(found, MissReason):
+    if isinstance(found, Miss):
         about = subject(None, None, name)
-        sentence = miss_sentence(Miss(found), lookup.config.policy("", ""), lookup.config)
-        return Explanation(None, None, found, f"{about}: {sentence}", name)
+        sentence = miss_sentence(found, lookup.config.policy("", ""), lookup.config)
+        return Explanation(None, None, found.reason, f"{about}: {sentence}", name)
     entry = found.entry
     policy = lookup.config.policy(entry.provider, entry.model_id)
     stale = lookup.why_stale(entry.timestamp, entry.ttl, policy, policy.mode)
@@ -214,17 +243,19 @@ def _explain_file(lookup: Lookup, ring: KeyRing | None, name: str) -> Explanatio
     return with_nearest(explanation, target, lookup, ring)
 
 
-def _file_of(lookup: Lookup, ring: KeyRing | None, name: str) -> Candidate | MissReason | None:
-    """Return the entry with a name, the reason why it cannot be read, or None if there is none."""
+def _file_of(lookup: Lookup, ring: KeyRing | None, name: str) -> Candidate | Miss | None:
+    """Return the entry with a name, the miss if it cannot be read, or None if there is none."""
     try:
         for at in lookup.directory.store.find(name):
             data = lookup.directory.store.read(at, note_use=False)
-            entry = decode(data, ring=ring) if isinstance(data, bytes) else data
+            if isinstance(data, MissReason):
+                return Miss(data)
+            entry = decode(data, ring=ring)
             if isinstance(entry, CacheEntry):
                 return Candidate(entry, name, at.name != entry_name(entry.key))
-            return entry
+            return unusable(entry, data)
     except StoreError:
-        return MissReason.UNREADABLE
+        return Miss(MissReason.UNREADABLE)
     return None
 
 

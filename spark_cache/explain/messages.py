@@ -34,6 +34,7 @@ _SENTENCES = {
 }
 
 _REMOVALS = {
+    "remove": "it was removed on request",
     "evict": "it was evicted to keep the cache within its size limit (SPARK_CACHE_MAX_SIZE)",
     "expire": "it was removed because its TTL had passed (SPARK_CACHE_TTL)",
 }
@@ -55,6 +56,8 @@ def miss_sentence(miss: Miss, policy: Policy, config: CacheConfig) -> str:
         return f"the mode does not read the cache ({origin_of_setting('mode', policy.mode, config)}, or the cache= argument of the call)."
     if reason is MissReason.NO_TTL:
         return f"its TTL is 0, so the cache is neither read nor written ({origin_of_setting('ttl_seconds', 0, config)})."
+    if reason is MissReason.CORRUPT and miss.detail is not None:
+        return f"its entry cannot be used: {miss.detail}."
     sentence = _SENTENCES.get(reason, f"its entry does not suit the call: {reason.value}.")
     return sentence.format(detail=miss.detail or reason.value)
 
@@ -70,11 +73,14 @@ def age_sentence(entry: CacheEntry, policy: Policy, config: CacheConfig, now: fl
     return f"its entry is {age} old, and {bound}."
 
 
-def removal_sentence(note: RemovalNote) -> str:
-    """Return when and why an entry was removed."""
-    return (
-        f"Its entry existed until {moment(note.at)}: {_REMOVALS.get(note.why, 'it was removed on request')}."
-    )
+def removal_sentence(note: RemovalNote, provider: str | None, model_id: str | None) -> str:
+    """Return when and why an entry of a request to this model was removed, or may have been removed with others."""
+    if note.name:
+        return f"Its entry existed until {moment(note.at)}: {_REMOVALS.get(note.why, note.why)}."
+    of = f" of {provider}{f'/{model_id}' if note.model_folder else ''}" if note.provider_folder else ""
+    if note.why == "clear":
+        return f"The cache{of} was cleared on {moment(note.at)}, which removed any earlier entry of this request."
+    return f"Expired entries{of} were removed on {moment(note.at)}, perhaps with an earlier entry of this request."
 
 
 def moment(at: float) -> str:

@@ -61,7 +61,8 @@ def with_nearest(
     notes = list(search.notes)
     if search.undecryptable:
         notes.append(
-            f"{search.undecryptable:,} encrypted entries could not be compared: no available encryption key decrypts them."
+            f"{search.undecryptable:,} encrypted entries could not be compared: no available encryption key decrypts them "
+            "(SPARK_CACHE_ENCRYPTION_KEY, SPARK_CACHE_ENCRYPTION_KEY_FILE)."
         )
     if found is None:
         if search.compared:

@@ -34,14 +34,21 @@ class Maintenance:
 
     def clean_up(self, provider: str | None) -> int:
         """Remove expired entries and return how many there were."""
-        return self._cache.open().directory.store.expire(None if provider is None else folder_name(provider))
+        directory = self._cache.open().directory
+        folder = None if provider is None else folder_name(provider)
+        number = directory.store.expire(folder)
+        if number and self._cache.config.mode.writes:
+            directory.miss_log.cleared("cleanup", folder)
+        return number
 
     def clear(self, provider: str | None = None, model_id: str | None = None) -> int:
         """Remove all entries, or those of one provider or model, and return how many there were."""
-        return self._cache.open().directory.store.clear(
-            None if provider is None else folder_name(provider),
-            None if model_id is None else folder_name(model_id),
-        )
+        directory = self._cache.open().directory
+        folders = [None if name is None else folder_name(name) for name in (provider, model_id)]
+        number = directory.store.clear(*folders)
+        if number and self._cache.config.mode.writes:
+            directory.miss_log.cleared("clear", *folders)
+        return number
 
     def statistics(self) -> dict[str, Any]:
         """Return the figures of the directory and of this process. See :meth:`spark_cache.CacheManager.get_stats`."""
@@ -50,7 +57,7 @@ class Maintenance:
             "cache_dir": str(self._cache.path),
             **statistics(directory.store, write=config.enabled and config.mode.writes),
             **_totals(directory.ledger.process()),
-            "lifetime": _totals(directory.ledger.lifetime()),
+            "lifetime": _totals(directory.savings.lifetime()),
         }
 
     def savings(self, by: str, since: str | float | timedelta | date | None) -> dict[str, Any]:
@@ -58,12 +65,11 @@ class Maintenance:
         from spark_cache.savings.report import first_day, savings  # noqa: PLC0415 - imports a price table
 
         directory = self._cache.open().directory
-        return savings(directory.ledger.lines(), by=by, since=first_day(since, directory.clock()))
+        return savings(directory.savings.lines(), by=by, since=first_day(since, directory.clock()))
 
     def flush(self) -> None:
         """Write the counts and notes that are still in memory."""
-        self._cache.open().directory.ledger.flush()
-        self._cache.open().directory.miss_log.flush()
+        self._cache.open().directory.savings.flush()
 
 
 def _totals(totals: Totals) -> dict[str, Any]:

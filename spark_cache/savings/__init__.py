@@ -1,19 +1,17 @@
-"""What the cache saved: the ledger, the miss log, and the reports made from them."""
+"""What the cache saved: the ledger, the miss log, their database, and the reports made from them."""
 
-from spark_cache.savings.ledger import Ledger
-from spark_cache.savings.ledger_file import LEDGER_FILE
-from spark_cache.savings.miss_log import MISS_LOG_FILE, MissLog, MissNote, RemovalNote
+from spark_cache.savings.database import SAVINGS_FILE
+from spark_cache.savings.notes import MissNote, RemovalNote
 from spark_cache.savings.totals import UNKNOWN_SIZE, Line, Sums, Totals
+from spark_cache.savings.writer import Savings
 
 __all__ = [
-    "LEDGER_FILE",
-    "MISS_LOG_FILE",
+    "SAVINGS_FILE",
     "UNKNOWN_SIZE",
-    "Ledger",
     "Line",
-    "MissLog",
     "MissNote",
     "RemovalNote",
+    "Savings",
     "Sums",
     "Totals",
 ]

@@ -1,21 +1,14 @@
-"""The ledger: how many calls the cache answered, and what that saved.
-
-Events are counted in memory. Processes that may write to the cache directory add them once a second to a small SQLite file beside
-the cache. The file can be deleted at any time: only past totals are lost.
-"""
+"""The ledger: how many calls the cache answered, and what that saved. It counts in memory."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from math import inf
-from threading import Lock, Timer
+from threading import Lock
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
 
-from spark_cache._lazy import at_exit, at_fork
-from spark_cache.savings.ledger_file import LedgerFile
-from spark_cache.savings.totals import UNKNOWN_SIZE, Line, Sums, consumed, total
+from spark_cache.savings.totals import UNKNOWN_SIZE, Line, Sums, add_all, consumed, encodable, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,13 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger"]
 
-_FLUSH_DELAY = 0.9
-"""How long a count waits in memory, in seconds. With the time to write it, a killed process loses at most one second."""
-
-
 _MAX_QUEUED = 256
 """How many events wait to be added up. Adding up that many takes less than a millisecond."""
-
 
 _MAX_CACHED_USAGES = 4096
 
@@ -45,29 +33,26 @@ _ONE_EVENT = Sums(1)
 
 
 class Ledger:
-    """Counts the events of one cache. Safe for threads and after a fork. If its file fails, only counts are lost.
+    """Counts the events of one cache. Safe for threads.
 
     Args:
-        folder: The folder of the ledger file, created if its parent exists. None keeps everything in memory.
         clock: Returns the time in seconds since the epoch.
+        wake: Called after each event that is to be written.
     """
 
-    def __init__(self, folder: str | None, *, clock: Callable[[], float]) -> None:
-        self._file = None if folder is None else LedgerFile(folder)
+    def __init__(self, *, clock: Callable[[], float], wake: Callable[[], None]) -> None:
         self._clock = clock
+        self._wake = wake
         self._today = (inf, "")
+        self.forget()
+
+    def forget(self) -> None:
+        """Reset a forked child: the counts belong to the parent, which may have held the lock during the fork."""
         self._lock = Lock()
-        self._writing = Lock()
         self._queue: deque[_QueuedEvent] = deque()
-        # Each count is in exactly one of these: finished, being written, or waiting to be written.
-        self._done: dict[Line, Sums] = {}
-        self._batch: dict[Line, Sums] = {}
-        self._pending: dict[Line, Sums] = {}
-        self._timer: Timer | None = None
-        at_exit(self.flush)
-        self._is_held = False
-        # A fork while another thread uses SQLite would leave the child with a lock of that library that nothing releases.
-        at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self.forget)
+        self._lines: dict[Line, Sums] = {}
+        # Lines that are to be written are here until they are taken.
+        self._new: dict[Line, Sums] = {}
 
     def record(
         self,
@@ -88,7 +73,7 @@ class Ledger:
             provider: The provider of the request.
             model: The model of the request.
             profile: The active profile.
-            keep: Whether to write the count to the file. False for a process that writes nothing.
+            keep: Whether to write the count to the database. False for a process that writes nothing.
             reason: The reason of a miss.
             seconds: How long the saved call took when it was made.
             usage: The usage of the saved call, as the stored response has it.
@@ -100,59 +85,29 @@ class Ledger:
         if len(self._queue) >= _MAX_QUEUED:
             with self._lock:
                 self._drain_queue()
-        if keep and self._timer is None and self._file is not None:
-            with self._lock:
-                if self._timer is None:
-                    self._timer = self._start_timer()
+        if keep:
+            self._wake()
 
     def process(self) -> Totals:
         """Return the totals of this process."""
-        return total(self._process_lines())
-
-    def lifetime(self) -> Totals:
-        """Return the totals of all processes since the file was created, or of this process if there is no file."""
         return total(self.lines())
 
     def lines(self) -> dict[Line, Sums]:
-        """Return the lines that :meth:`lifetime` adds up."""
-        with self._writing:
-            self._write()
-            lines = None if self._file is None else self._file.read()
-            if lines is None:
-                return self._process_lines()
-            with self._lock:
-                self._drain_queue()
-                # Counts that could not be written still belong to the total.
-                _add_all(lines, self._pending)
-            return lines
-
-    def flush(self) -> None:
-        """Write pending counts to the file now. If writing fails, they wait for the next attempt."""
-        with self._writing:
-            self._write()
-
-    def _hold(self) -> None:
-        self._is_held = self._writing.acquire(timeout=1.0)
-
-    def _let_go(self) -> None:
-        if self._is_held:
-            self._writing.release()
-
-    def forget(self) -> None:
-        """Reset a forked child: the counts belong to the parent, which may have held the locks during the fork."""
-        self._lock = Lock()
-        self._writing = Lock()
-        self._queue = deque()
-        self._done, self._batch, self._pending = {}, {}, {}
-        self._timer = None
-
-    def _process_lines(self) -> dict[Line, Sums]:
-        lines: dict[Line, Sums] = {}
+        """Return the lines of this process."""
         with self._lock:
             self._drain_queue()
-            for part in (self._done, self._batch, self._pending):
-                _add_all(lines, part)
+            lines: dict[Line, Sums] = {}
+            add_all(lines, self._lines)
+            add_all(lines, self._new)
         return lines
+
+    def take(self) -> dict[Line, Sums]:
+        """Return the lines that are to be written and have not been taken yet."""
+        with self._lock:
+            self._drain_queue()
+            taken, self._new = self._new, {}
+            add_all(self._lines, taken)
+        return taken
 
     def _drain_queue(self) -> None:
         """Add queued events to the lines. The caller holds ``_lock``."""
@@ -160,43 +115,13 @@ class Ledger:
         for _ in range(len(self._queue)):
             names, keep, seconds, usage = self._queue.popleft()
             size, sums = (UNKNOWN_SIZE, _ONE_EVENT) if usage is None else _consumed(usage)
-            lines = self._pending if keep and self._file is not None else self._done
+            lines = self._new if keep else self._lines
             # A plain tuple finds the line, and is created in a third of the time.
             line_sums = lines.get((*names, size))  # type: ignore[call-overload]  # equal to a Line
             if line_sums is None:
-                line_sums = lines[Line(*names, size)] = Sums()
+                line_sums = lines.setdefault(Line._make((*map(encodable, names), size)), Sums())
             line_sums.add(sums)
             line_sums.seconds += seconds
-
-    def _write(self) -> None:
-        """Write pending counts. The caller holds ``_writing``, so there is one batch and no reader sees half of it."""
-        with self._lock:
-            timer, self._timer = self._timer, None
-            self._drain_queue()
-            self._batch, self._pending = self._pending, {}
-        if timer is not None:
-            timer.cancel()
-        if not self._batch or self._file is None:
-            return
-        try:
-            self._file.add(self._batch)
-        except (OSError, sqlite3.Error):
-            into = self._pending
-        else:
-            into = self._done
-        with self._lock:
-            _add_all(into, self._batch)
-            self._batch = {}
-
-    def _start_timer(self) -> Timer | None:
-        timer = Timer(_FLUSH_DELAY, self.flush)
-        timer.daemon = True
-        try:
-            timer.start()
-        except RuntimeError:
-            # The system has no more threads, or the interpreter is shutting down. The next event tries again.
-            return None
-        return timer
 
     def _day(self) -> str:
         now = self._clock()
@@ -221,8 +146,3 @@ def _consumed(usage: _Usage) -> tuple[int, Sums]:
                 _cached_usages.clear()
             _cached_usages[usage] = result
     return result
-
-
-def _add_all(lines: dict[Line, Sums], more: Mapping[Line, Sums]) -> None:
-    for line, sums in more.items():
-        lines.setdefault(line, Sums()).add(sums)

@@ -138,6 +138,7 @@ def _as_dict(totals: _GroupTotals) -> dict[str, Any]:
         "input_tokens": saved.input_tokens,
         "output_tokens": saved.output_tokens,
         "cached_tokens": saved.cached_tokens,
+        "cache_write_tokens": saved.cache_write_tokens,
         "reasoning_tokens": saved.reasoning_tokens,
         "seconds_saved": saved.seconds,
         # If no price is known, the sum is unknown, not zero.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["UNKNOWN_SIZE", "Line", "Sums", "Totals", "consumed", "total"]
+__all__ = ["UNKNOWN_SIZE", "Line", "Sums", "Totals", "add_all", "consumed", "encodable", "total"]
 
 UNKNOWN_SIZE = -1
 """The size of an event that is not a call, or of a call whose tokens are not known by kind."""
@@ -65,6 +65,26 @@ class Sums:
         self.reasoning_tokens += other.reasoning_tokens
         self.cache_write_tokens += other.cache_write_tokens
         self.seconds += other.seconds
+
+
+def add_all(lines: dict[Line, Sums], more: Mapping[Line, Sums]) -> None:
+    """Add lines to others.
+
+    Args:
+        lines: The lines to add to.
+        more: The lines to add.
+    """
+    for line, sums in more.items():
+        lines.setdefault(line, Sums()).add(sums)
+
+
+def encodable(name: str) -> str:
+    r"""Return a name in which each lone surrogate is written as ``\udcff``, because SQLite and terminals accept no surrogate.
+
+    Args:
+        name: The name of a provider, a model or a profile.
+    """
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
 
 
 def consumed(usage: Mapping[str, Any]) -> tuple[int, Sums]:

@@ -37,7 +37,7 @@ class World:
     def store(self, request: Request, *, sensitive: bool = False) -> str:
         """Store a response as a model does, and return the name of the entry."""
         plan = self.manager.calls.plan(request, sensitive=sensitive)
-        assert self.manager.calls.store(plan, request, ANSWER)
+        self.manager.calls.store([(plan, request, ANSWER)])
         name = self.manager.calls.entry_name(plan)
         assert name is not None
         return name

@@ -7,7 +7,9 @@ from dataclasses import asdict
 
 import pytest
 from cryptography.fernet import Fernet
-from explain_world import differences, make_request
+from explain_world import Clock, differences, make_request
+
+from spark_cache.savings import SAVINGS_FILE, Savings
 
 SECRET = "swordfish"
 KEY = Fernet.generate_key().decode()
@@ -96,8 +98,11 @@ def test_credentials_are_not_shown(world, old, new):
     assert SECRET not in everything(explanation)
 
 
-def miss_log_text(cache_dir):
-    return "".join(path.read_text() for path in cache_dir.glob(".spark-cache/history.jsonl*"))
+def logged(cache_dir):
+    """Return the logged misses, and everything that the database holds."""
+    folder = cache_dir / ".spark-cache"
+    notes = Savings(str(folder), clock=Clock()).misses()
+    return notes, b"".join(path.read_bytes() for path in folder.glob(f"{SAVINGS_FILE}*"))
 
 
 def test_a_sensitive_miss_is_logged_by_its_encrypted_name(make_world, cache_dir):
@@ -107,11 +112,11 @@ def test_a_sensitive_miss_is_logged_by_its_encrypted_name(make_world, cache_dir)
     name = world.miss(OLD, sensitive=True)
     world.manager.flush()
 
-    (line,) = miss_log_text(cache_dir).splitlines()
+    (note,), written = logged(cache_dir)
 
-    assert (json.loads(line)["name"], json.loads(line)["digests"]) == (name, {})
+    assert (note.name, note.digests) == (name, {})
     key = world.manager.key(OLD)
-    assert not any(digest in line for digest in (key, *key.digests.values()))
+    assert not any(digest.encode() in written for digest in (key, *key.digests.values()))
 
 
 def test_a_plain_miss_is_logged_without_its_text(world, cache_dir):
@@ -120,10 +125,10 @@ def test_a_plain_miss_is_logged_without_its_text(world, cache_dir):
     world.miss(OLD)
     world.manager.flush()
 
-    (line,) = miss_log_text(cache_dir).splitlines()
+    (note,), written = logged(cache_dir)
 
-    assert json.loads(line)["digests"] == dict(world.manager.key(OLD).digests)
-    assert SECRET not in line
+    assert note.digests == dict(world.manager.key(OLD).digests)
+    assert SECRET.encode() not in written
 
 
 def test_get_does_not_log_misses(make_world, cache_dir):
@@ -133,7 +138,7 @@ def test_get_does_not_log_misses(make_world, cache_dir):
     world.manager.get(world.manager.key(OLD))
     world.manager.flush()
 
-    assert miss_log_text(cache_dir) == ""
+    assert logged(cache_dir)[0] == []
 
 
 @pytest.mark.parametrize("mode", ["read-only", "replay"])
@@ -144,4 +149,4 @@ def test_read_only_modes_log_no_misses(make_world, cache_dir, mode):
     world.miss(OLD)
     world.manager.flush()
 
-    assert miss_log_text(cache_dir) == ""
+    assert logged(cache_dir)[0] == []

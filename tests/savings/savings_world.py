@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def usage(inputs: int, outputs: int, *, cached: int = 0, reasoning: int = 0) -> dict[str, int]:
+def usage(
+    inputs: int, outputs: int, *, cached: int = 0, written: int = 0, reasoning: int = 0
+) -> dict[str, int]:
     """Return the usage of a call, as a stored response has it."""
     return {
         "input_tokens": inputs,
         "output_tokens": outputs,
         "total_tokens": inputs + outputs,
         "cached_tokens": cached,
+        "cache_write_tokens": written,
         "reasoning_tokens": reasoning,
     }
 

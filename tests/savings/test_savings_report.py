@@ -75,6 +75,7 @@ def test_tokens_of_a_scripted_day(cache):
         "input_tokens": 840_000,
         "output_tokens": 210_000,
         "cached_tokens": 280_000,
+        "cache_write_tokens": 0,
         "reasoning_tokens": 0,
         "seconds_saved": 17.5,
         "dollars_saved": pytest.approx(3.85),
@@ -83,6 +84,24 @@ def test_tokens_of_a_scripted_day(cache):
     assert (rows["o3"]["reasoning_tokens"], rows["o3"]["seconds_saved"]) == (20_000, 40.0)
     assert (rows["claude-sonnet-4-5"]["hits"], rows["claude-sonnet-4-5"]["misses"]) == (3, 2)
     assert (rows["house-model"]["tokens_saved"], rows["house-model"]["unpriced"]) == (20_000, 4)
+
+
+def test_tokens_written_to_a_prompt_cache(cache):
+    """Tokens that the provider wrote to its prompt cache are reported, and have their own price."""
+    tokens = usage(100_000, 0, cached=30_000, written=60_000)
+    cache.answered("anthropic", "claude-sonnet-4-5", tokens, hits=2)
+    (row,) = cache.manager.get_savings()["rows"]
+    assert (row["cached_tokens"], row["cache_write_tokens"]) == (60_000, 120_000)
+    # 2 x (10,000 x 3.00 + 30,000 x 0.30 + 60,000 x 3.75)
+    assert row["dollars_saved"] == pytest.approx(0.528)
+
+
+def test_names_with_a_lone_surrogate(cache):
+    """A name from an argument that is not UTF-8 breaks neither the counts nor the report."""
+    assert cache.manager.get("ab", provider="\udc80") is None
+    cache.manager.flush()
+    (row,) = cache.manager.get_savings("provider")["rows"]
+    assert (row["provider"], row["misses"]) == ("\\udc80", 1)
 
 
 def test_the_price_table_is_named(cache):
@@ -234,8 +253,8 @@ def test_a_response_stored_in_the_meantime_is_shared(cache):
     answer = {"content": "Hi.", "stop_reason": "end_turn", "usage": usage(100_000, 0)}
     plan = _plan(cache)
     cache.manager.calls.look_up(plan)
-    cache.manager.calls.store(plan, _REQUEST, answer)
-    cache.manager.calls.look_again(plan, parse=lambda response: response)
+    cache.manager.calls.store([(plan, _REQUEST, answer)])
+    cache.manager.calls.look_again([plan], parse=lambda response: response)
     total = cache.manager.get_savings()["total"]
     assert (total["hits"], total["shared"], total["misses"]) == (0, 1, 1)
 
@@ -291,7 +310,7 @@ def test_a_read_only_mode_does_not_write_the_ledger(cache, mode):
     """The counts of a read-only process stay in memory, and the ledger file does not change."""
     cache.answered("openai", "gpt-4o", usage(1_000, 0), hits=1)
     cache.manager.flush()
-    file = cache.cache_dir / ".spark-cache" / "ledger.sqlite3"
+    file = cache.cache_dir / ".spark-cache" / "savings.sqlite3"
     before = file.read_bytes(), file.stat().st_mtime_ns
     reader = cache.another(mode=mode)
     (entry,) = reader.entries()
@@ -314,13 +333,13 @@ def test_the_ledger_holds_only_names_of_sensitive_entries(tmp_path, fernet_key):
     manager.flush()
     (entry,) = (tmp_path / "cache").glob("*/*/*.json")
     written = b"".join(
-        path.read_bytes() for path in (tmp_path / "cache" / ".spark-cache").glob("ledger.sqlite3*")
+        path.read_bytes() for path in (tmp_path / "cache" / ".spark-cache").glob("savings.sqlite3*")
     )
     assert b"gpt-4o" in written
     digests = [str(key), entry.stem, *key.digests.values()]
     for secret in ("secret", fernet_key, *digests, *(digest[:12] for digest in digests)):
         assert secret.encode() not in written
-    assert not os.path.exists(tmp_path / "cache" / ".spark-cache" / "ledger.sqlite3-journal")
+    assert not os.path.exists(tmp_path / "cache" / ".spark-cache" / "savings.sqlite3-journal")
 
 
 async def test_waiters_are_counted_once_each(tmp_path):

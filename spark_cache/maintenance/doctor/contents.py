@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from spark_cache.maintenance.rotation import Census
     from spark_cache.stores import FileStore
 
-__all__ = ["clock_check", "encryption", "entries", "hidden_folder", "index", "ledger", "temporary_files"]
+__all__ = ["clock_check", "encryption", "entries", "hidden_folder", "index", "savings", "temporary_files"]
 
 _MAX_DATED = 10_000
 """The maximum number of entries whose date is checked."""
 
-_LEDGER_TIMEOUT = 1.0
-"""How long to wait for a ledger that another program writes to, in seconds."""
+_SAVINGS_TIMEOUT = 1.0
+"""How long to wait for a database that another program writes to, in seconds."""
 
 _TRANSIENT_ERRORS = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -95,34 +95,34 @@ def _older(path: str, limit: float) -> bool:
         return False
 
 
-def ledger(path: str) -> Finding:
-    """Check that the ledger of past totals is intact.
+def savings(path: str) -> Finding:
+    """Check that the database of past totals and misses is intact.
 
     Args:
-        path: The file of the ledger.
+        path: The file of the database.
     """
-    remedy = f"delete {path}; this loses the past totals but no entry"
+    remedy = f"delete {path}; this loses the past totals and the miss log, but no entry"
     if not os.path.lexists(path):
-        return Finding("ledger", Level.OK, "missing; it is created when it is needed")
+        return Finding("savings", Level.OK, "missing; it is created when it is needed")
     if not stat.S_ISREG(os.lstat(path).st_mode):
-        return Finding("ledger", Level.PROBLEM, "it is not a regular file", remedy)
+        return Finding("savings", Level.PROBLEM, "it is not a regular file", remedy)
     try:
         with closing(
-            sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=_LEDGER_TIMEOUT)
+            sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=_SAVINGS_TIMEOUT)
         ) as database:
             (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF in _TRANSIENT_ERRORS:
             return Finding(
-                "ledger", Level.NOTE, f"it could not be read: {error}", "run this command again later"
+                "savings", Level.NOTE, f"it could not be read: {error}", "run this command again later"
             )
         verdict = str(error)
     except UnicodeDecodeError:
         # SQLite's message quotes the damaged bytes, which Python cannot decode.
         verdict = "it contains invalid text"
     if verdict != "ok":
-        return Finding("ledger", Level.PROBLEM, f"damaged ({' '.join(verdict.split())})", remedy)
-    return Finding("ledger", Level.OK, "intact")
+        return Finding("savings", Level.PROBLEM, f"damaged ({' '.join(verdict.split())})", remedy)
+    return Finding("savings", Level.OK, "intact")
 
 
 def index(folder: str, store: FileStore) -> Finding:

@@ -15,7 +15,7 @@ from spark_cache.maintenance.doctor.contents import (
     entries,
     hidden_folder,
     index,
-    ledger,
+    savings,
     temporary_files,
 )
 from spark_cache.maintenance.doctor.directory import (
@@ -29,7 +29,7 @@ from spark_cache.maintenance.doctor.directory import (
 )
 from spark_cache.maintenance.doctor.finding import Finding, Level
 from spark_cache.maintenance.rotation import count
-from spark_cache.savings import LEDGER_FILE
+from spark_cache.savings import SAVINGS_FILE
 from spark_cache.stores import HIDDEN, SCRATCH, FileStore
 from spark_cache.types import Mode
 
@@ -140,7 +140,7 @@ def _hidden_files(root: str, store: FileStore, now: float, *, writes: bool) -> I
     yield found
     if found.level is Level.OK and os.path.isdir(folder):
         yield temporary_files(f"{folder}/{SCRATCH}", now)
-        yield ledger(f"{folder}/{LEDGER_FILE}")
+        yield savings(f"{folder}/{SAVINGS_FILE}")
         if writes:
             yield index(folder, store)
 

@@ -9,7 +9,7 @@ import stat
 from contextlib import suppress
 from urllib.parse import quote
 
-__all__ = ["INDEX_FILE", "IndexFile", "is_transient"]
+__all__ = ["INDEX_FILE", "IndexFile", "create_file", "identity_of", "is_transient"]
 
 INDEX_FILE = "index.sqlite3"
 """The name of the database in the hidden folder."""
@@ -98,7 +98,7 @@ class IndexFile:
             OSError: Something that is not a file of this user's is in its place.
             sqlite3.Error: The database cannot be opened or created.
         """
-        if self._database is not None and _identity_of(self._path) == self._identity:
+        if self._database is not None and identity_of(self._path) == self._identity:
             return self._database
         self.close()
         try:
@@ -110,8 +110,8 @@ class IndexFile:
             return self._open(now)
 
     def _open(self, now: float) -> sqlite3.Connection:
-        if _identity_of(self._path) is None:
-            _create(self._path)
+        if identity_of(self._path) is None:
+            create_file(self._path)
         database = sqlite3.connect(
             self._path,
             isolation_level=None,
@@ -121,7 +121,7 @@ class IndexFile:
         )
         try:
             _prepare(database)
-            identity = _identity_of(self._path) or (0, 0)
+            identity = identity_of(self._path) or (0, 0)
             _claim(database, identity[1], now)
         except BaseException:
             database.close()
@@ -137,7 +137,7 @@ class IndexFile:
             sqlite3.Error: There is no database, or it cannot be read.
             ValueError: It is damaged, or of another release.
         """
-        _identity_of(self._path)
+        identity_of(self._path)
         database = sqlite3.connect(
             f"file:{quote(self._path)}?mode=ro", uri=True, isolation_level=None, timeout=1.0
         )
@@ -179,7 +179,7 @@ class IndexFile:
             os.unlink(self._path)
 
 
-def _identity_of(path: str) -> tuple[int, int] | None:
+def identity_of(path: str) -> tuple[int, int] | None:
     """Return the device and the inode of the file; None if there is none.
 
     Raises:
@@ -195,7 +195,7 @@ def _identity_of(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _create(path: str) -> None:
+def create_file(path: str) -> None:
     """Create the file with rights for the owner alone."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
