@@ -113,6 +113,7 @@ _RECORD = "Record the response with SPARK_CACHE_MODE=read-write."
 
 _REMEDIES = {
     "bypassed": "Remove cache='bypass'.",
+    "corrupt": "Record the response again with SPARK_CACHE_MODE=refresh.",
     "disabled": "Turn on the cache with SPARK_ENABLE_CACHE=true.",
     "no_ttl": "Set a TTL other than 0 with SPARK_CACHE_TTL.",
     "sensitive": "Turn on encryption and set an encryption key with SPARK_CACHE_ENCRYPTION_KEY.",

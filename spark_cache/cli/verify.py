@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["verify_command"]
 
 
+_EDITED = "edited"
+"""The reason that is shown for an entry whose response was changed after it was stored."""
+
+
 class _BadFile(TypedDict):
     path: str
     reason: str
@@ -29,25 +33,30 @@ class _BadFile(TypedDict):
 
 
 @click.command("verify")
+@click.option("--accept", is_flag=True, help="Keep the edits of entries that were edited by hand.")
 @click.option("--repair", is_flag=True, help="Move bad entries to .spark-cache/aside in the cache directory.")
 @with_cache
 @click.pass_context
-def verify_command(ctx: click.Context, cache: CacheManager, repair: bool, as_json: bool) -> None:
+def verify_command(
+    ctx: click.Context, cache: CacheManager, accept: bool, repair: bool, as_json: bool
+) -> None:
     """Read every entry and check that it is intact.
 
     The check includes the name and the folder of each entry. The exit code is 1 if a bad entry is left in place.
     """
-    from spark_cache.maintenance.verify import verify  # noqa: PLC0415 - not needed for --help
+    from spark_cache.maintenance import verify  # noqa: PLC0415 - not needed for --help
 
     def work(store: FileStore, step: Callable[[], None]) -> tuple[Verification, list[_BadFile]]:
-        result = verify(store, key_ring(cache.config), step=step)
-        return result, [_bad_file(store, bad, repair=repair) for bad in result.bad]
+        result = verify.verify(store, key_ring(cache.config), step=step)
+        left = [bad for bad in result.bad if not (accept and verify.accept(store, bad))]
+        return result, [_bad_file(store, bad, repair=repair) for bad in left]
 
     result, files = with_progress("Reading entries", cache, work)
+    accepted = len(result.bad) - len(files)
     if as_json:
-        _print_json(result, files)
+        _print_json(result, files, accepted)
     else:
-        _print(result, files)
+        _print(result, files, accepted)
     if any(bad["moved_to"] is None for bad in files):
         ctx.exit(1)
 
@@ -56,10 +65,11 @@ def _bad_file(store: FileStore, bad: BadEntry, *, repair: bool) -> _BadFile:
     from spark_cache.maintenance.verify import move_aside  # noqa: PLC0415 - see above
 
     moved_to = move_aside(store, bad) if repair else None
-    return {"path": store.path(bad.address), "reason": bad.reason.value, "moved_to": moved_to}
+    reason = bad.reason.value if bad.accepted is None else _EDITED
+    return {"path": store.path(bad.address), "reason": reason, "moved_to": moved_to}
 
 
-def _print(result: Verification, files: list[_BadFile]) -> None:
+def _print(result: Verification, files: list[_BadFile], accepted: int) -> None:
     if files:
         rows = [
             (bad["reason"], harmless(bad["path"] or ""), harmless(bad["moved_to"] or "-")) for bad in files
@@ -67,14 +77,27 @@ def _print(result: Verification, files: list[_BadFile]) -> None:
         table(("reason", "entry", "moved to"), rows)
         click.echo()
     parts = [f"{counted(result.intact, 'entry', 'entries')} intact", f"{len(files):,} bad"]
+    if accepted:
+        parts.append(f"{counted(accepted, 'edit', 'edits')} accepted")
     if result.locked:
         parts.append(f"{result.locked:,} under keys that are not configured")
     if result.later:
         parts.append(f"{result.later:,} of a later release")
     click.echo(", ".join(parts))
-    if any(bad["moved_to"] is None for bad in files):
+    left = [bad for bad in files if bad["moved_to"] is None]
+    if any(bad["reason"] == _EDITED for bad in left):
+        click.echo("`spark-cache verify --accept` keeps the edits of edited entries", err=True)
+    if left:
         click.echo("`spark-cache verify --repair` moves bad entries aside", err=True)
 
 
-def _print_json(result: Verification, files: list[_BadFile]) -> None:
-    print_json({"sound": result.intact, "locked": result.locked, "later": result.later, "bad": files})
+def _print_json(result: Verification, files: list[_BadFile], accepted: int) -> None:
+    print_json(
+        {
+            "sound": result.intact,
+            "accepted": accepted,
+            "locked": result.locked,
+            "later": result.later,
+            "bad": files,
+        }
+    )

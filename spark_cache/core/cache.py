@@ -82,7 +82,7 @@ class Cache:
         opened = self.opened
         if opened is None:
             directory = open_directory(str(self.path), self.config, clock=self._clock, sink=self._sink)
-            recorder = Recorder(directory, profile=self.config.profile, sink=self._sink)
+            recorder = Recorder(directory, profile=self.config.profile, sink=self._sink, ring=self.ring)
             names = EntryNames(self.ring)
             lookup = Lookup(directory, self.config, ring=self.ring, names=names, recorder=recorder)
             writer = Writer(lookup, self.config, ring=self.ring)

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from spark_cache import events
+from spark_cache.core.other_keys import OtherKeys
 from spark_cache.core.plan import Hit
 from spark_cache.stores import FOREIGN
 from spark_cache.types import MissReason
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from spark_cache.core.directory import Directory
     from spark_cache.core.plan import Miss
+    from spark_cache.entries.keyring import KeyRing
     from spark_cache.events import Event, Sink
     from spark_cache.types import CacheKey, Mode
 
@@ -45,9 +47,13 @@ class Recorder:
         directory: The shared state of the directory.
         profile: The name of the profile in force.
         sink: Receives events.
+        ring: The encryption keys; None without encryption.
     """
 
-    def __init__(self, directory: Directory, *, profile: str | None, sink: Sink) -> None:
+    def __init__(
+        self, directory: Directory, *, profile: str | None, sink: Sink, ring: KeyRing | None
+    ) -> None:
+        self._other_keys = OtherKeys(directory, profile=profile, ids=() if ring is None else ring.ids)
         self._directory = directory
         self._profile = profile
         self._sink = sink
@@ -97,7 +103,9 @@ class Recorder:
             age = self._directory.clock() - found.timestamp
             self.emit(events.CacheHit, **about, age=age, duration_ms=milliseconds_since(started))
             return
-        if found.reason is MissReason.FUTURE:
+        if found.reason is MissReason.ABSENT:
+            self._other_keys.look(provider, model)
+        elif found.reason is MissReason.FUTURE:
             # One warning in all: after a clock was wrong, there may be thousands of such entries.
             self._directory.warn_once(
                 "use some entries",
@@ -108,7 +116,7 @@ class Recorder:
         elif found.detail == FOREIGN:
             self.note_foreign(name, **about)
         elif found.reason in _CORRUPT and self._directory.is_new_fault(name, reason, name):
-            self.emit(events.CacheCorrupt, **about, reason=reason)
+            self.emit(events.CacheCorrupt, **about, reason=reason, detail=found.detail)
         self.emit(events.CacheMiss, **about, reason=reason, duration_ms=milliseconds_since(started))
 
     def note_foreign(self, name: str, **about: Any) -> None:

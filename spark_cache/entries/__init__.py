@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from spark_cache.entries.codec import (
     SCHEMA_VERSION,
     Answer,
+    accept_edit,
     answer_in,
     decode_document,
     describe,
@@ -23,7 +24,7 @@ from spark_cache.entries.codec import (
 from spark_cache.entries.comparison import same_answer
 from spark_cache.entries.encrypted import decrypt_document, encrypt_bytes
 from spark_cache.entries.entry import CacheEntry, staleness
-from spark_cache.entries.identity import Identity, identify
+from spark_cache.entries.identity import Identity, identify, key_id_in_head
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "Answer",
     "CacheEntry",
     "Identity",
+    "accept_edit",
     "decode",
     "decrypt_entry",
     "describe",
@@ -41,6 +43,7 @@ __all__ = [
     "encrypt_bytes",
     "encrypt_entry",
     "identify",
+    "key_id_in_head",
     "key_id_of",
     "read_answer",
     "read_plain",
@@ -70,8 +73,8 @@ def decode(
     Returns:
         The entry, or the reason why it cannot be used.
     """
-    document = _parse_plain(data, ring, encrypted_only)
-    return document if isinstance(document, MissReason) else decode_document(document, key, namespace)
+    opened = _open(data, ring, encrypted_only)
+    return opened if isinstance(opened, MissReason) else decode_document(*opened, key, namespace)
 
 
 def read_answer(
@@ -94,17 +97,20 @@ def read_answer(
     Returns:
         The three parts, or the reason why the entry cannot be used.
     """
-    document = _parse_plain(data, ring, encrypted_only)
-    return answer_in(document, key, namespace) if isinstance(document, dict) else document
+    opened = _open(data, ring, encrypted_only)
+    return opened if isinstance(opened, MissReason) else answer_in(*opened, key, namespace)
 
 
-def _parse_plain(data: bytes, ring: KeyRing | None, encrypted_only: bool) -> dict[str, Any] | MissReason:
-    """Parse a file and decrypt it if it is encrypted."""
+def _open(
+    data: bytes, ring: KeyRing | None, encrypted_only: bool
+) -> tuple[dict[str, Any], bytes] | MissReason:
+    """Return the plain entry in a file, as an object and as bytes. An encrypted one is decrypted."""
     document = parse(data)
-    if isinstance(document, dict) and "token" in document:
-        decrypted = decrypt_document(document, ring)
-        return decrypted[1] if isinstance(decrypted, tuple) else decrypted
-    return MissReason.PLAIN_REFUSED if encrypted_only and isinstance(document, dict) else document
+    if isinstance(document, MissReason):
+        return document
+    if "token" in document:
+        return decrypt_document(document, ring)
+    return MissReason.PLAIN_REFUSED if encrypted_only else (document, data)
 
 
 def encrypt_entry(entry: CacheEntry, ring: KeyRing) -> bytes:
@@ -130,14 +136,11 @@ def decrypt_entry(data: bytes, ring: KeyRing) -> tuple[CacheEntry, bytes] | Miss
     Returns:
         The entry and its plain bytes, or the reason why it cannot be read.
     """
-    document = parse(data)
-    if isinstance(document, MissReason):
-        return document
-    decrypted = decrypt_document(document, ring) if "token" in document else (data, document)
-    if isinstance(decrypted, MissReason):
-        return decrypted
-    entry = decode_document(decrypted[1], None, None)
-    return entry if isinstance(entry, MissReason) else (entry, decrypted[0])
+    opened = _open(data, ring, encrypted_only=False)
+    if isinstance(opened, MissReason):
+        return opened
+    entry = decode_document(*opened, None, None)
+    return entry if isinstance(entry, MissReason) else (entry, opened[1])
 
 
 def key_id_of(data: bytes) -> str | None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from spark_cache.entries.entry import CacheEntry
+from spark_cache.entries.checksum import is_intact, with_checksum, with_new_checksum
+from spark_cache.entries.entry import OPTIONAL, REQUIRED, CacheEntry
 from spark_cache.entries.shared_texts import restore_texts, take_out_texts
 from spark_cache.errors import UncacheableResponseError
 from spark_cache.types import Base64Text, EntryMeta, MissReason
@@ -18,6 +19,7 @@ from spark_cache.types import Base64Text, EntryMeta, MissReason
 __all__ = [
     "SCHEMA_VERSION",
     "Answer",
+    "accept_edit",
     "answer_in",
     "decode_document",
     "describe",
@@ -46,19 +48,14 @@ _NUMBERS = frozenset({float, int})
 
 _INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
-_REQUIRED = ("content", "stop_reason", "usage")
-"""The response fields that every entry has at the top level."""
-
-_OPTIONAL = ("provider_stop_reason", "tool_calls", "latency_seconds", "raw", "events")
-"""The response fields that an entry has at the top level if the response has them."""
-
 
 def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
-    """Encode an entry as indented JSON, with the schema and the key first, then the response.
+    """Encode an entry as indented JSON, with the schema and the key first, then the response, and the checksum last.
 
     Args:
         entry: The entry.
-        sort_keys: Whether to sort the names in every object, so that equal entries have equal bytes. The first two stay first.
+        sort_keys: Whether to sort the names in every object, so that equal entries have equal bytes. The first two stay first, and
+            the last one last.
 
     Raises:
         UncacheableResponseError: JSON cannot represent the response, or would change it (a tuple becomes a list).
@@ -67,7 +64,7 @@ def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
     if not isinstance(response, dict):
         raise UncacheableResponseError(f"the response must be a dict, not {type(response).__qualname__}")
     first = {"schema": SCHEMA_VERSION, "key": str(entry.key)}
-    document: dict[str, Any] = {name: response.get(name) for name in _REQUIRED}
+    document: dict[str, Any] = {name: response.get(name) for name in REQUIRED}
     document["timestamp"] = entry.timestamp
     document["ttl"] = entry.ttl
     document["provider"] = entry.provider
@@ -83,11 +80,11 @@ def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
             document["request"] = request
         if sort_keys:
             document = orjson.loads(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
-        data = orjson.dumps({**first, **document}, option=_INDENTED)
+        data = with_checksum(orjson.dumps({**first, **document}, option=_INDENTED), document)
     except (TypeError, RecursionError) as error:
         raise UncacheableResponseError(f"the response is not JSON-serializable: {error}") from None
     # orjson accepts values that JSON does not preserve (a tuple, a date, NaN). Only a second read finds them.
-    if _response_of(orjson.loads(data)) != response:
+    if _response_of(orjson.loads(data), data) != response:
         raise UncacheableResponseError(
             "the response contains a value that JSON does not preserve, such as a tuple, a date or NaN"
         )
@@ -96,14 +93,14 @@ def encode(entry: CacheEntry, *, sort_keys: bool = False) -> bytes:
 
 def _add_rest(document: dict[str, Any], response: dict[str, Any]) -> None:
     """Add what the required fields do not say of a response, with each text once."""
-    absent = [name for name in _REQUIRED if name not in response]
+    absent = [name for name in REQUIRED if name not in response]
     if absent:
         document["absent"] = absent
-    for name in _OPTIONAL:
+    for name in OPTIONAL:
         if name in response:
             document[name] = response[name]
     others = {
-        name: value for name, value in response.items() if name not in _REQUIRED and name not in _OPTIONAL
+        name: value for name, value in response.items() if name not in REQUIRED and name not in OPTIONAL
     }
     if others:
         document["response"] = others
@@ -129,12 +126,13 @@ def parse(data: bytes) -> dict[str, Any] | MissReason:
 
 
 def decode_document(
-    document: dict[str, Any], key: str | None, namespace: str | None
+    document: dict[str, Any], data: bytes, key: str | None, namespace: str | None
 ) -> CacheEntry | MissReason:
     """Read a plain entry.
 
     Args:
         document: The result of :func:`parse`.
+        data: The bytes that were parsed.
         key: The cache key that the entry must have. None accepts any key and any namespace.
         namespace: The reader's namespace.
 
@@ -144,7 +142,7 @@ def decode_document(
     reason = _rejection(document, key, namespace)
     if reason is not None:
         return reason
-    response = _response_of(document)
+    response = _response_of(document, data)
     if response is None:
         return MissReason.CORRUPT
     return CacheEntry(
@@ -175,16 +173,17 @@ def read_plain(data: bytes, key: str, namespace: str | None) -> Answer | MissRea
     document = parse(data)
     if not isinstance(document, dict):
         return document
-    return MissReason.UNDECRYPTABLE if "token" in document else answer_in(document, key, namespace)
+    return MissReason.UNDECRYPTABLE if "token" in document else answer_in(document, data, key, namespace)
 
 
-def answer_in(document: dict[str, Any], key: str, namespace: str | None) -> Answer | MissReason:
+def answer_in(document: dict[str, Any], data: bytes, key: str, namespace: str | None) -> Answer | MissReason:
     """Read the parts of a plain entry that a hit needs: response, timestamp and TTL.
 
     The checks are those of :func:`decode_document`.
 
     Args:
         document: The result of :func:`parse`.
+        data: The bytes that were parsed.
         key: The cache key that the entry must have.
         namespace: The reader's namespace.
 
@@ -194,10 +193,30 @@ def answer_in(document: dict[str, Any], key: str, namespace: str | None) -> Answ
     reason = _rejection(document, key, namespace)
     if reason is not None:
         return reason
-    response = _response_of(document)
+    response = _response_of(document, data)
     if response is None:
         return MissReason.CORRUPT
     return response, document["timestamp"], document["ttl"]
+
+
+def accept_edit(data: bytes) -> bytes | None:
+    """Return a plain entry whose response was changed after it was stored, with the checksum of the present response.
+
+    Args:
+        data: The content of the file.
+
+    Returns:
+        The new content; None if the file is not such an entry, or something else is wrong with it.
+    """
+    document = parse(data)
+    if isinstance(document, MissReason) or "token" in document or is_intact(document, data):
+        return None
+    accepted = with_new_checksum(document, data)
+    if accepted is None or isinstance(
+        decode_document(orjson.loads(accepted), accepted, None, None), MissReason
+    ):
+        return None
+    return accepted
 
 
 def other_version(document: dict[str, Any]) -> MissReason | None:
@@ -275,8 +294,10 @@ def _json_form(value: Any) -> Any:
     raise TypeError
 
 
-def _response_of(document: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the response of an entry; None if it was edited so that it has none."""
+def _response_of(document: dict[str, Any], data: bytes) -> dict[str, Any] | None:
+    """Return the response of an entry; None if it was changed after it was stored, or edited so that there is none."""
+    if not is_intact(document, data):
+        return None
     others = document.get("response")
     if others is not None and document["schema"] == 1:
         # The first version repeats a response with unusual fields as a whole.
@@ -293,7 +314,7 @@ def _response_of(document: dict[str, Any]) -> dict[str, Any] | None:
         "stop_reason": document["stop_reason"],
         "usage": document["usage"],
     }
-    for name in _OPTIONAL:
+    for name in OPTIONAL:
         if name in document:
             response[name] = document[name]
     if others is not None:

@@ -44,7 +44,7 @@ def encrypt_bytes(plain: bytes, entry: CacheEntry, ring: KeyRing) -> bytes:
 
 def decrypt_document(
     document: dict[str, Any], ring: KeyRing | None
-) -> tuple[bytes, dict[str, Any]] | MissReason:
+) -> tuple[dict[str, Any], bytes] | MissReason:
     """Decrypt the plain entry inside an encrypted one.
 
     Args:
@@ -52,7 +52,7 @@ def decrypt_document(
         ring: The available encryption keys.
 
     Returns:
-        The plain entry as bytes and as an object, or the reason why it cannot be read.
+        The plain entry as an object and as bytes, or the reason why it cannot be read.
     """
     wrong_version = other_version(document)
     if wrong_version is not None:
@@ -70,4 +70,4 @@ def decrypt_document(
         agree = _plain_fields_of(inner) == _plain_fields_of(document)
     except KeyError:
         return MissReason.CORRUPT
-    return (plain, inner) if agree else MissReason.WRONG_KEY
+    return (inner, plain) if agree else MissReason.WRONG_KEY

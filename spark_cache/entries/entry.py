@@ -11,7 +11,13 @@ from spark_cache.types import CLOCK_SKEW, MissReason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CacheEntry", "staleness"]
+__all__ = ["OPTIONAL", "REQUIRED", "CacheEntry", "staleness"]
+
+REQUIRED = ("content", "stop_reason", "usage")
+"""The response fields that every entry has at the top level."""
+
+OPTIONAL = ("provider_stop_reason", "tool_calls", "latency_seconds", "raw", "events")
+"""The response fields that an entry has at the top level if the response has them."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

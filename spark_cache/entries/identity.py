@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-__all__ = ["Identity", "identify"]
+__all__ = ["Identity", "identify", "key_id_in_head"]
 
 _HEAD = re.compile(rb'\{\s*"schema":\s*\d{1,9},\s*"(key|key_id)":\s*"([^"\\\x00-\x1f]*)"')
 """How the cache writes the beginning of an entry."""
@@ -55,6 +55,19 @@ def identify(data: bytes, *, whole: bool) -> Identity | None:
             is_damaged=any(data.startswith(begins) or begins.startswith(data) for begins in _BEGINNINGS)
         )
     return _of_document(document) if isinstance(document, dict) else Identity()
+
+
+def key_id_in_head(head: bytes) -> str | None:
+    """Return the ID of the encryption key that an encrypted entry names in its first bytes.
+
+    Args:
+        head: The first bytes of the file, as the cache writes them.
+
+    Returns:
+        The ID, or None if they are not those of an encrypted entry.
+    """
+    found = _HEAD.match(head)
+    return found[2].decode(errors="replace") if found is not None and found[1] == b"key_id" else None
 
 
 def _plain(key: bytes) -> Identity:

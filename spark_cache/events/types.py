@@ -102,11 +102,12 @@ class CacheExpire(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheCorrupt(Event):
-    """An entry that cannot be used, for the given ``reason``. The file is left in place."""
+    """An entry that cannot be used, for the given ``reason``. The file is left in place. ``detail`` is what more is known."""
 
     name: ClassVar[str] = "cache.corrupt"
     level: ClassVar[int] = logging.WARNING
     reason: str
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Check every entry of a directory, and move aside files that are not valid entries."""
+"""Check every entry of a directory, accept edits, and move aside files that are not valid entries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from spark_cache.entries import CacheEntry, decode, describe, key_id_of
+from spark_cache.entries import CacheEntry, accept_edit, decode, describe, key_id_of
 from spark_cache.errors import StoreError
 from spark_cache.stores import HIDDEN, entry_name, failure, folder_name
 from spark_cache.stores.atomic import make_folder
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.stores import Address, FileStore
 
-__all__ = ["ASIDE", "BadEntry", "CheckedEntry", "Verification", "check_entry", "move_aside", "verify"]
+__all__ = [
+    "ASIDE",
+    "BadEntry",
+    "CheckedEntry",
+    "Verification",
+    "accept",
+    "check_entry",
+    "move_aside",
+    "verify",
+]
 
 ASIDE = "aside"
 """The folder for entries that were moved aside, inside the hidden folder."""
@@ -71,11 +80,13 @@ class BadEntry:
         address: The address of the file.
         reason: The reason why a read of it misses.
         data: The content of the file, or None if it could not be read.
+        accepted: The content of the entry with the checksum of its present response, if only the checksum is wrong.
     """
 
     address: Address
     reason: MissReason
     data: bytes | None = field(repr=False)
+    accepted: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -113,6 +124,25 @@ def verify(store: FileStore, ring: KeyRing | None, *, step: Callable[[], None]) 
     for at in store.damaged():
         _check(store, at, ring, result)
     return result
+
+
+def accept(store: FileStore, bad: BadEntry) -> bool:
+    """Write the right checksum into an entry whose response was changed after it was stored.
+
+    Args:
+        store: The store.
+        bad: The file, as :func:`verify` found it.
+
+    Returns:
+        Whether the entry is valid now. It is not if something else is wrong with it, or if it was replaced meanwhile.
+
+    Raises:
+        StoreError: The entry could not be read or written.
+    """
+    at = bad.address
+    if bad.accepted is None or store.read(at, note_use=False) != bad.data:
+        return False
+    return store.write(at, bad.accepted)
 
 
 def move_aside(store: FileStore, bad: BadEntry) -> str | None:
@@ -158,8 +188,15 @@ def _check(store: FileStore, at: Address, ring: KeyRing | None, result: Verifica
     if found is MissReason.OTHER_VERSION:
         result.later += 1
     elif isinstance(found, MissReason):
-        result.bad.append(BadEntry(at, found, data))
+        result.bad.append(BadEntry(at, found, data, _accepted(at, data, ring)))
     elif found.key is None:
         result.locked += 1
     else:
         result.intact += 1
+
+
+def _accepted(at: Address, data: bytes, ring: KeyRing | None) -> bytes | None:
+    accepted = accept_edit(data)
+    if accepted is None or isinstance(check_entry(at, accepted, ring), MissReason):
+        return None
+    return accepted

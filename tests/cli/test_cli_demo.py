@@ -232,7 +232,7 @@ def test_a_cache_that_does_not_work_is_a_problem(command, monkeypatch):
     def refuse(*_arguments, **_keywords):
         raise StoreError("write", "ENOSPC (No space left on device)")
 
-    monkeypatch.setattr(FileStore, "write", refuse)
+    monkeypatch.setattr(FileStore, "write_many", refuse)
 
     result = command("demo", "--dir", "demo")
 

@@ -20,7 +20,7 @@ from spark_cache.events import StructlogSink
 from spark_cache.maintenance.doctor import Level, examine
 from spark_cache.maintenance.doctor.contents import hidden_folder
 from spark_cache.maintenance.doctor.directory import access, disk_space, file_system
-from spark_cache.savings import Ledger
+from spark_cache.savings import Savings
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 _NOBODY = 65534
@@ -48,7 +48,7 @@ def levels(findings):
 _MACHINE_CHECKS = {"disk space", "file system"}
 
 _CHECKS = (
-    "configuration directory mode access hidden-folder temporary-files ledger index entries clock encryption"
+    "configuration directory mode access hidden-folder temporary-files savings index entries clock encryption"
 )
 ALL_OK = {check.replace("-", " "): "ok" for check in _CHECKS.split()}
 
@@ -398,44 +398,44 @@ def test_a_linked_folder_of_temporary_files_is_a_problem(doctor, store, developm
 
 
 @pytest.fixture
-def ledger_file(store, development):
-    """The file of the ledger, with one recorded hit."""
+def savings_file(store, development):
+    """The database of past totals, with one recorded hit."""
     store()
-    ledger = Ledger(str(development / ".spark-cache"), clock=time.time)
-    ledger.record("hit", provider="openai", model="gpt-4o", profile=None, keep=True)
-    ledger.flush()
-    return development / ".spark-cache" / "ledger.sqlite3"
+    savings = Savings(str(development / ".spark-cache"), clock=time.time)
+    savings.ledger.record("hit", provider="openai", model="gpt-4o", profile=None, keep=True)
+    savings.flush()
+    return development / ".spark-cache" / "savings.sqlite3"
 
 
-def test_an_intact_ledger_passes(doctor, ledger_file):
-    """A ledger is ok as it was written."""
-    assert ledger_file.is_file()
-    assert doctor()[1]["ledger"]["found"] == "intact"
+def test_an_intact_savings_database_passes(doctor, savings_file):
+    """A savings database is ok as it was written."""
+    assert savings_file.is_file()
+    assert doctor()[1]["savings"]["found"] == "intact"
 
 
 @pytest.mark.parametrize("damage", ["header", "page", "link"])
-def test_a_damaged_ledger_is_a_problem(doctor, ledger_file, damage):
-    """A ledger that cannot be opened, is damaged or is a link must be deleted."""
-    data = ledger_file.read_bytes()
+def test_a_damaged_savings_database_is_a_problem(doctor, savings_file, damage):
+    """A savings database that cannot be opened, is damaged or is a link must be deleted."""
+    data = savings_file.read_bytes()
     if damage == "link":
-        ledger_file.rename(ledger_file.with_name("other"))
-        ledger_file.symlink_to("other")
+        savings_file.rename(savings_file.with_name("other"))
+        savings_file.symlink_to("other")
     else:
         start = 0 if damage == "header" else len(data) // 2
-        ledger_file.write_bytes(data[:start] + b"\xff" * 64 + data[start + 64 :])
+        savings_file.write_bytes(data[:start] + b"\xff" * 64 + data[start + 64 :])
     code, findings = doctor()
-    assert (code, findings["ledger"]["level"]) == (1, "problem")
-    assert findings["ledger"]["remedy"].startswith(f"delete {ledger_file}")
-    ledger_file.unlink()
+    assert (code, findings["savings"]["level"]) == (1, "problem")
+    assert findings["savings"]["remedy"].startswith(f"delete {savings_file}")
+    savings_file.unlink()
     assert doctor()[0] == 0
 
 
-def test_a_ledger_in_use_is_not_damaged(doctor, ledger_file):
-    """A ledger that another program has locked is a note."""
-    with closing(sqlite3.connect(ledger_file, isolation_level=None)) as writer:
+def test_a_savings_database_in_use_is_not_damaged(doctor, savings_file):
+    """A savings database that another program has locked is a note."""
+    with closing(sqlite3.connect(savings_file, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         code, findings = doctor()
-    assert (code, findings["ledger"]["level"]) == (0, "note")
+    assert (code, findings["savings"]["level"]) == (0, "note")
 
 
 @pytest.mark.parametrize("length", [0, 50, 300])

@@ -180,7 +180,7 @@ def find(folder, text):
 
 
 def edit(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes | {"checksum": None}))
 
 
 def diff(command, *options):

@@ -26,6 +26,7 @@ _TOTALS = {
     "input_tokens": _COUNT,
     "output_tokens": _COUNT,
     "cached_tokens": _COUNT,
+    "cache_write_tokens": _COUNT,
     "reasoning_tokens": _COUNT,
     "seconds_saved": {"type": "number", "minimum": 0},
     "dollars_saved": {"type": ["number", "null"], "minimum": 0},
@@ -57,11 +58,14 @@ def _schema(by: str) -> dict:
 def hits(development):
     """Return a function that causes hits of a new entry, ``days`` ago."""
 
-    def counted(number, *, provider="openai", model="gpt-4o", days=0, usage=(100_000, 0)):
+    def counted(
+        number, *, provider="openai", model="gpt-4o", days=0, usage=(100_000, 0), cached=0, written=0
+    ):
         then = (datetime.now(UTC) - timedelta(days=days)).timestamp()
         manager = CacheManager(load_config(), clock=lambda: then)
         key = manager.generate_cache_key(provider, model, f"{days} {usage} {number}")
         consumed = {"input_tokens": usage[0], "output_tokens": usage[1], "total_tokens": sum(usage)}
+        consumed |= {"cached_tokens": cached, "cache_write_tokens": written}
         answer = {"content": "Paris.", "stop_reason": "end_turn", "usage": consumed, "latency_seconds": 0.5}
         assert manager.set(key, provider, model, {}, answer)
         for _ in range(number):
@@ -97,6 +101,37 @@ def test_a_table_and_its_bars(command, hits, development):
     ]
     assert prices == f"prices: genai-prices {genai_prices.__version__}, as of each day"
     assert unpriced == "cost excludes 2 saved calls without a known price"
+
+
+def test_tokens_of_prompt_caches(command, hits):
+    """If a provider read tokens from its prompt cache, or wrote some to it, a line says how many."""
+    hits(1)
+    assert "prompt caches" not in command("savings").stdout
+    hits(2, usage=(1_000, 0), cached=300, written=500)
+
+    assert "\ntokens include 600 read from and 1,000 written to prompt caches of providers\n" in (
+        command("savings").stdout
+    )
+
+
+def test_names_with_a_lone_surrogate(command, hits, development):
+    """A name from an argument that is not UTF-8 is shown escaped, in tables and in JSON."""
+    manager = CacheManager(load_config())
+    manager.get("ab", provider="\udc80")
+    manager.flush()
+
+    for arguments in (
+        ("savings", "--by", "provider"),
+        ("savings", "--json"),
+        ("stats",),
+        ("stats", "--json"),
+    ):
+        assert command(*arguments).exit_code == 0
+    assert "\\udc80" in command("savings", "--by", "provider").stdout
+    assert (
+        json.loads(command("savings", "--by", "provider", "--json").stdout)["rows"][0]["provider"]
+        == "\\udc80"
+    )
 
 
 def test_bars_show_tokens_if_no_price_is_known(command, hits):

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 
 from spark_cache import CacheConfig, CacheManager
 from spark_cache.core.entry_format import ENTRY_FORMAT
-from spark_cache.maintenance.verify import move_aside, verify
+from spark_cache.maintenance.verify import accept, move_aside, verify
 from spark_cache.stores import FileStore
 
 
@@ -51,6 +51,10 @@ def _empty(path):
     path.write_bytes(b"")
 
 
+def _edit(path):
+    path.write_bytes(path.read_bytes().replace(b"answer 0", b"my edit"))
+
+
 _DAMAGE = {
     "cut": (_cut, "corrupt"),
     "cut in its head": (_cut_head, "corrupt"),
@@ -59,6 +63,7 @@ _DAMAGE = {
     "renamed": (_rename, "wrong_key"),
     "under another model": (_other_model, "wrong_key"),
     "with another key inside": (_edit_key, "wrong_key"),
+    "edited": (_edit, "edited"),
 }
 
 
@@ -204,3 +209,107 @@ def test_an_encrypted_entry_in_a_wrong_folder_is_bad_without_its_key(command, en
     assert result.exit_code == 1
     assert "wrong_key" in result.stdout
     assert "0 entries intact, 1 bad, 1 under keys that are not configured" in result.stdout
+
+
+def test_an_edit_is_accepted(command, development, entries):
+    """``--accept`` makes an edited entry valid. Nothing but its checksum changes, and no other file."""
+    _edit(entries[0])
+    edited = json.loads(entries[0].read_bytes())
+    others = [path.read_bytes() for path in entries[1:]]
+    key = edited["key"]
+    assert CacheManager(CacheConfig(enabled=True, cache_dir=development, mode="replay")).get(key) is None
+    refused = command("verify")
+    assert (refused.exit_code, "verify --accept" in refused.stderr) == (1, True)
+
+    result = command("verify", "--accept")
+
+    assert (result.exit_code, result.stdout) == (0, "3 entries intact, 0 bad, 1 edit accepted\n")
+    accepted = json.loads(entries[0].read_bytes())
+    assert accepted.pop("checksum") != edited.pop("checksum")
+    assert accepted == edited
+    assert entries[0].stat().st_mode & 0o777 == 0o600
+    assert [path.read_bytes() for path in entries[1:]] == others
+    answer = CacheManager(CacheConfig(enabled=True, cache_dir=development, mode="replay")).get(key)
+    assert answer is not None
+    assert answer["content"] == "my edit"
+    assert command("verify").stdout == "4 entries intact, 0 bad\n"
+
+
+def test_the_form_of_an_edited_file_is_kept(command, entries):
+    """A file that an editor or a formatter wrote keeps its form."""
+    document = json.loads(entries[0].read_bytes())
+    text = json.dumps({**document, "content": "my edit"}, indent=4, sort_keys=True)
+    entries[0].write_text(text)
+
+    assert command("verify", "--accept").exit_code == 0
+
+    accepted = entries[0].read_text()
+    new = json.loads(accepted)["checksum"]
+    assert accepted == text.replace(document["checksum"], new)
+
+
+def test_accept_and_repair_together(command, entries):
+    """Edits are accepted, and only what is bad otherwise is moved aside."""
+    _edit(entries[0])
+    _cut(entries[1])
+
+    result = json.loads(command("verify", "--accept", "--repair", "--json").stdout)
+
+    (bad,) = result["bad"]
+    assert (result["sound"], result["accepted"], bad["reason"]) == (2, 1, "corrupt")
+    assert not entries[1].exists()
+    assert command("verify").stdout == "3 entries intact, 0 bad\n"
+
+
+@pytest.mark.parametrize("damage", [_cut, _rename, _other_model, _edit_key])
+def test_an_edit_is_not_accepted_if_something_else_is_wrong(command, entries, damage):
+    """An edited entry that is cut, renamed or in another folder stays bad and as it is."""
+    _edit(entries[0])
+    damage(entries[0])
+    before = {path: path.read_bytes() for path in entries[0].parent.parent.rglob("*.json")}
+
+    result = command("verify", "--accept")
+
+    assert (result.exit_code, "edited" in result.stdout) == (1, False)
+    assert {path: path.read_bytes() for path in entries[0].parent.parent.rglob("*.json")} == before
+
+
+def test_an_entry_that_replaced_an_edited_one_is_kept(development, entries):
+    """An entry that a program stores between the check and the acceptance is not overwritten."""
+    whole = entries[0].read_bytes()
+    _edit(entries[0])
+    store = FileStore(
+        str(development),
+        clock=time.time,
+        commit_entries=False,
+        entry_format=ENTRY_FORMAT,
+        on_removed=print,
+    )
+    (bad,) = verify(store, None, step=lambda: None).bad
+    entries[0].write_bytes(whole)
+
+    assert not accept(store, bad)
+    assert entries[0].read_bytes() == whole
+
+
+def test_an_edited_entry_is_not_encrypted(command, entries):
+    """Encryption would authenticate an edit that nobody has accepted, so it skips the entry and says so."""
+    _edit(entries[0])
+    key = Fernet.generate_key().decode()
+
+    result = command("encrypt", SPARK_CACHE_ENCRYPTION_KEY=key)
+
+    assert (result.exit_code, result.stderr) == (1, "skipped 1 entry: corrupt\n")
+    assert [path.exists() for path in entries] == [True, False, False, False]
+
+
+def test_an_encrypted_entry_cannot_be_accepted(command, encrypted):
+    """An edit of an encrypted entry is tampering."""
+    (first, _), key = encrypted
+    document = json.loads(first.read_bytes())
+    first.write_text(json.dumps({**document, "ttl": 5}))
+
+    result = command("verify", "--accept", SPARK_CACHE_ENCRYPTION_KEY=key)
+
+    assert result.exit_code == 1
+    assert "wrong_key" in result.stdout

@@ -29,7 +29,7 @@ def program(development):
         def store(self, call):
             plan = self.manager.calls.plan(call)
             answer = {"content": "Paris.", "stop_reason": "end_turn", "usage": None}
-            assert self.manager.calls.store(plan, call, answer)
+            self.manager.calls.store([(plan, call, answer)])
             return self.manager.calls.entry_name(plan)
 
         def miss(self, call):

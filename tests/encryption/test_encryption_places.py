@@ -187,8 +187,8 @@ def test_a_linked_folder_is_not_written_through(cache_dir, outside, place):
 
 FOLDERS = (".spark-cache", ".spark-cache/temporary", ".spark-cache/locks")
 FILES = (
-    *(".spark-cache/ledger.sqlite3", ".spark-cache/index.sqlite3", ".gitignore"),
-    *(".spark-cache/locks/index", ".spark-cache/locks/leases"),
+    *(".spark-cache/savings.sqlite3", ".spark-cache/index.sqlite3", ".gitignore"),
+    ".spark-cache/locks/index",
 )
 
 

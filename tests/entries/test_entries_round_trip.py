@@ -19,7 +19,10 @@ from spark_cache.errors import UncacheableResponseError
 from spark_cache.types import EntryMeta
 
 _REQUIRED = ["content", "stop_reason", "usage", "timestamp", "ttl", "provider", "model_id"]
-_ENTRY_FIELDS = ["schema", "key", "profile", "digests", "request", "response", "token"]
+_ENTRY_FIELDS = [
+    *("schema", "key", "profile", "digests", "request", "response", "token"),
+    *("checksum", "texts", "absent"),
+]
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _names = st.one_of(
