@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from spark_cache.calls.answer import AnswerSpec
     from spark_cache.core.plan import Plan
+    from spark_cache.core.single_flight import Flight
     from spark_cache.manager.calls import Calls
     from spark_cache.providers.base import Provider
     from spark_cache.types import CacheKey, Request
 
-__all__ = ["Caller", "flight_key"]
+__all__ = ["Caller", "FlightKey", "flight_key"]
 
 
 class Caller:
@@ -88,7 +89,7 @@ class Caller:
                 return hit
             if found is not None:
                 plan, miss = found
-                self._require_hit_in_replay(calls, request, plan, miss)
+                self.require_hit_in_replay(calls, request, plan, miss)
                 return (await self.fetch(calls, request, plan, miss, TEXT)).response
         text: ModelResponse = await self.answer(request, TEXT, mode=mode, sensitive=sensitive)
         return text
@@ -125,10 +126,21 @@ class Caller:
         """
         found = calls.look_up(plan, request.operation, parse=self._parser(plan, spec.parse))
         if isinstance(found, Miss):
-            self._require_hit_in_replay(calls, request, plan, found)
+            self.require_hit_in_replay(calls, request, plan, found)
         return found
 
-    def _require_hit_in_replay(self, calls: Calls, request: Request, plan: Plan, missed: Miss) -> None:
+    def require_hit_in_replay(self, calls: Calls, request: Request, plan: Plan, missed: Miss) -> None:
+        """Raise if a call that misses must not be sent to the provider.
+
+        Args:
+            calls: The cache of the call.
+            request: The request.
+            plan: What the call may do with the cache.
+            missed: Why the cache does not have it.
+
+        Raises:
+            CacheMissError: The call is in replay mode.
+        """
         if plan.mode is Mode.REPLAY:
             why = calls.explain(request, mode=plan.mode, sensitive=plan.encrypted, missed=missed)
             name = calls.entry_name(plan)
@@ -152,21 +164,23 @@ class Caller:
             if missed.reason is not MissReason.DISABLED:
                 calls.note_bypass(plan, request, missed.reason.value)
             return await self._ask(request, spec)
+        key = flight_key(plan)
         asked = False
 
-        async def ask() -> Recorded:
+        async def ask(flight: Flight, _: object = None) -> dict[FlightKey, Recorded]:
             nonlocal asked
             asked = True
-            return await self._ask_and_store(calls, request, plan, spec)
+            return {key: await self._ask_and_store(flight, calls, request, plan, spec)}
 
         try:
-            recorded, shared = await calls.single_flight.share(
-                flight_key(plan), ask, client=self, timeout_seconds=calls.lock_timeout_seconds
+            results, shared = await calls.single_flight.share(
+                (key,), ask, client=self, timeout_seconds=calls.lock_timeout_seconds
             )
         except StreamBrokenOffError:
             if asked:
                 raise
-            return await ask()
+            return await self._ask_and_store(None, calls, request, plan, spec)
+        recorded = results[key]
         if shared:
             # Everyone gets a copy, the caller that asked too: it may change its own before the others get theirs.
             recorded = Recorded(_own_response(recorded.response), copied(recorded.events))
@@ -174,7 +188,7 @@ class Caller:
             return recorded
         if isinstance(spec.parse(recorded), MissReason):
             # Another kind of call was running, and its response does not serve this one.
-            return await ask()
+            return await self._ask_and_store(None, calls, request, plan, spec)
         calls.note_shared(plan, to_stored(recorded.response))
         return recorded._replace(response=replace(recorded.response, shared=True))
 
@@ -201,15 +215,20 @@ class Caller:
             spec.validate(response)
         return Recorded(response, events)
 
-    async def _ask_and_store(self, calls: Calls, request: Request, plan: Plan, spec: AnswerSpec) -> Recorded:
+    async def _ask_and_store(
+        self, flight: Flight | None, calls: Calls, request: Request, plan: Plan, spec: AnswerSpec
+    ) -> Recorded:
         """Call the provider under a lease and store its response. ``Embedder`` does the same for a batch."""
-        async with calls.lease(plan):
+        async with calls.lease([plan], flight) as has_waited:
             # An equal call in another thread or process may have ended since the lookup.
-            found = calls.look_again(plan, parse=self.recorded_parser(plan, spec))
+            (found,) = calls.look_again([plan], parse=self._recorded_parser(plan, spec))
             if isinstance(found, Hit):
                 hit: Recorded = found.answer
                 return hit
-            calls.single_flight.mark_started(flight_key(plan))
+            if flight is not None:
+                flight.mark_started()
+                if has_waited:
+                    calls.single_flight.release_others(flight)
             try:
                 recorded = await self._ask(request, spec)
             except StreamBrokenOffError as error:
@@ -217,7 +236,7 @@ class Caller:
                 raise
             recorded, stored = self.judge(calls, request, plan, recorded)
             if stored is not None:
-                await in_background(partial(calls.store, plan, request, stored))
+                await in_background(partial(calls.store, [(plan, request, stored)]))
             return recorded
 
     async def _store_events(
@@ -242,7 +261,7 @@ class Caller:
             return
         heard = ModelResponse("", latency_seconds=response.latency_seconds)
         stored = {**to_stored(heard), "events": events}
-        await in_background(partial(calls.store, plan, request, stored))
+        await in_background(partial(calls.store, [(plan, request, stored)]))
 
     def judge(
         self, calls: Calls, request: Request, plan: Plan, recorded: Recorded
@@ -300,13 +319,8 @@ class Caller:
 
         return parse_stored
 
-    def recorded_parser(self, plan: Plan, spec: AnswerSpec) -> Callable[[dict[str, Any]], Any]:
-        """Return a function that turns a stored response into a recorded one, if that serves the caller.
-
-        Args:
-            plan: What the call may do with the cache.
-            spec: What the caller wants.
-        """
+    def _recorded_parser(self, plan: Plan, spec: AnswerSpec) -> Callable[[dict[str, Any]], Any]:
+        """Return a function that turns a stored response into a recorded one, if that serves the caller."""
 
         def serving(recorded: Recorded) -> Any:
             parsed = spec.parse(recorded)
@@ -319,7 +333,10 @@ class Caller:
         return self.manager if plan.mode.writes else None
 
 
-def flight_key(plan: Plan) -> tuple[CacheKey | None, bool]:
+FlightKey = tuple["CacheKey | None", bool]
+
+
+def flight_key(plan: Plan) -> FlightKey:
     """Return what makes two calls equal: a call that stores its response does not serve one that must not.
 
     Args:

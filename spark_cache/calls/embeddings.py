@@ -3,54 +3,61 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from spark_cache.calls.answer import AnswerSpec, Recorded
+from spark_cache.calls.answer import Recorded
 from spark_cache.calls.background import in_background
-from spark_cache.calls.batcher import Batcher
 from spark_cache.calls.caller import flight_key
 from spark_cache.core.plan import Hit
 from spark_cache.providers.response import ModelResponse, to_stored
-from spark_cache.providers.vectors import packed, shared_out, unpacked
+from spark_cache.providers.vectors import packed, shared_out
 from spark_cache.types import MissReason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 
-    from spark_cache.calls.caller import Caller
+    from spark_cache.calls.caller import Caller, FlightKey
     from spark_cache.core.plan import Plan
+    from spark_cache.core.single_flight import Flight
     from spark_cache.manager.calls import Calls
     from spark_cache.types import Mode, Request
 
+    Answers = dict[FlightKey, dict[str, Any]]
+    """The responses of texts, as they are stored."""
+
 __all__ = ["Embedder"]
+
+Vector = TypeVar("Vector")
 
 
 class _Text(NamedTuple):
-    """A text that the cache does not have."""
+    """A text, its request, and what its call may do with the cache."""
 
     text: str
     request: Request
     plan: Plan
 
 
-class Embedder:
+class Embedder(Generic[Vector]):
     """One call that embeds texts.
 
     Args:
         caller: Calls the provider through the cache.
+        unpack: Makes a vector of its stored form; None if that is not valid.
     """
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, unpack: Callable[[Any], Vector | None]) -> None:
         self._caller = caller
         self._provider = caller.provider
         self._calls: Calls = caller.calls
+        self._unpack = unpack
 
     async def embed(
         self, texts: Sequence[str], requests: Sequence[Request], *, mode: Mode | None, sensitive: bool | None
-    ) -> list[list[float]]:
-        """Return the vectors of texts, in their order. Equal texts are sent once.
+    ) -> dict[str, Vector]:
+        """Return the vector of each text.
 
         Args:
             texts: The texts.
@@ -58,74 +65,72 @@ class Embedder:
             mode: The mode that the call asks for.
             sensitive: Whether the texts are sensitive.
         """
-        if not requests:
-            return []
-        vectors: dict[str, list[float]] = {}
-        missing: dict[str, asyncio.Task[list[float]]] = {}
-        batcher = Batcher(
-            self._ask_and_store,
-            most=self._provider.embed_batch(requests[0].model_id),
-            most_characters=self._provider.embed_characters,
-            length=lambda one: len(one.text),
-        )
-        try:
-            for text, request in zip(texts, requests, strict=True):
-                if text not in vectors and text not in missing:
-                    plan = self._calls.plan(request, mode=mode, sensitive=sensitive)
-                    found = self._caller.look_up(self._calls, request, plan, _VECTOR)
-                    if isinstance(found, Hit):
-                        vectors[text] = found.answer
-                        continue
-                    if plan.key is None and found.reason is not MissReason.DISABLED:
-                        self._calls.note_bypass(plan, request, found.reason.value)
-                    one = _Text(text, request, plan)
-                    missing[text] = asyncio.create_task(self._fetch(one, batcher))
-            if missing:
-                await asyncio.wait(missing.values(), return_when=asyncio.FIRST_EXCEPTION)
-                vectors |= {text: call.result() for text, call in missing.items() if call.done()}
-        finally:
-            await _end(missing.values())
-        # A repeated text gets a list of its own.
-        return [list(vectors[text]) for text in texts]
-
-    async def _fetch(self, one: _Text, batcher: Batcher[_Text, Recorded]) -> list[float]:
-        """Get a vector from the provider or from an equal running call."""
         calls = self._calls
-        if one.plan.key is None:
-            return _vector(await batcher.join(one))
-        asked = False
+        wanted: dict[str, _Text] = {}
+        for text, request in zip(texts, requests, strict=True):
+            if text not in wanted:
+                wanted[text] = _Text(text, request, calls.plan(request, mode=mode, sensitive=sensitive))
+        found = calls.look_up_many([one.plan for one in wanted.values()], "embedding", parse=self._parse)
+        vectors: dict[str, Vector] = {}
+        missing: list[_Text] = []
+        for one, result in zip(wanted.values(), found, strict=True):
+            if isinstance(result, Hit):
+                vectors[one.text] = result.answer
+                continue
+            self._caller.require_hit_in_replay(calls, one.request, one.plan, result)
+            if one.plan.key is None and result.reason is not MissReason.DISABLED:
+                calls.note_bypass(one.plan, one.request, result.reason.value)
+            missing.append(one)
+        return vectors | await self._fetch(missing) if missing else vectors
 
-        async def ask() -> Recorded:
-            nonlocal asked
-            asked = True
-            return await batcher.join(one)
-
-        recorded, _ = await calls.single_flight.share(
-            flight_key(one.plan), ask, client=self._caller, timeout_seconds=calls.lock_timeout_seconds
-        )
-        if not asked:
-            calls.note_shared(one.plan, to_stored(recorded.response))
-        return _vector(recorded)
-
-    async def _ask_and_store(self, texts: Sequence[_Text]) -> Sequence[Recorded]:
-        """Call the provider for a batch under leases and store its vectors. ``Caller`` does the same for one request."""
+    async def _fetch(self, missing: Sequence[_Text]) -> dict[str, Vector]:
+        """Get vectors from the provider or from equal running calls."""
         calls = self._calls
-        kept: dict[int, Recorded] = {}
-        async with AsyncExitStack() as leases:
-            # The same order everywhere, so that two processes cannot wait for each other.
-            for plan in sorted((one.plan for one in texts if one.plan.key is not None), key=self._entry_name):
-                await leases.enter_async_context(calls.lease(plan))
-            for index, one in enumerate(texts):
-                found = calls.look_again(one.plan, parse=self._caller.recorded_parser(one.plan, _VECTOR))
-                if isinstance(found, Hit):
-                    kept[index] = found.answer
-                elif one.plan.key is not None:
-                    calls.single_flight.mark_started(flight_key(one.plan))
-            asked = [one for index, one in enumerate(texts) if index not in kept]
-            new = iter(await self._ask(asked) if asked else ())
-            return [kept[index] if index in kept else next(new) for index in range(len(texts))]
+        keyed = {flight_key(one.plan): one for one in missing if one.plan.key is not None}
+        asked: set[FlightKey] = set()
 
-    async def _ask(self, texts: Sequence[_Text]) -> Sequence[Recorded]:
+        async def ask(flight: Flight, keys: Sequence[FlightKey]) -> Answers:
+            asked.update(keys)
+            batches = self._batches([keyed[key] for key in keys])
+            done = await _all(self._ask_and_store(flight, batch) for batch in batches)
+            return {key: answer for answers in done for key, answer in answers.items()}
+
+        answers, _ = await calls.single_flight.share(
+            list(keyed), ask, client=self._caller, timeout_seconds=calls.lock_timeout_seconds
+        )
+        for key in answers.keys() - asked:
+            calls.note_shared(keyed[key].plan, answers[key])
+        vectors = {one.text: self._vector(answers[key]) for key, one in keyed.items()}
+        without_key = [one for one in missing if one.plan.key is None]
+        done = await _all(self._ask(batch) for batch in self._batches(without_key))
+        received = (answer for answers in done for answer in answers)
+        return vectors | {
+            one.text: self._vector(answer) for one, answer in zip(without_key, received, strict=True)
+        }
+
+    async def _ask_and_store(self, flight: Flight, texts: Sequence[_Text]) -> Answers:
+        """Call the provider for a batch under a lease and store its vectors. ``Caller`` does the same for one request."""
+        calls = self._calls
+        plans = [one.plan for one in texts]
+        async with calls.lease(plans, flight) as has_waited:
+            # An equal call in another thread or process may have ended since the lookup.
+            found = calls.look_again(plans, parse=self._parse)
+            answers = {
+                flight_key(plan): hit.response
+                for plan, hit in zip(plans, found, strict=True)
+                if isinstance(hit, Hit)
+            }
+            missing = [one for one in texts if flight_key(one.plan) not in answers]
+            if not missing:
+                return answers
+            flight.mark_started()
+            if has_waited:
+                calls.single_flight.release_others(flight)
+            new = await self._ask(missing)
+            return answers | {flight_key(one.plan): answer for one, answer in zip(missing, new, strict=True)}
+
+    async def _ask(self, texts: Sequence[_Text]) -> list[dict[str, Any]]:
+        """Call the provider for a batch, and store what may be stored."""
         sent = [one.text for one in texts]
         started = perf_counter()
         vectors, usage = await self._provider.embed(texts[0].request, sent)
@@ -133,41 +138,56 @@ class Embedder:
         if len(vectors) != len(texts):
             raise ValueError(f"{self._provider.name} returned {len(vectors)} vectors for {len(texts)} texts")
         shares = shared_out(usage, [len(text) for text in sent])
-        responses = (
-            ModelResponse("", "end_turn", share, raw=packed(vector), latency_seconds=seconds)
-            for vector, share in zip(vectors, shares, strict=True)
+        answers: list[dict[str, Any]] = []
+        to_store: list[tuple[Plan, Request, dict[str, Any]]] = []
+        for one, vector, share in zip(texts, vectors, shares, strict=True):
+            response = ModelResponse("", "end_turn", share, raw=packed(vector), latency_seconds=seconds)
+            recorded, stored = self._caller.judge(self._calls, one.request, one.plan, Recorded(response))
+            if stored is not None:
+                to_store.append((one.plan, one.request, stored))
+            answers.append(to_stored(recorded.response) if stored is None else stored)
+        if to_store:
+            await in_background(partial(self._calls.store, to_store))
+        return answers
+
+    def _batches(self, texts: Sequence[_Text]) -> Iterator[list[_Text]]:
+        """Yield texts in batches that the provider accepts. A text that is too long for any batch is one of its own."""
+        if not texts:
+            return
+        most, most_characters = (
+            self._provider.embed_batch(texts[0].request.model_id),
+            self._provider.embed_characters,
         )
-        judged = [
-            self._caller.judge(self._calls, one.request, one.plan, Recorded(response))
-            for one, response in zip(texts, responses, strict=True)
-        ]
-        to_store = [
-            (one, stored) for one, (_, stored) in zip(texts, judged, strict=True) if stored is not None
-        ]
-        await in_background(
-            lambda: [self._calls.store(one.plan, one.request, stored) for one, stored in to_store]
-        )
-        return [recorded for recorded, _ in judged]
+        batch: list[_Text] = []
+        characters = 0
+        for one in texts:
+            is_too_long = most_characters is not None and characters + len(one.text) > most_characters
+            if batch and (len(batch) == most or is_too_long):
+                yield batch
+                batch, characters = [], 0
+            batch.append(one)
+            characters += len(one.text)
+        yield batch
 
-    def _entry_name(self, plan: Plan) -> str:
-        return self._calls.entry_name(plan) or ""
+    def _parse(self, stored: dict[str, Any]) -> Vector | None:
+        return self._unpack(stored.get("raw"))
 
-
-def _vector(recorded: Recorded) -> list[float]:
-    return unpacked(recorded.response.raw) or []
-
-
-_VECTOR = AnswerSpec(parse=lambda recorded: unpacked(recorded.response.raw))
+    def _vector(self, answer: dict[str, Any]) -> Vector:
+        vector = self._parse(answer)
+        if vector is None:
+            raise ValueError(f"{self._provider.name} returned something else than a vector of numbers")
+        return vector
 
 
-async def _end(calls: Collection[asyncio.Task[list[float]]]) -> None:
-    """Cancel the calls that nothing waits for any more, and wait for their end."""
-    running = [call for call in calls if not call.done()]
-    for call in running:
-        call.cancel()
-    if running:
-        await asyncio.wait(running)
-    for call in calls:
-        if not call.cancelled():
-            # Retrieved, so that asyncio does not report an exception beside the one that is raised.
-            call.exception()
+Answer = TypeVar("Answer")
+
+
+async def _all(calls: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+    """Make calls at the same time and return their results. If one fails, cancel the others and wait for their end."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,17 +6,27 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.core.plan import Hit, Miss, must_encrypt
-from spark_cache.entries import CacheEntry, Identity, decode, describe, identify, read_answer, staleness
+from spark_cache.entries import (
+    CacheEntry,
+    Identity,
+    accept_edit,
+    decode,
+    describe,
+    identify,
+    read_answer,
+    staleness,
+)
 from spark_cache.errors import StoreError
-from spark_cache.stores import FOREIGN, Address, entry_name, folder_name
+from spark_cache.stores import FOREIGN, Address, address, entry_name, folder_name
 from spark_cache.types import CacheKey, MissReason, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from spark_cache.config import CacheConfig, Policy
     from spark_cache.core.directory import Directory
     from spark_cache.core.entry_names import EntryNames
+    from spark_cache.core.plan import Plan
     from spark_cache.core.telemetry import Recorder
     from spark_cache.entries.keyring import KeyRing
     from spark_cache.stores import Stored
@@ -24,7 +34,13 @@ if TYPE_CHECKING:
 
     Parser = Callable[[dict[str, Any]], Any]
 
-__all__ = ["Lookup"]
+__all__ = ["EDITED", "Lookup", "unusable"]
+
+_READ_AT_ONCE = 256
+"""The number of entries of a batch that are in memory at the same time."""
+
+EDITED = "its response was changed after it was stored; `spark-cache verify --accept` keeps the change"
+"""Why an entry is not used although it is complete."""
 
 
 class Lookup:
@@ -78,6 +94,43 @@ class Lookup:
         self.recorder.count(found, key.provider, key.model_id, name, mode, operation, started)
         return found
 
+    def fetch_many(self, plans: Sequence[Plan], *, operation: str, parse: Parser) -> Iterator[Hit | Miss]:
+        """Yield what :meth:`fetch` returns for each of several planned calls, in their order.
+
+        Args:
+            plans: The calls. Each has a key.
+            operation: The operation of the requests, for the log.
+            parse: As for :meth:`fetch`.
+        """
+        started = perf_counter()
+        for plan, (found, name) in zip(plans, self.find_many(plans, parse=parse), strict=True):
+            key = _key(plan)
+            self.recorder.count(found, key.provider, key.model_id, name, plan.mode, operation, started)
+            yield found
+
+    def find_many(self, plans: Sequence[Plan], *, parse: Parser) -> Iterator[tuple[Hit | Miss, str]]:
+        """Yield what :meth:`find` returns for each of several planned calls. Without encryption keys, their entries are read together.
+
+        Args:
+            plans: The calls. Each has a key.
+            parse: As for :meth:`find`.
+        """
+        if self._ring is not None:
+            for plan in plans:
+                yield self.find(_key(plan), plan.policy, plan.mode, encrypted=plan.encrypted, parse=parse)
+            return
+        for start in range(0, len(plans), _READ_AT_ONCE):
+            some = plans[start : start + _READ_AT_ONCE]
+            addresses = [address(key.provider, key.model_id, key) for key in map(_key, some)]
+            try:
+                read = self.directory.store.read_many(addresses, note_use=some[0].mode.writes)
+            except StoreError as error:
+                unreadable = self._unreadable(error)
+                yield from ((unreadable, at.name) for at in addresses)
+                continue
+            for plan, at, data in zip(some, addresses, read, strict=True):
+                yield self._judge(data, _key(plan), plan.policy, plan.mode, parse, plan.encrypted), at.name
+
     def find(
         self, key: CacheKey, policy: Policy, mode: Mode, *, encrypted: bool, parse: Parser | None = None
     ) -> tuple[Hit | Miss, str]:
@@ -117,13 +170,28 @@ class Lookup:
     ) -> Hit | Miss:
         """Read, decrypt, decode, judge and parse the entry at an address."""
         # Only what is stored as plain text may stay in memory.
-        data = self.read(at, note_use=mode.writes, remember=not encrypted_only)
-        if not isinstance(data, bytes):
-            return data
+        try:
+            data = self.directory.store.read(at, note_use=mode.writes, remember=not encrypted_only)
+        except StoreError as error:
+            return self._unreadable(error)
+        return self._judge(data, key, policy, mode, parse, encrypted_only)
+
+    def _judge(
+        self,
+        data: bytes | MissReason,
+        key: CacheKey,
+        policy: Policy,
+        mode: Mode,
+        parse: Parser | None,
+        encrypted_only: bool,
+    ) -> Hit | Miss:
+        """Decrypt, decode, judge and parse an entry."""
+        if isinstance(data, MissReason):
+            return _not_read(data)
+        self._clear_fault()
         opened = read_answer(data, key, policy.namespace, self._ring, encrypted_only=encrypted_only)
         if not isinstance(opened, tuple):
-            is_foreign = opened is MissReason.CORRUPT and identify(data, whole=True) == Identity()
-            return Miss(opened, FOREIGN if is_foreign else None)
+            return unusable(opened, data)
         response, timestamp, ttl = opened
         stale = self.why_stale(timestamp, ttl, policy, mode)
         if stale is not None:
@@ -135,24 +203,29 @@ class Lookup:
             return Miss(MissReason.CORRUPT)
         return Miss(parsed) if isinstance(parsed, MissReason) else Hit(response, timestamp, parsed)
 
-    def read(self, at: Address, *, note_use: bool, remember: bool = False) -> bytes | Miss:
+    def read(self, at: Address, *, note_use: bool) -> bytes | Miss:
         """Read the bytes at an address. An I/O error is a warning and a miss.
 
         Args:
             at: The address.
             note_use: Whether the read counts as a use.
-            remember: Whether the bytes may stay in memory for the next read.
         """
         try:
-            data = self.directory.store.read(at, note_use=note_use, remember=remember)
+            data = self.directory.store.read(at, note_use=note_use)
         except StoreError as error:
-            self.directory.warn_once("read", error.cause, profile=self.config.profile)
-            return Miss(MissReason.UNREADABLE, error.cause)
-        if not isinstance(data, bytes):
-            return Miss(data, FOREIGN if data is MissReason.NOT_A_FILE else None)
+            return self._unreadable(error)
+        if isinstance(data, MissReason):
+            return _not_read(data)
+        self._clear_fault()
+        return data
+
+    def _unreadable(self, error: StoreError) -> Miss:
+        self.directory.warn_once("read", error.cause, profile=self.config.profile)
+        return Miss(MissReason.UNREADABLE, error.cause)
+
+    def _clear_fault(self) -> None:
         if self.directory.faults:
             self.directory.clear_fault("read")
-        return data
 
     def open(
         self,
@@ -187,7 +260,8 @@ class Lookup:
         )
         if isinstance(entry, CacheEntry):
             return entry
-        return _unless_planted(Miss(entry)) if named_by_ring else Miss(entry)
+        miss = unusable(entry, data)
+        return _unless_planted(miss) if named_by_ring else miss
 
     def why_stale(self, timestamp: float, ttl: float | None, policy: Policy, mode: Mode) -> MissReason | None:
         """Return why an entry is too old, or dated in the future; None if it is fresh. Replay accepts any age.
@@ -252,7 +326,31 @@ class Lookup:
                 yield stored.address, described
 
 
+def unusable(reason: MissReason, data: bytes) -> Miss:
+    """Return the miss for a file that cannot be used, with the cause where more is known than the reason.
+
+    Args:
+        reason: The reason.
+        data: The content of the file.
+    """
+    if reason is not MissReason.CORRUPT:
+        return Miss(reason)
+    if identify(data, whole=True) == Identity():
+        return Miss(reason, FOREIGN)
+    return Miss(reason, None if accept_edit(data) is None else EDITED)
+
+
 def _unless_planted(found: Miss) -> Miss:
     """Return the miss for an unusable entry under a name that only an encryption key gives."""
     # A plain entry under such a name was put there by someone else.
     return Miss(MissReason.WRONG_KEY) if found.reason is MissReason.PLAIN_REFUSED else found
+
+
+def _not_read(reason: MissReason) -> Miss:
+    return Miss(reason, FOREIGN if reason is MissReason.NOT_A_FILE else None)
+
+
+def _key(plan: Plan) -> CacheKey:
+    if plan.key is None:
+        raise ValueError("a call without a key cannot be looked up")
+    return plan.key

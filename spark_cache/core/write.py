@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spark_cache import events
+from spark_cache.core.lookup import EDITED
 from spark_cache.core.telemetry import milliseconds_since
-from spark_cache.entries import CacheEntry, decode, encode, encrypt_entry, readable, same_answer
+from spark_cache.entries import (
+    CacheEntry,
+    accept_edit,
+    decode,
+    encode,
+    encrypt_entry,
+    readable,
+    same_answer,
+)
 from spark_cache.errors import StoreError
-from spark_cache.stores import FOREIGN, address, entry_name
-from spark_cache.types import CacheKey
+from spark_cache.stores import FOREIGN, NewEntry, address, entry_name
+from spark_cache.types import CacheKey, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +31,27 @@ if TYPE_CHECKING:
     from spark_cache.redaction import Redactor, Secret
     from spark_cache.stores import Address
 
-__all__ = ["Writer"]
+__all__ = ["Prepared", "Writer"]
+
+
+class Prepared(NamedTuple):
+    """An entry that is ready to be written.
+
+    Attributes:
+        at: Its address.
+        entry: The entry.
+        data: Its bytes.
+        encrypted: Whether they are encrypted.
+        operation: The operation of its request, for the log.
+        of_a_model: Whether its response comes from a model.
+    """
+
+    at: Address
+    entry: CacheEntry
+    data: bytes
+    encrypted: bool
+    operation: str | None
+    of_a_model: bool
 
 
 class Writer:
@@ -55,7 +84,7 @@ class Writer:
             self._redactor = Redactor(self._config.redact, emails=self._config.redact_emails)
         return self._redactor
 
-    def store(
+    def prepare(
         self,
         key: str,
         provider: str,
@@ -65,12 +94,12 @@ class Writer:
         response: dict[str, Any],
         ttl: float | None,
         policy: Policy,
+        mode: Mode,
         encrypted: bool,
         operation: str | None = None,
         of_a_model: bool = False,
-        deadline: float | None = None,
-    ) -> bool:
-        """Store a response and remove the entries under the other names of its key.
+    ) -> Prepared | None:
+        """Encode the entry of a response.
 
         Args:
             key: The cache key.
@@ -80,13 +109,13 @@ class Writer:
             response: The dictionary to store.
             ttl: The TTL of the entry in seconds; None is never.
             policy: The settings of the call.
+            mode: What the call may do. Only a refresh replaces an entry that may be committed and that a person has edited.
             encrypted: Whether the entry is written encrypted.
             operation: The operation of the request, for the log.
             of_a_model: Whether the response comes from a model, so that call IDs and times may differ between equal ones.
-            deadline: When to give up, by the monotonic clock; None leaves it to the store.
 
         Returns:
-            Whether the response is now in the store.
+            What :meth:`write` takes; None if the response must not be stored.
 
         Raises:
             UncacheableResponseError: The response would not come back equal.
@@ -103,44 +132,54 @@ class Writer:
             request=request if policy.store_requests else None,
             namespace=policy.namespace,
         )
-        return self._put(
-            entry, encrypted=encrypted, operation=operation, of_a_model=of_a_model, deadline=deadline
-        )
-
-    def _put(
-        self,
-        entry: CacheEntry,
-        *,
-        encrypted: bool,
-        operation: str | None,
-        of_a_model: bool,
-        deadline: float | None,
-    ) -> bool:
-        started = perf_counter()
-        key, provider, model = entry.key, entry.provider, entry.model_id
         entry = redacted(entry, self.redactor)
         if not encrypted:
             data = encode(entry, sort_keys=self._commit)
             if self._commit and self._has_secret(entry, operation):
-                return False
+                return None
         elif self._ring is not None:
             data = encrypt_entry(entry, self._ring)
         else:
             # A reload removed the encryption keys after this call was planned. Never fall back to plain text.
-            return False
-        at = address(provider, model, self._names.written(key, encrypted=encrypted))
+            return None
+        at = address(provider, model_id, self._names.written(key, encrypted=encrypted))
+        prepared = Prepared(at, entry, data, encrypted, operation, of_a_model)
+        return None if mode is not Mode.REFRESH and self._keeps_edit(prepared) else prepared
+
+    def write(self, prepared: Sequence[Prepared], *, deadline: float | None = None) -> list[bool]:
+        """Write entries in as few transactions as possible, and remove those under the other names of their keys.
+
+        Args:
+            prepared: The entries.
+            deadline: When to give up, by the monotonic clock; None leaves it to the store.
+
+        Returns:
+            Whether each response is now in the store.
+        """
+        if not prepared:
+            return []
+        started = perf_counter()
+        new = [one for one in prepared if not self._is_unchanged(one)]
         try:
-            kept = self._is_unchanged(at, entry, encrypted=encrypted, of_a_model=of_a_model) or (
-                self._directory.store.write(at, data, expires_at=entry.expires_at, deadline=deadline)
+            written = self._directory.store.write_many(
+                [NewEntry(one.at, one.data, one.entry.expires_at) for one in new], deadline=deadline
             )
         except StoreError as error:
-            if error.cause == FOREIGN:
-                self._recorder.note_foreign(
-                    at.name, provider=provider, model=model, key=at.name[:12], operation=operation
-                )
-            else:
+            if error.cause != FOREIGN:
                 self._directory.warn_once("write", error.cause, profile=self._profile)
-            return False
+                return [False] * len(prepared)
+            if len(prepared) > 1:
+                # The others can be written.
+                return [self.write([one], deadline=deadline)[0] for one in prepared]
+            about = self._about(prepared[0])
+            self._recorder.note_foreign(prepared[0].at.name, **about)
+            return [False]
+        is_new = dict(zip((one.at for one in new), written, strict=True))
+        duration_ms = milliseconds_since(started) / len(prepared)
+        return [self._finish(one, is_new.get(one.at, True), duration_ms, deadline) for one in prepared]
+
+    def _finish(self, one: Prepared, kept: bool, duration_ms: float, deadline: float | None) -> bool:
+        """Do what follows the write of an entry, and return whether it is stored."""
         if not kept:
             # Not "write": that a smaller entry can be written does not clear this fault.
             self._directory.warn_once(
@@ -148,38 +187,65 @@ class Writer:
             )
             return False
         self._directory.clear_fault("write")
-        self._directory.clear_fault(at.name)
-        self._remove_others(at, key, deadline)
-        if not encrypted and not self._allow_plaintext:
+        self._directory.clear_fault(one.at.name)
+        self._remove_others(one.at, one.entry.key, deadline)
+        if not one.encrypted and not self._allow_plaintext:
             self._directory.warn_once(
                 "encrypt",
                 "entries are stored as plain text",
                 profile=self._profile,
                 hint="set SPARK_CACHE_ENCRYPTION=all, or allow_plaintext = true in the profile",
             )
+        provider, model = one.entry.provider, one.entry.model_id
         self._directory.ledger.record(
             "store", provider=provider, model=model, profile=self._profile, keep=True
         )
         self._recorder.emit(
             events.CacheStore,
-            provider=provider,
-            model=model,
-            key=at.name[:12],
-            operation=operation,
-            size_bytes=len(data),
-            ttl=entry.ttl,
-            duration_ms=milliseconds_since(started),
+            **self._about(one),
+            size_bytes=len(one.data),
+            ttl=one.entry.ttl,
+            duration_ms=duration_ms,
         )
         return True
 
-    def _is_unchanged(self, at: Address, entry: CacheEntry, *, encrypted: bool, of_a_model: bool) -> bool:
+    def _about(self, one: Prepared) -> dict[str, Any]:
+        """Return what events say of an entry."""
+        entry = one.entry
+        return {
+            "provider": entry.provider,
+            "model": entry.model_id,
+            "key": one.at.name[:12],
+            "operation": one.operation,
+        }
+
+    def _is_unchanged(self, one: Prepared) -> bool:
         """Whether a file that may be committed already holds this entry, so that git sees no change."""
         if not self._commit:
             return False
-        data = self._lookup.read(at, note_use=False)
+        data = self._lookup.read(one.at, note_use=False)
         return isinstance(data, bytes) and is_unchanged(
-            data, entry, self._directory.clock(), ring=self._ring, encrypted=encrypted, of_a_model=of_a_model
+            data,
+            one.entry,
+            self._directory.clock(),
+            ring=self._ring,
+            encrypted=one.encrypted,
+            of_a_model=one.of_a_model,
         )
+
+    def _keeps_edit(self, one: Prepared) -> bool:
+        """Whether a person has edited the entry that would be replaced. Where entries may be committed, the edit is theirs."""
+        data = self._lookup.read(one.at, note_use=False) if self._commit else None
+        if not isinstance(data, bytes) or accept_edit(data) is None:
+            return False
+        self._directory.warn_once(
+            "replace an entry",
+            EDITED,
+            profile=self._profile,
+            hint="SPARK_CACHE_MODE=refresh replaces it",
+        )
+        self._recorder.emit(events.CacheBypass, **self._about(one), reason="edited")
+        return True
 
     def _has_secret(self, entry: CacheEntry, operation: str | None) -> bool:
         """Whether the response holds a secret. A response cannot be redacted, so a warning names the place of the secret."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
+from hashlib import sha256
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ from spark_cache.stores import Address, folder_name
 from spark_cache.types import MissReason, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from spark_cache.core.cache import Cache
-    from spark_cache.core.single_flight import SingleFlight
+    from spark_cache.core.single_flight import Flight, SingleFlight
+    from spark_cache.core.write import Prepared
     from spark_cache.explain import Explanation
     from spark_cache.types import CacheKey, Request
 
@@ -133,20 +135,42 @@ class Calls:
             self._note_miss(plan, plan.key, found)
         return found
 
-    def look_again(self, plan: Plan, *, parse: Callable[[dict[str, Any]], Any]) -> Hit | Miss:
-        """Look up a planned call once more: an equal call may have stored its response since.
+    def look_up_many(
+        self, plans: Sequence[Plan], operation: str, *, parse: Callable[[dict[str, Any]], Any]
+    ) -> Iterator[Hit | Miss]:
+        """Yield what :meth:`look_up` returns for each of several planned calls, in their order.
 
         Args:
-            plan: The call.
+            plans: The calls.
+            operation: The operation of the requests, for the log.
             parse: As for :meth:`look_up`.
         """
-        if plan.key is None or not plan.mode.reads:
-            return Miss(MissReason.BYPASSED)
-        found, _ = self._cache.open().lookup.find(
-            plan.key, plan.policy, plan.mode, encrypted=plan.encrypted, parse=parse
-        )
-        if isinstance(found, Hit):
-            self.note_shared(plan, found.response)
+        readable = [plan for plan in plans if plan.key is not None and plan.mode.reads]
+        fetched = self._cache.open().lookup.fetch_many(readable, operation=operation, parse=parse)
+        for plan in plans:
+            if plan.key is None or not plan.mode.reads:
+                yield plan.refusal or Miss(MissReason.BYPASSED)
+                continue
+            found = next(fetched)
+            if isinstance(found, Miss) and plan.mode.writes:
+                self._note_miss(plan, plan.key, found)
+            yield found
+
+    def look_again(
+        self, plans: Sequence[Plan], *, parse: Callable[[dict[str, Any]], Any]
+    ) -> Sequence[Hit | Miss]:
+        """Look up planned calls once more: equal calls may have stored their responses since.
+
+        Args:
+            plans: The calls, all in one mode. Each has a key.
+            parse: As for :meth:`look_up`.
+        """
+        if not plans[0].mode.reads:
+            return [Miss(MissReason.BYPASSED)] * len(plans)
+        found = [one for one, _ in self._cache.open().lookup.find_many(plans, parse=parse)]
+        for plan, one in zip(plans, found, strict=True):
+            if isinstance(one, Hit):
+                self.note_shared(plan, one.response)
         return found
 
     def note_shared(self, plan: Plan, response: Mapping[str, Any]) -> None:
@@ -159,21 +183,20 @@ class Calls:
         if plan.key is not None:
             self._cache.open().recorder.count_shared(plan.key, plan.mode, response)
 
-    def store(self, plan: Plan, request: Request, response: dict[str, Any]) -> bool:
-        """Store the response of a planned call, if it may be stored. An I/O error is a warning.
+    def store(self, answers: Sequence[tuple[Plan, Request, dict[str, Any]]]) -> None:
+        """Store the responses of planned calls, if they may be stored. An I/O error is a warning.
 
         Args:
-            plan: The call.
-            request: The request.
-            response: The response.
-
-        Returns:
-            Whether the response is now in the cache.
+            answers: The plan, the request and the response of each call.
         """
+        prepared = [self._prepare(*answer) for answer in answers]
+        self._cache.open().writer.write([one for one in prepared if one is not None])
+
+    def _prepare(self, plan: Plan, request: Request, response: dict[str, Any]) -> Prepared | None:
         if plan.key is None or not plan.mode.writes:
-            return False
+            return None
         try:
-            return self._cache.open().writer.store(
+            return self._cache.open().writer.prepare(
                 plan.key,
                 plan.key.provider,
                 plan.key.model_id,
@@ -181,13 +204,14 @@ class Calls:
                 response=response,
                 ttl=plan.policy.ttl_seconds,
                 policy=plan.policy,
+                mode=plan.mode,
                 encrypted=plan.encrypted,
                 operation=request.operation,
                 of_a_model=True,
             )
         except UncacheableResponseError as error:
             self._cache.warn_once("store the answer", str(error))
-            return False
+            return None
 
     def note_bypass(self, plan: Plan, request: Request, reason: str) -> None:
         """Log that a call bypassed the cache, or that its response was not stored.
@@ -221,18 +245,25 @@ class Calls:
         """The running provider calls, shared by everyone who uses the directory in this process."""
         return self._cache.open().directory.single_flight
 
-    def lease(self, plan: Plan) -> AbstractAsyncContextManager[None]:
-        """Hold the lease for a planned call while the body runs. If no lease can be had, the body runs anyway.
+    def lease(self, plans: Sequence[Plan], flight: Flight | None) -> AbstractAsyncContextManager[bool]:
+        """Hold the lease for planned calls that are sent together while the body runs; see :class:`spark_cache.stores.base.Leases`.
 
-        Only a call that reads before it writes takes a lease. Others cannot be answered by another process.
+        Only calls that read before they write take a lease. Others cannot be answered by another process.
 
         Args:
-            plan: The call.
+            plans: The calls. A batch has one lease, which another process waits for if it sends the same batch.
+            flight: The running call, which may not need a lease; None if nobody shares it.
         """
         leases = self._cache.open().directory.store.leases
-        name = self.entry_name(plan)
-        if leases is None or name is None or plan.mode is not Mode.READ_WRITE:
-            return nullcontext()
+        names = [self.entry_name(plan) or "" for plan in plans]
+        if (
+            leases is None
+            or "" in names
+            or plans[0].mode is not Mode.READ_WRITE
+            or (flight is not None and not flight.needs_lease)
+        ):
+            return nullcontext(False)
+        name = names[0] if len(names) == 1 else sha256(" ".join(sorted(names)).encode()).hexdigest()
         return leases.held(name, timeout_seconds=self.lock_timeout_seconds)
 
     def explain(

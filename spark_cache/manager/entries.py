@@ -79,7 +79,8 @@ class Entries:
         if encrypted and not self._cache.planner.can_encrypt(policy):
             self._cache.warn_of_refusal(Miss(MissReason.SENSITIVE))
             return False
-        return self._cache.open().writer.store(
+        writer = self._cache.open().writer
+        prepared = writer.prepare(
             key,
             provider,
             model_id,
@@ -87,9 +88,10 @@ class Entries:
             response=response,
             ttl=ttl,
             policy=policy,
+            mode=policy.mode,
             encrypted=encrypted,
-            deadline=monotonic() + _PATIENCE,
         )
+        return prepared is not None and writer.write([prepared], deadline=monotonic() + _PATIENCE)[0]
 
     def has_entry(self, key: str) -> bool:
         """Whether the cache would answer this key now. See :meth:`spark_cache.CacheManager.has_entry`."""
@@ -101,7 +103,7 @@ class Entries:
         """Remove the entry of a key. See :meth:`spark_cache.CacheManager.remove_entry`."""
         directory = self._cache.open().directory
         removed = [at.name for at in self._cache.open().lookup.addresses(key) if directory.store.remove(at)]
-        for name in removed:
+        for name in removed if self._cache.config.mode.writes else ():
             directory.miss_log.removed(name, "remove")
         return bool(removed)
 

@@ -467,9 +467,10 @@ class CacheManager:
         Returns:
             ``by``; ``since``; ``price_table``, its name and version; ``rows``; and ``total``, in the form of a row. A row has
             its group (``provider`` and ``model`` for a model); ``hits``; ``shared``, the calls that got the response of an
-            equal running call; ``misses``; ``tokens_saved``, made up of ``input_tokens`` (``cached_tokens`` of them from the
-            provider's own cache) and ``output_tokens`` (``reasoning_tokens`` of them); ``seconds_saved``; ``dollars_saved``,
-            which is None if no price is known; and ``unpriced``, the number of hits and shared calls without a known price.
+            equal running call; ``misses``; ``tokens_saved``, made up of ``input_tokens`` (``cached_tokens`` of them read from
+            the provider's prompt cache, ``cache_write_tokens`` written to it) and ``output_tokens`` (``reasoning_tokens`` of
+            them); ``seconds_saved``; ``dollars_saved``, which is None if no price is known; and ``unpriced``, the number of
+            hits and shared calls without a known price.
 
         Raises:
             ValueError: ``by`` or ``since`` is not one of these.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from spark_cache.calls.answer import AnswerSpec, Recorded
 from spark_cache.calls.caller import Caller
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
     from typing import Unpack
 
+    from numpy.typing import NDArray
     from pydantic import BaseModel
 
     from spark_cache.calls.structured import JsonResponse
@@ -249,27 +251,52 @@ class Model:
             request, mode=mode_of_call(cache), sensitive=sensitive, replay_timing=replay_timing
         )
 
+    @overload
     async def embed(
         self,
         texts: Iterable[str],
         *,
+        as_array: Literal[False] = False,
         cache: str = DEFAULT_MODE,
         sensitive: bool | None = None,
         **parameters: Any,
-    ) -> list[list[float]]:
+    ) -> list[list[float]]: ...
+
+    @overload
+    async def embed(
+        self,
+        texts: Iterable[str],
+        *,
+        as_array: Literal[True],
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        **parameters: Any,
+    ) -> NDArray[Any]: ...
+
+    async def embed(
+        self,
+        texts: Iterable[str],
+        *,
+        as_array: bool = False,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        **parameters: Any,
+    ) -> list[list[float]] | NDArray[Any]:
         """Return the vectors of texts. Each text has its own entry; missing ones are sent together.
 
         Args:
             texts: The texts. A repeated text is sent once.
+            as_array: Whether to return a numpy array instead of lists. numpy must be installed.
             cache: What this call may do with the cache, as for :meth:`get_text`.
             sensitive: Whether the entries must be encrypted.
             **parameters: Passed to the provider's SDK.
 
         Returns:
-            The vectors, in the order of the texts.
+            The vectors, in the order of the texts. As an array they are its rows, of 32-bit floats if those are exact.
 
         Raises:
             CacheMissError: A text misses in replay mode.
+            ImportError: ``as_array`` is true and numpy is not installed.
             NotImplementedError: The provider has no embeddings.
             TypeError: ``texts`` is a string, or contains something else than strings.
             ValueError: ``cache`` is not a mode.
@@ -281,10 +308,22 @@ class Model:
             )
         requests = self._requests.embeddings(listed, parameters)
         from spark_cache.calls.embeddings import Embedder  # noqa: PLC0415 - not needed for text
+        from spark_cache.providers.vectors import array_of, matrix_of, unpacked  # noqa: PLC0415 - not needed for text
 
-        return await Embedder(self._caller).embed(
-            listed, requests, mode=mode_of_call(cache), sensitive=sensitive
+        mode = mode_of_call(cache)
+        if as_array:
+            _require_numpy()
+            rows = await Embedder(self._caller, array_of).embed(
+                listed, requests, mode=mode, sensitive=sensitive
+            )
+            return matrix_of([rows[text] for text in listed])
+        vectors = await Embedder(self._caller, unpacked).embed(
+            listed, requests, mode=mode, sensitive=sensitive
         )
+        if len(vectors) == len(listed):
+            return [vectors[text] for text in listed]
+        # A repeated text gets a list of its own.
+        return [list(vectors[text]) for text in listed]
 
     def turn_of(self, response: ModelResponse) -> list[Any]:
         """Return a response as messages, to continue the conversation: ``messages += model.turn_of(response)``.
@@ -375,6 +414,11 @@ class Model:
 
     async def __aexit__(self, *_exception: object) -> None:
         await self.aclose()
+
+
+def _require_numpy() -> None:
+    if find_spec("numpy") is None:
+        raise ImportError("embed(as_array=True) needs numpy; install it with: pip install numpy")
 
 
 def _manager_of(kind: str, options: ModelOptions) -> CacheManager | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from base64 import b64decode, b64encode
+import sys
+from base64 import b64encode
+from binascii import a2b_base64
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,9 @@ from spark_cache.providers.response import Usage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["packed", "shared_out", "unpacked"]
+    from numpy.typing import NDArray
+
+__all__ = ["array_of", "matrix_of", "packed", "shared_out", "unpacked"]
 
 _SINGLE = 4
 """The size of a 32-bit float in bytes. Most providers compute with such floats."""
@@ -42,14 +46,48 @@ def unpacked(raw: Any) -> list[float] | None:
     """
     try:
         if "float32" in raw:
-            return _singles(b64decode(raw["float32"], validate=True))
+            return _singles(_decoded(raw["float32"]))
         return [float(number) for number in raw["vector"]]
     except (KeyError, TypeError, ValueError, struct.error):
         # Another program stored the entry, or the entry was edited.
         return None
 
 
+def array_of(raw: Any) -> NDArray[Any] | None:
+    """Return the vector that :func:`packed` was given as an array of numpy, without a list in between. None if it is not valid.
+
+    Args:
+        raw: The stored JSON values.
+    """
+    import numpy as np  # noqa: PLC0415 - not a dependency
+
+    try:
+        if "float32" in raw:
+            return np.frombuffer(_decoded(raw["float32"]), dtype="<f4")
+        return np.array(raw["vector"], dtype=np.float64)
+    except (KeyError, TypeError, ValueError):
+        # As for unpacked.
+        return None
+
+
+def matrix_of(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return vectors as the rows of one array.
+
+    Args:
+        rows: The vectors, all of one length.
+    """
+    import numpy as np  # noqa: PLC0415 - as above
+
+    return np.stack(rows) if rows else np.empty((0, 0), dtype=np.float32)
+
+
+def _decoded(text: str) -> bytes:
+    return a2b_base64(text, strict_mode=True)
+
+
 def _singles(written: bytes) -> list[float]:
+    if sys.byteorder == "little":
+        return memoryview(written).cast("f").tolist()  # type: ignore[return-value]  # the format gives floats
     return list(struct.unpack(f"<{len(written) // _SINGLE}f", written))
 
 

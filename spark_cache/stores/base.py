@@ -10,8 +10,8 @@ from spark_cache.types import CLOCK_SKEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
 
-    from spark_cache.stores.leases import KeyLocks
     from spark_cache.types import MissReason
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Address",
     "EntryFormat",
     "FolderTotals",
+    "Leases",
     "Lifetime",
     "NewEntry",
     "Proof",
@@ -205,6 +206,25 @@ def victims(entries: Iterable[Stored], cap_bytes: int) -> list[Stored]:
     return chosen
 
 
+class Leases(Protocol):
+    """The leases of a store. While a process calls the provider, it holds the lease for the key, and the others wait."""
+
+    def held(self, name: str, *, timeout_seconds: float) -> AbstractAsyncContextManager[bool]:
+        """Hold the lease for a key while the body runs, or first wait for the process that holds it.
+
+        The body runs in any case. After a wait it runs without the lease, side by side with the others who waited. It also
+        runs without one if the store cannot give any.
+
+        Args:
+            name: The name of the key's entry.
+            timeout_seconds: How long to wait for another process, in seconds.
+
+        Returns:
+            A context manager that tells whether it waited.
+        """
+        ...
+
+
 class Store(Protocol):
     """Keeps bytes under addresses. Safe for threads; every verb may raise ``StoreError``.
 
@@ -218,7 +238,7 @@ class Store(Protocol):
     """
 
     @property
-    def leases(self) -> KeyLocks | None: ...  # noqa: D102 - see above
+    def leases(self) -> Leases | None: ...  # noqa: D102 - see above
 
     def has(self, at: Address) -> bool:
         """Return whether there is an entry at an address, without reading it."""

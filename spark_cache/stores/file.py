@@ -37,7 +37,7 @@ from spark_cache.stores.base import (
 from spark_cache.stores.file_changes import FileChanges
 from spark_cache.stores.hot import HotEntries
 from spark_cache.stores.layout import Layout
-from spark_cache.stores.leases import KeyLocks
+from spark_cache.stores.leases import FileLeases
 from spark_cache.stores.names import HIDDEN, LOCKS
 from spark_cache.stores.own_files import OwnFiles
 from spark_cache.stores.scan_maintenance import ScanMaintenance
@@ -94,9 +94,10 @@ class FileStore:
         on_lease_fault: Callable[[OSError | StoreError], None] | None = None,
     ) -> None:
         self.root = root
-        self.leases = KeyLocks(
-            f"{root}/{HIDDEN}/{LOCKS}/leases",
+        self.leases = FileLeases(
+            f"{root}/{HIDDEN}/{LOCKS}",
             prepare=self.prepare,
+            clock=clock,
             on_fault=on_lease_fault or (lambda _fault: None),
         )
         self._layout = Layout(root, clock=clock, commit_entries=commit_entries)

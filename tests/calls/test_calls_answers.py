@@ -295,9 +295,9 @@ async def test_closing_finishes_pending_writes(make_model, cache_dir):
     """After a model is closed, its totals are on disk, and nothing is written later."""
     model = make_model()
     await model.get_text(QUESTION)
-    assert not any((cache_dir / ".spark-cache").glob("ledger*"))
+    assert not any((cache_dir / ".spark-cache").glob("savings*"))
     await model.aclose()
-    (written,) = (cache_dir / ".spark-cache").glob("ledger.sqlite3")
+    (written,) = (cache_dir / ".spark-cache").glob("savings.sqlite3")
     before = written.stat()
     await asyncio.sleep(1.2)
     assert written.stat() == before

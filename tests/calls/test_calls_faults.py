@@ -230,6 +230,7 @@ def swapped(path: Path) -> None:
 
 
 def edited(**changes):
+    changes = {"checksum": None, **changes}
     return lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
@@ -396,7 +397,7 @@ async def test_no_more_threads(make_model, monkeypatch):
         def cancel(self) -> None:
             raise AssertionError("it was never started")
 
-    monkeypatch.setattr("spark_cache.savings.ledger.Timer", NoTimer)
+    monkeypatch.setattr("spark_cache.savings.writer.Timer", NoTimer)
     model = make_model()
     await model.get_text(QUESTION)
     assert (await model.get_text(QUESTION)).cached

@@ -126,7 +126,7 @@ async def test_entry_with_invalid_events(make_model, provider, cache_dir, api):
     await events_of(model, QUESTION)
     (path,) = entry_files(cache_dir)
     document = json.loads(path.read_text())
-    path.write_text(json.dumps({**document, "events": [["soon", 3]]}))
+    path.write_text(json.dumps({**document, "events": [["soon", 3]], "checksum": None}))
     events = await events_of(model, QUESTION)
     assert not events[-1].response.cached
     assert provider.calls == 2
@@ -163,7 +163,7 @@ async def test_replay_at_the_recorded_pace(make_model, cache_dir, api, monkeypat
     (path,) = entry_files(cache_dir)
     document = json.loads(path.read_text())
     timed = [[index * 250.0, raw] for index, (_, raw) in enumerate(document["events"])]
-    path.write_text(json.dumps({**document, "events": timed}))
+    path.write_text(json.dumps({**document, "events": timed, "checksum": None}))
     waits = []
 
     async def note(seconds):

@@ -68,19 +68,19 @@ def answer(content="Hello!", **parts):
 def record(manager, request_, response):
     """Store a response as a model does, and return the text of the file."""
     plan = manager.calls.plan(request_, mode=Mode.REFRESH)
-    assert manager.calls.store(plan, request_, response)
+    manager.calls.store([(plan, request_, response)])
     (path,) = manager.cache_dir.glob(f"*/*/{plan.key}.json")
     return path.read_text()
 
 
 def test_a_recording_is_sorted_and_indented(manager):
-    """After the schema and the key, names are sorted at every level, one to a line, and text is readable."""
+    """Between the key and the checksum, names are sorted at every level, one to a line, and text is readable."""
     text = record(manager, request("Grüß dich?", top_p=1, seed=2), answer())
 
     document = json.loads(text)
     others = json.loads(json.dumps(document, sort_keys=True))
-    first = {name: others.pop(name) for name in ("schema", "key")}
-    assert text == json.dumps(first | others, indent=2, ensure_ascii=False) + "\n"
+    first, last = ({name: others.pop(name) for name in names} for names in (["schema", "key"], ["checksum"]))
+    assert text == json.dumps(first | others | last, indent=2, ensure_ascii=False) + "\n"
     assert "Grüß dich?" in text
 
 

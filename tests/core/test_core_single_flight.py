@@ -51,8 +51,12 @@ async def _until(condition) -> None:
 
 
 async def _share(single_flight: SingleFlight, call, *, key="key", client=_ME, seconds=_LONG):
-    result, _ = await single_flight.share(key, call, client=client, timeout_seconds=seconds)
-    return result
+    async def for_keys(_flight, keys):
+        assert keys == [key]
+        return {key: await call()}
+
+    results, _ = await single_flight.share([key], for_keys, client=client, timeout_seconds=seconds)
+    return results[key]
 
 
 async def test_equal_calls_are_shared_and_different_ones_are_not():
@@ -88,7 +92,7 @@ async def test_nothing_is_kept_of_a_finished_call():
     single_flight, calls = SingleFlight(), _Calls()
     calls.go.set()
     await asyncio.gather(*(_share(single_flight, calls) for _ in range(5)))
-    assert single_flight._calls == {}
+    assert single_flight.running_count == 0
 
 
 def test_threads_with_separate_loops_share_a_call():
@@ -215,7 +219,7 @@ async def test_waiters_of_a_cancelled_call_make_their_own():
     await _until(calls.started.is_set)
     second = asyncio.create_task(_share(single_flight, calls))
     await _until(lambda: _waiting(single_flight) == 2)
-    (running,) = single_flight._calls.values()
+    (running,) = single_flight._flights.values()
     running.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -229,7 +233,7 @@ async def test_a_call_cancelled_before_its_first_step_is_removed():
     calls.go.set()
     caller = asyncio.create_task(_share(single_flight, calls))
     await asyncio.sleep(0)
-    (running,) = single_flight._calls.values()
+    (running,) = single_flight._flights.values()
     running.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
@@ -270,7 +274,7 @@ def test_a_call_of_a_closed_loop_is_made_again():
     loop = asyncio.new_event_loop()
     task = loop.create_task(_share(single_flight, calls))
     loop.run_until_complete(_until(calls.started.is_set))
-    (running,) = single_flight._calls.values()
+    (running,) = single_flight._flights.values()
     loop.close()
     calls.go.set()
     assert asyncio.run(asyncio.wait_for(_share(single_flight, calls), 5)) == "answer 2"
@@ -365,7 +369,7 @@ def _makes_its_own_call(single_flight: SingleFlight) -> bool:
 
 def _waiting(single_flight: SingleFlight) -> int:
     with single_flight._lock:
-        return sum(len(running.waiters) for running in single_flight._calls.values())
+        return sum(len(running.waiters) for running in single_flight._flights.values())
 
 
 def _wait_for(condition) -> None:
@@ -373,3 +377,107 @@ def _wait_for(condition) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.001)
+
+
+async def test_a_batch_joins_the_calls_that_are_running():
+    """A batch makes the calls for its other keys itself, in one call, and waits for the rest."""
+    single_flight, made = SingleFlight(), []
+    go = asyncio.Event()
+
+    async def call(_flight, keys):
+        made.append(list(keys))
+        await go.wait()
+        return {key: f"{key} of {len(keys)}" for key in keys}
+
+    def share(keys):
+        return single_flight.share(keys, call, client=_ME, timeout_seconds=_LONG)
+
+    tasks = [asyncio.create_task(share(keys)) for keys in (["a", "b"], ["b", "c", "d"], ["d"])]
+    await _until(lambda: len(made) == 2)
+    go.set()
+    results = [answers for answers, _ in await asyncio.gather(*tasks)]
+    assert made == [["a", "b"], ["c", "d"]]
+    assert results == [
+        {"a": "a of 2", "b": "b of 2"},
+        {"b": "b of 2", "c": "c of 2", "d": "d of 2"},
+        {"d": "d of 2"},
+    ]
+    assert single_flight.running_count == 0
+
+
+async def test_clients_of_a_failed_call_make_theirs_side_by_side():
+    """If a call fails, each other client makes one call for all its waiters, at the same time as the others."""
+    single_flight = SingleFlight()
+    running, most, made, leases = 0, 0, [], []
+
+    async def fail(flight, _keys):
+        nonlocal running, most
+        made.append(flight.client)
+        leases.append(flight.needs_lease)
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+        raise _ProviderError
+
+    clients = [client for client in "abcd" for _ in range(3)]
+    results = await asyncio.gather(
+        *(single_flight.share(["key"], fail, client=client, timeout_seconds=_LONG) for client in clients),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [_ProviderError] * 12
+    assert made == ["a", "b", "c", "d"]
+    assert most == 3
+    assert leases == [True, False, False, False]
+
+
+async def test_waiters_of_other_clients_are_released():
+    """If another process failed for which all clients waited, none of them waits for another client too."""
+    single_flight, made = SingleFlight(), []
+    go = asyncio.Event()
+
+    async def call(flight, keys):
+        made.append(flight.client)
+        if flight.client == "a":
+            await _until(lambda: _waiting(single_flight) == 3)
+            single_flight.release_others(flight)
+        await go.wait()
+        return dict.fromkeys(keys, flight.client)
+
+    tasks = [
+        asyncio.create_task(single_flight.share(["key"], call, client=client, timeout_seconds=_LONG))
+        for client in "aab"
+    ]
+    await _until(lambda: len(made) == 2)
+    go.set()
+    assert [answers["key"] for answers, _ in await asyncio.gather(*tasks)] == ["a", "a", "b"]
+
+
+def test_a_stopped_loop_frees_its_waiters():
+    """If the event loop of a call stops, the callers in other loops make one call of theirs at once."""
+    single_flight, calls = SingleFlight(), _Calls()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(_share(single_flight, calls))
+    loop.run_until_complete(_until(calls.started.is_set))
+    (running,) = single_flight._flights.values()
+    started, waiting = time.monotonic(), threading.Event()
+
+    def keep_running():
+        loop.run_until_complete(asyncio.to_thread(waiting.wait, 10))
+        loop.close()
+
+    async def others():
+        tasks = [asyncio.create_task(_share(single_flight, calls)) for _ in range(3)]
+        await _until(lambda: len(running.waiters) == 4)
+        waiting.set()
+        await _until(lambda: calls.count == 2)
+        calls.go.set()
+        return await asyncio.gather(*tasks)
+
+    thread = threading.Thread(target=keep_running)
+    thread.start()
+    _wait_for(loop.is_running)
+    assert asyncio.run(others()) == ["answer 2"] * 3
+    thread.join(10)
+    assert time.monotonic() - started < _LONG / 2
+    _discard_tasks(task, running.task)

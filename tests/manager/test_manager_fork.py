@@ -46,14 +46,14 @@ def test_a_child_does_not_wait_for_locks_that_its_parent_held(tmp_path, store):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_waits_for_a_write_of_the_ledger(tmp_path):
+def test_a_fork_waits_for_a_write_of_the_savings(tmp_path):
     """No fork happens while a thread uses SQLite, because the child would wait forever for a mutex of the library."""
     manager = CacheManager(CacheConfig(enabled=True, cache_dir=tmp_path / "cache"))
     directory = open_directory(str(manager.cache_dir), manager.config, clock=time.time, sink=StructlogSink())
     begun, written = threading.Event(), threading.Event()
 
     def write():
-        with directory.ledger._writing:
+        with directory.savings._writing:
             begun.set()
             time.sleep(0.2)
             written.set()

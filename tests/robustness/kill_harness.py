@@ -67,12 +67,13 @@ def _write(cache_dir: str, kind: str, seed: int) -> None:
             str(manager.cache_dir), manager.config, clock=time.time, sink=StructlogSink()
         )
 
-        def write(at, data, **_):  # type: ignore[no-untyped-def]
-            with open(directory.store.path(at), "wb") as file:
-                file.write(data)
-            return True
+        def write_many(entries, **_):  # type: ignore[no-untyped-def]
+            for entry in entries:
+                with open(directory.store.path(entry.address), "wb") as file:
+                    file.write(entry.data)
+            return [True] * len(entries)
 
-        directory.store.write = write
+        directory.store.write_many = write_many
     while True:
         number, version = chance.randrange(_KEYS), chance.randrange(10**6)
         ttl = chance.choice((None, 0.02))

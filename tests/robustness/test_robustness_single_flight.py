@@ -39,9 +39,10 @@ async def main():
     sys.stdin.readline()
     begun = time.monotonic()
     question = [{"role": "user", "content": "What is Python?"}]
-    responses = await asyncio.gather(*(model.get_text(question) for _ in range(int(tasks))))
+    calls = (model.get_text(question) for _ in range(int(tasks)))
+    results = await asyncio.gather(*calls, return_exceptions=True)
     await model.aclose()
-    answers = sorted({response.content for response in responses})
+    answers = sorted({getattr(result, "content", type(result).__name__) for result in results})
     print(json.dumps({"answers": answers, "seconds": time.monotonic() - begun}), flush=True)
 
 asyncio.run(main())
@@ -115,11 +116,10 @@ def test_many_tasks_of_many_processes_make_one_call(start):
     assert len(answers[0]) == 1
 
 
-def test_each_process_makes_a_call_without_leases(start, tmp_path):
-    """Without leases, each process makes its own call, which proves that the test above can fail."""
-    (tmp_path / "cache" / ".spark-cache" / "locks" / "leases").mkdir(parents=True)
+def test_each_process_makes_a_call_without_waiting(start):
+    """If nothing waits for another process, each makes its own call, which proves that the test above can fail."""
     with StandInProvider(latency_seconds=1.0) as provider:
-        callers = start(provider.base_url, count=3, tasks=2)
+        callers = start(provider.base_url, count=3, timeout=0.001)
         for caller in callers:
             caller.call()
         assert all(len(caller.result()["answers"]) == 1 for caller in callers)
@@ -127,7 +127,7 @@ def test_each_process_makes_a_call_without_leases(start, tmp_path):
 
 
 def test_the_lease_of_a_killed_process_is_free(start):
-    """If the calling process is killed, the waiting process makes the call at once."""
+    """If the calling process is killed, the waiting process sees it within 1.5 seconds and makes the call."""
     with StandInProvider(latency_seconds=2.0) as provider:
         first, second = start(provider.base_url, count=2, tasks=10)
         first.call()
@@ -138,6 +138,25 @@ def test_the_lease_of_a_killed_process_is_free(start):
         result = second.result()
     assert provider.calls == 2
     assert result["seconds"] < 30
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_nobody_waits_behind_a_call_that_gives_nothing(start, status):
+    """If a call fails, or its response is cut off and not stored, all who waited make their own calls at the same time."""
+    cut = {"content": "Once upon", "finish_reason": "length"}
+    with StandInProvider(latency_seconds=1.0, answer=lambda _body: cut) as provider:
+        callers = start(provider.base_url, count=_PROCESSES)
+        if status != 200:
+            provider.fail_next(status, times=_PROCESSES)
+        for caller in callers:
+            caller.call()
+        results = [caller.result() for caller in callers]
+    assert provider.calls == _PROCESSES
+    assert all(
+        result["answers"] == ["Once upon" if status == 200 else "InternalServerError"] for result in results
+    )
+    # One after the other, they would take eight seconds.
+    assert max(result["seconds"] for result in results) < 7
 
 
 def test_a_stopped_process_is_waited_for_no_longer_than_the_lock_timeout(start):
@@ -155,13 +174,14 @@ def test_a_stopped_process_is_waited_for_no_longer_than_the_lock_timeout(start):
     assert 1.0 <= result["seconds"] < 15
 
 
-def test_a_deleted_lease_file_does_not_lose_a_response(start, tmp_path):
-    """If the lease file is deleted while a call is in progress, every caller gets a response."""
+def test_a_deleted_lease_does_not_lose_a_response(start, tmp_path):
+    """If the record of a lease is deleted while the call is in progress, every caller gets a response."""
     with StandInProvider(latency_seconds=1.0) as provider:
         first, second = start(provider.base_url, count=2)
         first.call()
         _until(lambda: provider.calls == 1)
-        (tmp_path / "cache" / ".spark-cache" / "locks" / "leases").unlink()
+        (record,) = (tmp_path / "cache" / ".spark-cache" / "locks").glob("*.lease")
+        record.unlink()
         second.call()
         assert first.result()["answers"] == second.result()["answers"]
     assert provider.calls == 2
