@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 
 from benchmarks.calls import measure_calls
+from benchmarks.embeddings import measure_embeddings
 from benchmarks.growth import measure_growth
 from benchmarks.imports import measure_imports
 from benchmarks.machine import machine_facts, versions
@@ -58,6 +59,7 @@ def _measured(plan: Plan, directory: str) -> Results:
     results = Results(plan.entries)
     measure_imports(plan, results, _say)
     measure_calls(plan, directory, results, _say)
+    measure_embeddings(plan, directory, results, _say)
     measure_growth(plan, directory, results, _say)
     return results
 

@@ -40,7 +40,7 @@ from spark_cache.entries import (
 )
 from spark_cache.entries.keyring import KeyRing
 from spark_cache.errors import ConfigError, StoreError
-from spark_cache.savings import MISS_LOG_FILE, Ledger, MissLog
+from spark_cache.savings import SAVINGS_FILE, Savings
 from spark_cache.stores import HIDDEN, FileStore, address
 
 if TYPE_CHECKING:
@@ -196,9 +196,8 @@ def targets(folder: Path) -> dict[str, Target]:
         ),
         "profile": Target(3, _profiles(), _config_reader(folder, "profiles/fuzz.toml"), (ConfigError,)),
         ".env": Target(3, _dotenvs(), _config_reader(folder, ".env"), (ConfigError,)),
-        "ledger": Target(1, (_ledger(folder),), _ledger_reader(folder)),
+        "savings": Target(2, *_savings(folder)),
         "index": Target(2, *_index_file(folder, "index.sqlite3")),
-        "miss log": Target(1, *_miss_log(folder)),
         "archive": Target(2, *_archive(folder), (StoreError,)),
     }
 
@@ -272,32 +271,31 @@ def _config_reader(folder: Path, name: str) -> Callable[[bytes], object]:
     return read
 
 
-def _ledger(folder: Path) -> bytes:
-    ledger = Ledger(str(folder), clock=lambda: 1.7e9)
-    ledger.record(
-        "hit",
-        provider="openai",
-        model="gpt-4o",
-        profile=None,
-        keep=True,
-        seconds=0.5,
-        usage={"total_tokens": 23},
-    )
-    ledger.flush()
-    return (folder / "ledger.sqlite3").read_bytes()
+def _savings(folder: Path) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
+    def opened() -> Savings:
+        savings = Savings(str(folder), clock=lambda: 1.7e9)
+        usage = {"total_tokens": 23}
+        savings.ledger.record(
+            "hit", provider="openai", model="gpt-4o", profile=None, keep=True, seconds=0.5, usage=usage
+        )
+        savings.miss_log.missed(
+            "ab" * 32, provider="openai", model="gpt-4o", reason="absent", digests={"messages": "00"}
+        )
+        savings.miss_log.removed("ab" * 32, "evict")
+        savings.miss_log.cleared("clear", "openai")
+        return savings
 
-
-def _ledger_reader(folder: Path) -> Callable[[bytes], object]:
-    path = folder / "ledger.sqlite3"
+    opened().flush()
+    path = folder / SAVINGS_FILE
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
-        ledger = Ledger(str(folder), clock=lambda: 1.7e9)
-        ledger.lifetime()
-        ledger.record("miss", provider="openai", model="gpt-4o", profile=None, keep=True, reason="absent")
-        ledger.flush()
+        savings = opened()
+        savings.misses()
+        savings.removals("ab" * 32, "openai", "gpt-4o")
+        savings.lifetime()
 
-    return read
+    return (path.read_bytes(),), read
 
 
 def _store(root: Path) -> FileStore:
@@ -335,22 +333,6 @@ def _index_file(folder: Path, name: str) -> tuple[tuple[bytes, ...], Callable[[b
         _store_one(store, "ab" * 32)
         if sum(totals.entries for totals in store.totals(write=True).folders) != sum(1 for _ in store.scan()):
             raise AssertionError("the totals of the store do not match its entries")
-
-    return (path.read_bytes(),), read
-
-
-def _miss_log(folder: Path) -> tuple[tuple[bytes, ...], Callable[[bytes], object]]:
-    miss_log = MissLog(str(folder), clock=lambda: 1.7e9)
-    miss_log.missed("ab" * 32, provider="openai", model="gpt-4o", reason="absent", digests={"messages": "00"})
-    miss_log.removed("ab" * 32, "evict")
-    miss_log.flush()
-    path = folder / MISS_LOG_FILE
-
-    def read(data: bytes) -> None:
-        path.write_bytes(data)
-        found = MissLog(str(folder), clock=lambda: 1.7e9)
-        list(found.misses())
-        found.removal("ab" * 32)
 
     return (path.read_bytes(),), read
 

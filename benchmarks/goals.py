@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.calls import ROWS, THREADS
-from benchmarks.contenders import CONTENDERS, LLM_CACHES, UPSERT
+from benchmarks.contenders import CONTENDERS, EMBEDDERS, LLM_CACHES, UPSERT
+from benchmarks.embeddings import EMBEDDING_ROWS
 from benchmarks.results import Series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from benchmarks.results import CapRun, Growth, Results
 
@@ -21,6 +22,15 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 Figures = dict[str, Series]
 
 _MODEL_ROWS = ("small", "messages", "image", "image again", "random")
+
+_EMBEDDING_BOUNDS = (
+    ("embed", "langchain", 0.5),
+    ("embed", "limit", 2),
+    ("embed_as_array", "dspy", 0.5),
+    ("embed new", "langchain", 0.5),
+    ("embed new", "limit", 2.5),
+)
+"""The rows of embeddings, and the bounds of their ratios to other contenders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +74,10 @@ def goals(results: Results) -> list[Goal]:
     """
     return [
         *_hit_goals(results.calls),
-        _fastest(results.calls),
+        _fastest("every row, vs. each LLM cache", results.calls, ROWS, CONTENDERS),
         _put_goal(results.calls),
         *_parallel_goals(results.calls),
+        *_embedding_goals(results.embeddings),
         *(goal for entries, growth in results.growth.items() for goal in _growth_goals(entries, growth)),
     ]
 
@@ -84,16 +95,18 @@ def _hit_goals(calls: dict[str, Figures]) -> Iterator[Goal]:
         yield Goal(f"`get_text`, {ROWS[row]}, vs. a hit of DSPy", 0.8, ratio(row, "spark-model", "dspy"))
 
 
-def _fastest(calls: dict[str, Figures]) -> Goal:
+def _fastest(
+    name: str, rows: dict[str, Figures], titles: Mapping[str, str], peers: Mapping[str, str]
+) -> Goal:
     """Return the comparison with an LLM cache in which spark-cache does worst."""
     compared = [
-        (ratio, f"worst: {ROWS[row]}, vs. {CONTENDERS[peer]}")
-        for row, figures in calls.items()
+        (ratio, f"worst: {titles[row]}, vs. {peers[peer]}")
+        for row, figures in rows.items()
         for peer in LLM_CACHES
         if (ratio := _over(figures, "spark", peer)) is not None
     ]
     worst, note = max(compared, key=lambda comparison: comparison[0].median, default=(None, ""))
-    return Goal("every row, vs. each LLM cache", 1, worst, note=note)
+    return Goal(name, 1, worst, note=note)
 
 
 def _put_goal(calls: dict[str, Figures]) -> Goal:
@@ -120,6 +133,19 @@ def _parallel_goals(calls: dict[str, Figures]) -> Iterator[Goal]:
         one.over(many) if one is not None and many is not None else None,
         at_least=True,
     )
+
+
+def _embedding_goals(rows: dict[str, Figures]) -> Iterator[Goal]:
+    for row, peer, bound in _EMBEDDING_BOUNDS:
+        figures = rows.get(row, {})
+        mine = figures.get("spark")
+        yield Goal(
+            f"{EMBEDDING_ROWS[row]}, vs. {'the limit' if peer == 'limit' else EMBEDDERS[peer]}",
+            bound,
+            _over(figures, "spark", peer),
+            note="" if mine is None else f"{mine.median * 1e6:.0f} µs per text",
+        )
+    yield _fastest("every row of embeddings, vs. each LLM cache", rows, EMBEDDING_ROWS, EMBEDDERS)
 
 
 def _growth_goals(entries: int, growth: Growth) -> Iterator[Goal]:

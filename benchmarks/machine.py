@@ -17,8 +17,10 @@ _PACKAGES = (
     "dspy",
     "langchain-core",
     "langchain-community",
+    "langchain-classic",
     "inspect-ai",
     "joblib",
+    "numpy",
 )
 
 

@@ -109,6 +109,7 @@ class Results:
     Attributes:
         entries: The number of entries in each cache when calls were measured.
         calls: The seconds per call, by row and contender.
+        embeddings: The seconds per text, by row and contender.
         growth: The results by number of entries.
         imports: The seconds that an import adds to the startup of Python, by statement.
         missing: The reason why something was not measured, by its label.
@@ -116,6 +117,7 @@ class Results:
 
     entries: int
     calls: dict[str, dict[str, Series]] = field(default_factory=dict)
+    embeddings: dict[str, dict[str, Series]] = field(default_factory=dict)
     growth: dict[int, Growth] = field(default_factory=dict)
     imports: dict[str, Series] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)

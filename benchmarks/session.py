@@ -36,7 +36,7 @@ class Session:
         cap_bytes: The size cap, in bytes; None for no cap.
     """
 
-    def __init__(self, name: str, directory: str, cap_bytes: int | None) -> None:
+    def __init__(self, name: str, directory: str, cap_bytes: int | None = None) -> None:
         self._contender = make(name, directory, cap_bytes)
         self._random = random.Random(1)
         self._new = count(random.SystemRandom().randrange(_FIRST_NEW, _LAST_NEW))

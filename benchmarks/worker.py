@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from types import TracebackType
 
@@ -23,21 +25,26 @@ class NotMeasuredError(Exception):
 
 
 class Worker:
-    """A contender in a separate process, which runs one method of a :class:`Session` at a time.
+    """A contender in a separate process, which runs one method of its session at a time.
 
     Args:
         name: The name of the contender.
         directory: The directory of its entries; created if it does not exist.
-        cap_bytes: The size cap, in bytes; None for no cap.
+        *arguments: Further arguments of the session.
+        session: The class of the session, which is created in the process.
     """
 
-    def __init__(self, name: str, directory: str, cap_bytes: int | None = None) -> None:
+    def __init__(
+        self, name: str, directory: str, *arguments: Any, session: Callable[..., object] = Session
+    ) -> None:
         os.makedirs(directory, exist_ok=True)
         self.name = name
         # The process is spawned, not forked, so that it inherits nothing from this one.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, name, directory, cap_bytes), daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(theirs, partial(session, name, directory, *arguments)), daemon=True
+        )
         self._process.start()
         theirs.close()
 
@@ -116,8 +123,8 @@ def quiet_environment(home: str) -> dict[str, str]:
     }
 
 
-def _serve(pipe: Connection, name: str, directory: str, cap_bytes: int | None) -> None:
-    session: Session | None = None
+def _serve(pipe: Connection, start: Callable[[], object]) -> None:
+    session: object | None = None
     while True:
         try:
             method, arguments = pipe.recv()
@@ -125,7 +132,7 @@ def _serve(pipe: Connection, name: str, directory: str, cap_bytes: int | None) -
             return
         try:
             if session is None:
-                session = Session(name, directory, cap_bytes)
+                session = start()
                 warnings.simplefilter(
                     "ignore"
                 )  # after the imports, because some libraries enable their own warnings

@@ -1,12 +1,27 @@
-"""The requests and the response that all caches are measured with."""
+"""The requests, the response, the texts and the vectors that all caches are measured with."""
 
 from __future__ import annotations
 
 import base64
 import random
+from array import array
 from typing import Any
 
-__all__ = ["MODEL", "PARAMETERS", "SHAPES", "Request", "answer", "numbered", "shaped"]
+__all__ = [
+    "DIMENSIONS",
+    "MODEL",
+    "PARAMETERS",
+    "SHAPES",
+    "TEXTS",
+    "TEXT_CHARACTERS",
+    "Request",
+    "Vectors",
+    "answer",
+    "numbered",
+    "shaped",
+    "text_to_embed",
+    "vectors",
+]
 
 MODEL = "gpt-4o"
 PARAMETERS: dict[str, Any] = {"temperature": 0.0, "max_tokens": 1024}
@@ -14,8 +29,17 @@ PARAMETERS: dict[str, Any] = {"temperature": 0.0, "max_tokens": 1024}
 SHAPES = ("small", "messages", "image")
 """The shapes of requests: 600 B of text, 100 KB in 60 messages, and 1 MB that is one image and one line of text."""
 
+TEXTS = 500
+"""The number of texts that are embedded in one call."""
+
+TEXT_CHARACTERS = 100
+DIMENSIONS = 1536
+
 Request = dict[str, Any]
 """A request in the format of the provider's API: ``model``, ``messages`` and parameters."""
+
+Vectors = list[list[float]]
+"""Vectors in the order of their texts."""
 
 _PROSE = "the cache answers when an equal request was asked before and its entry is still fresh enough; " * 20
 _MESSAGES = 60
@@ -68,6 +92,21 @@ def answer() -> dict[str, Any]:
         "stop_reason": "end_turn",
         "usage": {"input_tokens": 140, "output_tokens": 190, "total_tokens": 330},
     }
+
+
+def text_to_embed(number: int) -> str:
+    """Return a text of 100 characters; different numbers give different texts.
+
+    Args:
+        number: The number of the text.
+    """
+    return _text(f"text {number}", TEXT_CHARACTERS)
+
+
+def vectors() -> Vectors:
+    """Return a vector for each of the texts of a call; its numbers are exact as 32-bit floats."""
+    drawn = random.Random(2)
+    return [array("f", [drawn.random() / 8 - 0.06 for _ in range(DIMENSIONS)]).tolist() for _ in range(TEXTS)]
 
 
 def _request(messages: list[dict[str, Any]]) -> Request:

@@ -1,17 +1,23 @@
-"""The interface of a contender."""
+"""The interfaces of contenders."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.workload import Vectors
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from benchmarks.workload import Request
 
-__all__ = ["Contender", "Keeper", "MissError"]
+__all__ = ["Contender", "Embedder", "EmbeddingProvider", "Keeper", "MissError"]
+
+EmbeddingProvider = Callable[[Sequence[str]], Vectors]
+"""Returns the vectors of texts at once."""
 
 
 class MissError(Exception):
@@ -110,3 +116,28 @@ class Keeper(Contender):
     @abstractmethod
     def size_bytes(self) -> int:
         """Return the size of the cache by its own account, in bytes."""
+
+
+class Embedder(ABC):
+    """A cache of vectors, called as its users call it.
+
+    It is created with the directory of its entries and the provider of the vectors that it does not have.
+    """
+
+    @abstractmethod
+    def embed(self, texts: list[str]) -> Any:
+        """Return the vectors of texts, from the cache or from the provider.
+
+        Args:
+            texts: The texts.
+        """
+
+    def embed_as_array(self, texts: list[str]) -> Any:
+        """Return the vectors of texts as a numpy array. The default converts the result of :meth:`embed`.
+
+        Args:
+            texts: The texts.
+        """
+        import numpy as np  # noqa: PLC0415 - it may not be installed
+
+        return np.asarray(self.embed(texts), dtype=np.float32)

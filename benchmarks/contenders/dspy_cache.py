@@ -1,19 +1,24 @@
-"""DSPy's request cache, with the type of response that it holds in a program."""
+"""DSPy's request cache, with the type of response that it holds in a program, and its embedder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import dspy
 from dspy.clients.cache import Cache
-from litellm import ModelResponse
 
-from benchmarks.contenders.base import Contender
+from benchmarks.contenders.base import Contender, Embedder
 from benchmarks.workload import answer
 
 if TYPE_CHECKING:
-    from benchmarks.workload import Request
+    from collections.abc import Sequence
 
-__all__ = ["Dspy", "DspyFromDisk", "response"]
+    from litellm import ModelResponse
+
+    from benchmarks.contenders.base import EmbeddingProvider
+    from benchmarks.workload import Request, Vectors
+
+__all__ = ["Dspy", "DspyEmbedder", "DspyEmbedderFromDisk", "DspyFromDisk", "response"]
 
 _OWN_SIZE_LIMIT = 30_000_000_000
 
@@ -64,8 +69,39 @@ class DspyFromDisk(Dspy):
     in_memory = False
 
 
+class DspyEmbedder(Embedder):
+    """``dspy.Embedder`` with a function. Vectors of batches that this process has embedded are read from memory."""
+
+    in_memory = True
+
+    def __init__(self, directory: str, provider: EmbeddingProvider) -> None:
+        dspy.configure_cache(enable_memory_cache=self.in_memory, disk_cache_dir=directory)
+
+        # A plain function, because DSPy would copy the object of a method with each call.
+        def embed(texts: Sequence[str]) -> Vectors:
+            return provider(texts)
+
+        self._embedder = dspy.Embedder(embed, caching=True)
+
+    def embed(self, texts: list[str]) -> Any:
+        """Call the embedder, which returns an array.
+
+        Args:
+            texts: The texts.
+        """
+        return self._embedder(texts)
+
+
+class DspyEmbedderFromDisk(DspyEmbedder):
+    """The embedder without the memory, as every new process finds it."""
+
+    in_memory = False
+
+
 def response() -> ModelResponse:
     """Return the response of the workload as LiteLLM returns it."""
+    from litellm import ModelResponse  # noqa: PLC0415 - an embedder does not need it
+
     given = answer()
     usage = given["usage"]
     return ModelResponse(

@@ -1,4 +1,4 @@
-"""LangChain's SQLite cache, called as its chat models call it."""
+"""LangChain's SQLite cache, called as its chat models call it, and its cache of vectors."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from langchain_community.cache import SQLiteCache
+from langchain_core.embeddings import Embeddings
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration
 
-from benchmarks.contenders.base import Contender
+try:
+    from langchain_classic.embeddings import CacheBackedEmbeddings
+    from langchain_classic.storage import LocalFileStore
+except ImportError:  # before LangChain 1.0
+    from langchain.embeddings import CacheBackedEmbeddings
+    from langchain.storage import LocalFileStore
+
+from benchmarks.contenders.base import Contender, Embedder
 from benchmarks.workload import MODEL, PARAMETERS, answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from benchmarks.workload import Request
+    from benchmarks.contenders.base import EmbeddingProvider
+    from benchmarks.workload import Request, Vectors
 
-__all__ = ["LangChain"]
+__all__ = ["LangChain", "LangChainEmbedder"]
 
 _KINDS = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 _MODEL_TEXT = json.dumps({"model_name": MODEL, **PARAMETERS}, sort_keys=True) + "---[('stop', None)]"
@@ -82,3 +91,31 @@ class LangChain(Contender):
             for request in requests:
                 prompt = dumps(self.prepare(request))
                 session.add(table(prompt=prompt, llm=_MODEL_TEXT, response=stored, idx=0))
+
+
+class LangChainEmbedder(Embedder):
+    """``CacheBackedEmbeddings`` with a ``LocalFileStore``, and SHA-256 instead of SHA-1, as its documentation recommends."""
+
+    def __init__(self, directory: str, provider: EmbeddingProvider) -> None:
+        self._cache = CacheBackedEmbeddings.from_bytes_store(
+            _Vectors(provider), LocalFileStore(directory), namespace=MODEL, key_encoder="sha256"
+        )
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """Call ``embed_documents``.
+
+        Args:
+            texts: The texts.
+        """
+        return self._cache.embed_documents(texts)
+
+
+class _Vectors(Embeddings):
+    def __init__(self, provider: EmbeddingProvider) -> None:
+        self._provider = provider
+
+    def embed_documents(self, texts: list[str]) -> Vectors:
+        return self._provider(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        return self._provider([text])[0]

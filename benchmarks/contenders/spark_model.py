@@ -1,4 +1,4 @@
-"""spark-cache as most programs use it: ``await model.get_text(...)``."""
+"""spark-cache as most programs use it: ``await model.get_text(...)`` and ``await model.embed(...)``."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contenders.base import Contender, MissError
+from benchmarks.contenders.base import Contender, Embedder, MissError
 from benchmarks.contenders.spark import configuration
 from benchmarks.workload import MODEL, answer, shaped
-from spark_cache import OpenAIModel
+from spark_cache import Model, OpenAIModel
+from spark_cache.models import Provider, Usage
 from spark_cache.testing import StandInProvider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.workload import Request
+    from benchmarks.contenders.base import EmbeddingProvider
+    from benchmarks.workload import Request, Vectors
     from spark_cache import ModelResponse
 
-__all__ = ["SparkModel"]
+__all__ = ["SparkEmbedder", "SparkModel"]
+
+_EMBED_BATCH = 2048
+_TEXT_TOKENS = 25
 
 
 class SparkModel(Contender):
@@ -100,3 +105,47 @@ class SparkModel(Contender):
     async def _ask_and_close(self, request: Request) -> ModelResponse:
         async with self._model:
             return await self._ask(self.prepare(request))
+
+
+class SparkEmbedder(Embedder):
+    """A model of a provider in the same process, without an SDK."""
+
+    def __init__(self, directory: str, provider: EmbeddingProvider) -> None:
+        self._model = Model(MODEL, _Vectors(provider), cache_config=configuration(directory, None))
+        self._loop = asyncio.Runner()
+
+    def embed(self, texts: list[str]) -> Vectors:
+        """Call ``embed`` in a running event loop.
+
+        Args:
+            texts: The texts.
+        """
+        return self._loop.run(self._model.embed(texts))
+
+    def embed_as_array(self, texts: list[str]) -> Any:
+        """Call ``embed`` with ``as_array``.
+
+        Args:
+            texts: The texts.
+        """
+        return self._loop.run(self._model.embed(texts, as_array=True))
+
+
+class _Vectors(Provider):
+    name = "benchmark"
+
+    def __init__(self, provider: EmbeddingProvider) -> None:
+        self._provider = provider
+
+    def embed_batch(self, _model_id: str) -> int:
+        return _EMBED_BATCH
+
+    async def embed(self, _request: Any, texts: Sequence[str]) -> tuple[Vectors, Usage]:
+        tokens = _TEXT_TOKENS * len(texts)
+        return self._provider(texts), Usage(input_tokens=tokens, total_tokens=tokens)
+
+    async def call(self, request: Any) -> Any:
+        raise NotImplementedError
+
+    def read(self, raw: Any) -> ModelResponse:
+        raise NotImplementedError

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.calls import ROWS
-from benchmarks.contenders import CONTENDERS, UPSERT
+from benchmarks.contenders import CONTENDERS, EMBEDDERS, UPSERT
+from benchmarks.embeddings import EMBEDDING_ROWS
 from benchmarks.goals import goals
 from benchmarks.growth import FIGURES
 from benchmarks.report.tables import NONE, number, spread, table
+from benchmarks.workload import DIMENSIONS, TEXT_CHARACTERS, TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +21,8 @@ __all__ = ["CALLS_CHART", "GROWTH_CHART", "page"]
 
 CALLS_CHART = "benchmarks.svg"
 GROWTH_CHART = "benchmarks-growth.svg"
+
+_NAMES = {**CONTENDERS, UPSERT: "one SQLite upsert"}
 
 _MICROSECONDS = 1e6
 _MILLISECONDS = 1e3
@@ -41,7 +45,11 @@ _BOUNDS = """Why some goals are missed:
   request. It verifies that no symbolic link leads out of the directory, and that what it replaces is an entry. It changes
   the index in a transaction, under a lock between processes. The size limit holds at every moment because room is made,
   and the file put in place, in this transaction.
-- **Puts at the cap.** The slowest puts wait for the file system while it removes files. The limit removes none."""
+- **Puts at the cap.** The slowest puts wait for the file system while it removes files. The limit removes none.
+- **Embeddings.** The limit makes the numbers from the bytes of a file. Before it does the same, a hit computes the key of the
+  text, parses JSON, verifies a checksum and decodes base64. A miss does for each text what a put does, but changes the
+  index once for many texts. DSPy stores a batch of 200 texts as one entry: it writes fewer files, and a batch with one
+  new text misses as a whole."""
 
 _METHOD = """## How it is measured
 
@@ -60,6 +68,12 @@ _METHOD = """## How it is measured
   has requested; both are shown. LangChain is called as its chat models call it, with the messages serialized for each
   call. Inspect's cache has no public functions, so those that its models call are used. joblib caches a function that is
   called with the request. LiteLLM is not measured: it no longer has a disk cache.
+- Embeddings are hits of texts that are stored on disk, and misses of new texts. The provider is a function in the same
+  process that returns prepared lists of numbers; its time is subtracted. spark-cache is called through `embed` of a model.
+  The limit hashes each text with SHA-256 and reads one file of 32-bit floats; for a new text, it writes a temporary file
+  and renames it. LangChain's `CacheBackedEmbeddings` stores one file of JSON per text; for the array, numpy converts its
+  lists. DSPy's `Embedder` caches by batch: its 500 texts are three entries, its hits are the same batches again, and its
+  results are always arrays. The vectors that each cache returns are compared with the prepared ones once.
 - With several threads or processes, the figure is the elapsed time divided by the number of responses of all of them.
 - Puts at the size cap are timed individually, in a cache whose cap equals its current size. The limit, which has no cap,
   shows what the machine does meanwhile."""
@@ -91,6 +105,15 @@ def _sections(
         if charts is not None:
             yield f"![Time of hits and puts, by cache and request]({charts}/{CALLS_CHART})"
         yield from _calls(results)
+    if results.embeddings:
+        yield "## Embeddings"
+        yield (
+            f"Microseconds per text, for a call with {TEXTS} texts of {TEXT_CHARACTERS} characters. "
+            f"A vector has {DIMENSIONS:,} 32-bit floats."
+        )
+        yield _by_contender(
+            results.embeddings, tuple(EMBEDDING_ROWS), EMBEDDING_ROWS, _MICROSECONDS, EMBEDDERS
+        )
     if results.growth:
         yield "## As the cache grows"
         if charts is not None:
@@ -164,9 +187,9 @@ def _by_contender(
     columns: Sequence[str],
     titles: Mapping[str, str],
     factor: float,
+    names: Mapping[str, str] = _NAMES,
 ) -> str:
     """Return a table with a row for each contender that has any of the figures, and a column for each figure."""
-    names = {**CONTENDERS, UPSERT: "one SQLite upsert"}
     found = {name for column in columns for name in figures.get(column, {})}
     return table(
         ("cache", *(titles[column] for column in columns)),
