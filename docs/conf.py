@@ -26,7 +26,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:.*",
-        r"(Answer|Any|Asked|AsyncAnthropic|AsyncOpenAI|Client|Iterable|Iterator|Path|PathLike|Sequence|T|TracebackType|date|timedelta)",
+        r"(Answer|Any|Asked|AsyncAnthropic|AsyncOpenAI|Client|Iterable|Iterator|NDArray|Path|PathLike|Sequence|T|TracebackType|date|timedelta)",
     ),
     (r"py:.*", r"spark_cache\.providers\.(dialect|snapshot)\..*"),
     (r"py:.*", r"(Callable|Literal|Mapping|Sequence)\b.*"),
