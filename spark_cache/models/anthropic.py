@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from spark_cache.models.base import Model
 from spark_cache.models.sdk_client import SdkClient, arguments_of
 from spark_cache.providers.anthropic.dialect import SDK, AnthropicDialect
-from spark_cache.providers.anthropic.messages import is_empty, read_answer, turn_of
-from spark_cache.providers.anthropic.stream import FORM, events_of, gather, read_event
-from spark_cache.providers.base import Provider
+from spark_cache.providers.anthropic.reading import AnthropicReading
+from spark_cache.providers.anthropic.stream import gather
 from spark_cache.providers.json_values import bare_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping
     from typing import Unpack
 
     from anthropic import AsyncAnthropic
 
     from spark_cache.models.options import ModelOptions
     from spark_cache.providers.dialect import Added, Dialect
-    from spark_cache.providers.response import ModelResponse
-    from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["AnthropicModel", "AnthropicProvider"]
@@ -70,11 +67,8 @@ class AnthropicModel(Model):
         super().__init__(model_id, AnthropicProvider(SdkClient(SDK, client, client_args)), **options)
 
 
-class AnthropicProvider(Provider):
+class AnthropicProvider(AnthropicReading):
     """Anthropic behind its SDK; arguments as for the model."""
-
-    name: ClassVar[str] = "anthropic"
-    stream_form = FORM
 
     def __init__(self, client: SdkClient) -> None:
         self._client = client
@@ -114,25 +108,13 @@ class AnthropicProvider(Provider):
             raise APIResponseValidationError(
                 response=response.http_response, body=response.http_response.text
             ) from None
-        told = bare_error(raw, "content")
+        told = bare_error(raw, *self.error_unless)
         if told is not None:
             from anthropic import APIError  # noqa: PLC0415 - only for such a response
 
             message = told.get("message") if isinstance(told, dict) else told
             raise APIError(str(message), response.http_request, body=raw)
         return raw
-
-    def read(self, raw: Any) -> ModelResponse:
-        return read_answer(raw)
-
-    def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
-        return ("end_turn" if response.stop_reason == "pause_turn" else response.stop_reason,)
-
-    def is_empty(self, response: ModelResponse) -> bool:
-        return is_empty(response.raw)
-
-    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
-        return turn_of(response.raw)
 
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
         messages = self._client.client().messages
@@ -146,15 +128,6 @@ class AnthropicProvider(Provider):
         ) as events:
             async for event in events:
                 yield event
-
-    def gather(self, events: Sequence[Any]) -> Any | None:
-        return gather(events)
-
-    def read_event(self, raw_event: Any) -> StreamEvent:
-        return read_event(raw_event)
-
-    def events_of(self, raw: Any) -> Sequence[Any]:
-        return events_of(raw)
 
 
 def _broken_off() -> Exception:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from spark_cache.models.base import Model
 from spark_cache.models.boto3_calls import EventReader, Threads, keep_wire, wire_of
 from spark_cache.models.sdks import import_sdk
-from spark_cache.providers.base import Provider
 from spark_cache.providers.bedrock.address import configured_address, endpoint_of
-from spark_cache.providers.bedrock.converse import in_form_of_boto3, is_empty, read_answer, turn_of
+from spark_cache.providers.bedrock.converse import in_form_of_boto3
 from spark_cache.providers.bedrock.dialect import BedrockDialect
 from spark_cache.providers.bedrock.embeddings import batch_of, body_with_texts, vectors_of
-from spark_cache.providers.bedrock.stream import FORM, events_of, gather, read_event
+from spark_cache.providers.bedrock.reading import BedrockReading
 from spark_cache.providers.dialect import Added
 from spark_cache.providers.response import Usage
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
     from spark_cache.models.options import ModelOptions
     from spark_cache.providers.dialect import Dialect
-    from spark_cache.providers.response import ModelResponse
-    from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["BedrockModel", "BedrockProvider"]
@@ -94,11 +91,8 @@ class BedrockModel(Model):
         super().__init__(model_id, provider, **options)
 
 
-class BedrockProvider(Provider):
+class BedrockProvider(BedrockReading):
     """Amazon Bedrock behind its SDK; arguments as for the model."""
-
-    name: ClassVar[str] = "bedrock"
-    stream_form = FORM
 
     def __init__(self, session: boto3.Session | None, client_args: dict[str, Any], threads: int) -> None:
         if threads < 1:
@@ -159,15 +153,6 @@ class BedrockProvider(Provider):
             raise ClientError({"Error": error}, "Converse")
         return raw
 
-    def read(self, raw: Any) -> ModelResponse:
-        return read_answer(raw)
-
-    def is_empty(self, response: ModelResponse) -> bool:
-        return is_empty(response.raw)
-
-    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
-        return turn_of(response.raw)
-
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
         arguments = _arguments(request)
         reader = EventReader(lambda: self._client().converse_stream(**arguments))
@@ -176,15 +161,6 @@ class BedrockProvider(Provider):
                 yield event
         finally:
             reader.close()
-
-    def gather(self, events: Sequence[Any]) -> Any | None:
-        return gather(events)
-
-    def read_event(self, raw_event: Any) -> StreamEvent:
-        return read_event(raw_event)
-
-    def events_of(self, raw: Any) -> Sequence[Any]:
-        return events_of(raw)
 
     async def embed(
         self, request: Request, texts: Sequence[str]

@@ -5,24 +5,14 @@ from __future__ import annotations
 import json
 import os
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from spark_cache.models.base import Model
 from spark_cache.models.sdks import LoopClients, import_sdk, refuse_both
-from spark_cache.providers.base import Provider
-from spark_cache.providers.gemini.answer import (
-    FORM,
-    events_of,
-    gather,
-    is_empty,
-    read_answer,
-    read_event,
-    stop_reasons,
-    turn_of,
-)
 from spark_cache.providers.gemini.dialect import GeminiDialect, added_by
+from spark_cache.providers.gemini.reading import GeminiReading
 from spark_cache.providers.gemini.request import model_path
 from spark_cache.providers.gemini.service import merged, service_of
 from spark_cache.providers.json_values import bare_error, with_text
@@ -37,8 +27,6 @@ if TYPE_CHECKING:
     from spark_cache.models.options import ModelOptions
     from spark_cache.providers.dialect import Added, Dialect
     from spark_cache.providers.gemini.service import Service
-    from spark_cache.providers.response import ModelResponse
-    from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["GeminiModel", "GeminiProvider"]
@@ -83,11 +71,8 @@ class GeminiModel(Model):
         super().__init__(model_id, GeminiProvider(client, client_args), **options)
 
 
-class GeminiProvider(Provider):
+class GeminiProvider(GeminiReading):
     """Gemini behind its SDK; arguments as for the model."""
-
-    name: ClassVar[str] = "gemini"
-    stream_form = FORM
 
     def __init__(self, client: Client | None, client_args: Mapping[str, Any] | None) -> None:
         refuse_both(client, client_args)
@@ -124,39 +109,18 @@ class GeminiProvider(Provider):
     async def call(self, request: Request) -> Any:
         response = await self._transport().async_request("post", *self._arguments(request, "generateContent"))
         raw = _json(response.body)
-        if (error := bare_error(raw, "candidates", "promptFeedback")) is not None:
+        if (error := bare_error(raw, *self.error_unless)) is not None:
             from google.genai.errors import APIError  # noqa: PLC0415 - only for such a response
 
             code = error.get("code") if isinstance(error, dict) else None
             raise APIError(code if isinstance(code, int) else 200, raw)
         return raw
 
-    def read(self, raw: Any) -> ModelResponse:
-        return read_answer(raw)
-
-    def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
-        return stop_reasons(response.raw) or (response.stop_reason,)
-
-    def is_empty(self, response: ModelResponse) -> bool:
-        return is_empty(response.raw)
-
-    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
-        return turn_of(response.raw)
-
     async def stream(self, request: Request) -> AsyncGenerator[Any, None]:
         arguments = self._arguments(request, "streamGenerateContent?alt=sse")
         async with aclosing(await self._transport().async_request_streamed("post", *arguments)) as events:
             async for event in events:
                 yield _json(event.body)
-
-    def gather(self, events: Sequence[Any]) -> Any | None:
-        return gather(events)
-
-    def read_event(self, raw_event: Any) -> StreamEvent:
-        return read_event(raw_event)
-
-    def events_of(self, raw: Any) -> Sequence[Any]:
-        return events_of(raw)
 
     async def embed(
         self, request: Request, texts: Sequence[str]

@@ -10,12 +10,11 @@ import orjson
 
 from spark_cache.models.base import Model
 from spark_cache.models.sdk_client import SdkClient, arguments_of
-from spark_cache.providers.base import Provider
 from spark_cache.providers.json_values import bare_error
-from spark_cache.providers.openai import chat, chat_stream, responses, responses_stream
 from spark_cache.providers.openai.azure import AZURE, is_azure
 from spark_cache.providers.openai.dialect import SDK, OpenAIDialect, check_api
-from spark_cache.providers.response import ModelResponse, Usage
+from spark_cache.providers.openai.reading import OpenAIReading
+from spark_cache.providers.response import Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -26,55 +25,23 @@ if TYPE_CHECKING:
 
     from spark_cache.models.options import ModelOptions
     from spark_cache.providers.dialect import Added, Dialect
-    from spark_cache.providers.heard import StreamForm
     from spark_cache.providers.sdk import Sdk
-    from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import Request
 
 __all__ = ["OpenAIModel", "OpenAIProvider"]
 
 
 class _Api(NamedTuple):
-    """What differs between the two APIs: the SDK's resource, and how its JSON is written and read."""
+    """What differs between the two APIs: the SDK's resource, and what a stream needs to report its usage."""
 
     resource: Callable[[AsyncOpenAI], Any]
     stream_options: Mapping[str, Any] | None
-    read: Callable[[Any], ModelResponse]
-    stop_reasons: Callable[[Any], Sequence[str | None]]
-    is_empty: Callable[[Any], bool]
-    turn: Callable[[Any], Sequence[Any] | None]
-    form: StreamForm
-    read_event: Callable[[Any], StreamEvent]
-    gather: Callable[[Sequence[Any]], Any | None]
-    events_of: Callable[[Any], Sequence[Any]]
 
 
 _APIS = MappingProxyType(
     {
-        "chat": _Api(
-            resource=lambda client: client.chat.completions,
-            stream_options={"include_usage": True},
-            read=chat.read_answer,
-            stop_reasons=chat.stop_reasons,
-            is_empty=chat.is_empty,
-            turn=chat.turn_of,
-            form=chat_stream.FORM,
-            read_event=chat_stream.event_of,
-            gather=chat_stream.gather,
-            events_of=chat_stream.events_of,
-        ),
-        "responses": _Api(
-            resource=lambda client: client.responses,
-            stream_options=None,
-            read=responses.read_answer,
-            stop_reasons=responses.stop_reasons,
-            is_empty=responses.is_empty,
-            turn=responses.turn_of,
-            form=responses_stream.FORM,
-            read_event=responses_stream.event_of,
-            gather=responses_stream.gather,
-            events_of=responses_stream.events_of,
-        ),
+        "chat": _Api(lambda client: client.chat.completions, {"include_usage": True}),
+        "responses": _Api(lambda client: client.responses, None),
     }
 )
 
@@ -117,10 +84,9 @@ class OpenAIModel(Model):
         )
 
 
-class OpenAIProvider(Provider):
+class OpenAIProvider(OpenAIReading):
     """OpenAI behind its SDK; arguments as for the model."""
 
-    name: ClassVar[str] = "openai"
     # The API accepts 300,000 tokens a call, and hardly any text has more tokens than characters.
     embed_characters: ClassVar[int | None] = 300_000
 
@@ -129,7 +95,7 @@ class OpenAIProvider(Provider):
         self._api_name = api
         self._api = _APIS[api]
         self._dialect = OpenAIDialect(api)
-        self.stream_form = self._api.form
+        super().__init__(api)
 
     def __getstate__(self) -> tuple[SdkClient, str]:
         return self._client, self._api_name
@@ -163,7 +129,7 @@ class OpenAIProvider(Provider):
             raw = orjson.loads(response.content)
         except ValueError:
             raw = _unusual_json(response)
-        error = bare_error(raw, "choices", "output")
+        error = bare_error(raw, *self.error_unless)
         if error is not None:
             raise _error_of(error, response)
         return raw
@@ -198,29 +164,6 @@ class OpenAIProvider(Provider):
 
     def _resource(self) -> Any:
         return self._api.resource(self._client.client()).with_raw_response
-
-    # -- responses ---------------------------------------------------------------------------------------------
-
-    def read(self, raw: Any) -> ModelResponse:
-        return self._api.read(raw)
-
-    def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
-        return self._api.stop_reasons(response.raw)
-
-    def is_empty(self, response: ModelResponse) -> bool:
-        return self._api.is_empty(response.raw)
-
-    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
-        return self._api.turn(response.raw)
-
-    def read_event(self, raw_event: Any) -> StreamEvent:
-        return self._api.read_event(raw_event)
-
-    def gather(self, events: Sequence[Any]) -> Any | None:
-        return self._api.gather(events)
-
-    def events_of(self, raw: Any) -> Sequence[Any]:
-        return self._api.events_of(raw)
 
 
 def _sdk_of(client_args: Mapping[str, Any] | None) -> Sdk:

@@ -35,6 +35,12 @@ class Provider(ABC):
     stream_form: StreamForm | None = None
     """The form of streams, to compare a whole response with its events. None compares the text and the tool calls alone."""
 
+    error_unless: ClassVar[tuple[str, ...]] = ()
+    """The fields of which a response has one, unless it is nothing but an error that was sent with a status of success."""
+
+    shared_errors: ClassVar[tuple[type[Exception], ...]] = (Exception,)
+    """The errors of a call that equal calls of the same client get too. After any other error they call the provider themselves."""
+
     # -- requests ----------------------------------------------------------------------------------------------
 
     def endpoint(self) -> str | None:

@@ -90,10 +90,11 @@ def _target(path: str) -> _Target | None:
     for ending, provider, operation in _ENDINGS:
         if path.endswith(ending):
             return _Target(provider, operation, path.removesuffix(ending))
-    base, found, call = path.rpartition("/model/")
-    model_id, _, verb = call.rpartition("/")
-    if found and verb in _BEDROCK:
-        return _Target("bedrock", _BEDROCK[verb], base, unquote(model_id))
+    head, _, verb = path.rpartition("/")
+    # A model may be called "model".
+    base, _, model_id = head.rpartition("/")
+    if verb in _BEDROCK and base.endswith("/model"):
+        return _Target("bedrock", _BEDROCK[verb], base.removesuffix("/model"), unquote(model_id))
     base, found, call = path.rpartition("/models/")
     model_id, _, verb = call.rpartition(":")
     if found and verb in _GEMINI:

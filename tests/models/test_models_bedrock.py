@@ -16,8 +16,8 @@ from models_world import QUESTION, WEATHER, answer_next, entry_files, run_python
 
 from spark_cache.models.bedrock import BedrockModel
 from spark_cache.providers.bedrock.embeddings import vectors_of
+from spark_cache.providers.bedrock.frames import event_frame
 from spark_cache.providers.response import Usage
-from spark_cache.testing.standin.bedrock import event_frame
 from spark_cache.testing.standin.transport import Stream
 
 MODEL = "us.amazon.nova-lite-v1:0"

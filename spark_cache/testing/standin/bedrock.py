@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import struct
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
+from spark_cache.providers.bedrock.frames import event_frame
 from spark_cache.testing.standin.embeddings import embed
 from spark_cache.testing.standin.protocol import ProtocolError, count_tokens, expect, request_digest
 from spark_cache.testing.standin.schema import UnmetSchemaError, example
@@ -18,13 +17,11 @@ if TYPE_CHECKING:
 
     from spark_cache.testing.standin.chat import Answer
 
-__all__ = ["answer_converse", "event_frame", "invoke", "refuse", "stream_converse"]
+__all__ = ["answer_converse", "invoke", "refuse", "stream_converse"]
 
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
 _SHOWN_CHARACTERS = 200
-_TEXT_HEADER = 7
-"""The type number of a string header in the event stream encoding."""
 
 
 def answer_converse(body: dict[str, Any], answer: Answer | None = None) -> dict[str, Any]:
@@ -194,30 +191,3 @@ def _split(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]
 def _pieces(text: str) -> list[str]:
     size = _CHARACTERS_PER_TOKEN
     return [text[start : start + size] for start in range(0, len(text), size)]
-
-
-def event_frame(kind: str, payload: dict[str, Any], *, is_error: bool = False) -> bytes:
-    """Encode one event in the AWS event stream encoding: lengths, checksum, headers, payload, checksum.
-
-    Args:
-        kind: The type of the event, or of the exception sent in place of an event.
-        payload: The content of the event, as JSON values.
-        is_error: Whether the event is an exception.
-    """
-    message_type = "exception" if is_error else "event"
-    named = {
-        f":{message_type}-type": kind,
-        ":content-type": "application/json",
-        ":message-type": message_type,
-    }
-    headers = b"".join(
-        struct.pack("!B", len(name))
-        + name.encode()
-        + struct.pack("!BH", _TEXT_HEADER, len(text))
-        + text.encode()
-        for name, text in named.items()
-    )
-    data = json.dumps(payload).encode()
-    prelude = struct.pack("!II", len(headers) + len(data) + 16, len(headers))
-    begun = prelude + struct.pack("!I", crc32(prelude)) + headers + data
-    return begun + struct.pack("!I", crc32(begun))
