@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from spark_cache.agents.tools import Tool
+from spark_cache.calls.threads import CallerThread
 from spark_cache.errors import TurnLimitError
 from spark_cache.savings.prices import price
 
@@ -141,6 +142,10 @@ class Agent:
             results = [await self._tool_result(call) for call in response.tool_calls]
             messages.append({"role": "user", "content": results})
         raise TurnLimitError(self.config.name, self.config.max_turns)
+
+    def run_sync(self, query: str, **parameters: Any) -> str:
+        """Like :meth:`run`, for synchronous programs. See :meth:`spark_cache.Model.get_text_sync`."""
+        return CallerThread().run(self.run(query, **parameters))
 
     def get_cost_stats(self) -> CostStats:
         """Return the cost and savings of all calls so far."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from spark_cache.calls.answer import TEXT, Recorded, StreamBrokenOffError
 from spark_cache.calls.background import in_background
+from spark_cache.calls.handled import handled
 from spark_cache.calls.judge import disagreement, why_not_stored
 from spark_cache.core.plan import Hit, Miss
+from spark_cache.core.single_flight import Flight
 from spark_cache.errors import CacheMissError
 from spark_cache.manager import CacheManager
 from spark_cache.providers.json_values import copied
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 
     from spark_cache.calls.answer import AnswerSpec
     from spark_cache.core.plan import Plan
-    from spark_cache.core.single_flight import Flight
     from spark_cache.manager.calls import Calls
     from spark_cache.providers.base import Provider
     from spark_cache.types import CacheKey, Request
@@ -38,6 +40,7 @@ class Caller:
         provider: The provider.
         manager: The manager of the cache. None if code turns the cache off: its settings are read with the first call.
         should_cache: The caller's hook that decides whether a new response is stored.
+        client: Who shares the error of a running call; None if only this object does.
     """
 
     def __init__(
@@ -45,8 +48,11 @@ class Caller:
         provider: Provider,
         manager: CacheManager | None,
         should_cache: Callable[[Request, ModelResponse], bool] | None,
+        *,
+        client: object | None = None,
     ) -> None:
         self.provider = provider
+        self._client = self if client is None else client
         self._manager = manager
         self._should_cache = should_cache
 
@@ -174,12 +180,15 @@ class Caller:
 
         try:
             results, shared = await calls.single_flight.share(
-                (key,), ask, client=self, timeout_seconds=calls.lock_timeout_seconds
+                (key,), ask, client=self._client, timeout_seconds=calls.lock_timeout_seconds
             )
-        except StreamBrokenOffError:
-            if asked:
+        except Exception as error:
+            is_whole = not isinstance(error, StreamBrokenOffError)
+            if asked or (is_whole and isinstance(error, self.provider.shared_errors)):
                 raise
-            return await self._ask_and_store(None, calls, request, plan, spec)
+            # Side by side with others who waited in vain, not one after the other.
+            flight = Flight([key], self._client, get_running_loop(), needs_lease=False)
+            return (await ask(flight))[key]
         recorded = results[key]
         if shared:
             # Everyone gets a copy, the caller that asked too: it may change its own before the others get theirs.
@@ -196,13 +205,15 @@ class Caller:
         """Call the provider and read its response."""
         started = perf_counter()
         if spec.on_event is None:
-            raw, events = await self.provider.call(request), None
+            with handled():
+                raw, events = await self.provider.call(request), None
         else:
             events = []
-            async with aclosing(self.provider.stream(request)) as arriving:
-                async for event in arriving:
-                    events.append([round((perf_counter() - started) * 1000, 3), event])
-                    spec.on_event(event)
+            with handled():
+                async with aclosing(self.provider.stream(request)) as arriving:
+                    async for event in arriving:
+                        events.append([round((perf_counter() - started) * 1000, 3), event])
+                        spec.on_event(event)
             raw = self.provider.gather([event for _, event in events])
             if raw is None:
                 raise StreamBrokenOffError("incomplete")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from spark_cache.calls.answer import Recorded
 from spark_cache.calls.background import in_background
 from spark_cache.calls.caller import flight_key
+from spark_cache.calls.handled import handled
 from spark_cache.core.plan import Hit
 from spark_cache.providers.response import ModelResponse, to_stored
 from spark_cache.providers.vectors import packed, shared_out
@@ -133,7 +134,8 @@ class Embedder(Generic[Vector]):
         """Call the provider for a batch, and store what may be stored."""
         sent = [one.text for one in texts]
         started = perf_counter()
-        vectors, usage = await self._provider.embed(texts[0].request, sent)
+        with handled():
+            vectors, usage = await self._provider.embed(texts[0].request, sent)
         seconds = (perf_counter() - started) / len(texts)
         if len(vectors) != len(texts):
             raise ValueError(f"{self._provider.name} returned {len(vectors)} vectors for {len(texts)} texts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spark_cache._lazy import lazy_exports
+from spark_cache.calls.threads import SyncStream
 from spark_cache.models.base import Model
 from spark_cache.models.options import ModelOptions
 from spark_cache.providers.base import Provider
@@ -32,6 +33,7 @@ __all__ = [
     "OpenAIModel",
     "Provider",
     "StreamEvent",
+    "SyncStream",
     "ToolCall",
     "ToolCallPiece",
     "Usage",

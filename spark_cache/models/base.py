@@ -9,9 +9,9 @@ from spark_cache.calls.answer import AnswerSpec, Recorded
 from spark_cache.calls.caller import Caller
 from spark_cache.calls.request import DEFAULT_MODE, RequestBuilder, mode_of_call
 from spark_cache.calls.stream import Streamer
+from spark_cache.calls.threads import CallerThread, SyncStream
 from spark_cache.errors import InvalidAnswerError
-from spark_cache.manager import CacheManager
-from spark_cache.models.options import ModelOptions
+from spark_cache.models.options import manager_of
 from spark_cache.providers.base import Provider
 from spark_cache.providers.conversation import turn_in_our_form
 from spark_cache.providers.json_values import copied
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from spark_cache.calls.structured import JsonResponse
-    from spark_cache.config import CacheConfig
+    from spark_cache.manager import CacheManager
+    from spark_cache.models.options import ModelOptions
     from spark_cache.providers.response import ModelResponse
     from spark_cache.providers.stream import StreamEvent
     from spark_cache.types import CacheKey
@@ -66,7 +67,7 @@ class Model:
         self.params = dict(options.get("params") or {})
         self._provider = provider
         self._requests = RequestBuilder(provider, self)
-        manager = _manager_of(type(self).__name__, options)
+        manager = manager_of(type(self).__name__, options)
         self._caller = Caller(provider, manager, options.get("should_cache"))
         self._streamer = Streamer(self._caller)
 
@@ -325,6 +326,173 @@ class Model:
         # A repeated text gets a list of its own.
         return [list(vectors[text]) for text in listed]
 
+    # -- synchronous programs ------------------------------------------------------------------------------------
+
+    def get_text_sync(
+        self,
+        messages: Sequence[Any],
+        system_prompt: str | None = None,
+        tool_specs: Sequence[Any] | None = None,
+        tool_choice: Any = None,
+        *,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        sample: int | None = None,
+        **parameters: Any,
+    ) -> ModelResponse:
+        """Like :meth:`get_text`, for synchronous programs.
+
+        It works in any thread, also in one with a running event loop, such as a notebook. It blocks that thread.
+
+        Raises:
+            RuntimeError: An asynchronous function that a synchronous call runs calls it. Await :meth:`get_text` there.
+        """
+        return CallerThread().run(
+            self.get_text(
+                messages,
+                system_prompt,
+                tool_specs,
+                tool_choice,
+                cache=cache,
+                sensitive=sensitive,
+                sample=sample,
+                **parameters,
+            )
+        )
+
+    @overload
+    def get_json_sync(
+        self,
+        output_model: type[T],
+        messages: Sequence[Any],
+        system_prompt: str | None = None,
+        tool_specs: Sequence[Any] | None = None,
+        tool_choice: Any = None,
+        *,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        sample: int | None = None,
+        **parameters: Any,
+    ) -> JsonResponse[T]: ...
+
+    @overload
+    def get_json_sync(
+        self,
+        output_model: Mapping[str, Any],
+        messages: Sequence[Any],
+        system_prompt: str | None = None,
+        tool_specs: Sequence[Any] | None = None,
+        tool_choice: Any = None,
+        *,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        sample: int | None = None,
+        **parameters: Any,
+    ) -> JsonResponse[Any]: ...
+
+    def get_json_sync(
+        self,
+        output_model: Any,
+        messages: Sequence[Any],
+        system_prompt: str | None = None,
+        tool_specs: Sequence[Any] | None = None,
+        tool_choice: Any = None,
+        *,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        sample: int | None = None,
+        **parameters: Any,
+    ) -> JsonResponse[Any]:
+        """Like :meth:`get_json`, for synchronous programs. See :meth:`get_text_sync`."""
+        answer: JsonResponse[Any] = CallerThread().run(
+            self.get_json(
+                output_model,
+                messages,
+                system_prompt,
+                tool_specs,
+                tool_choice,
+                cache=cache,
+                sensitive=sensitive,
+                sample=sample,
+                **parameters,
+            )
+        )
+        return answer
+
+    def stream_text_sync(
+        self,
+        messages: Sequence[Any],
+        system_prompt: str | None = None,
+        tool_specs: Sequence[Any] | None = None,
+        tool_choice: Any = None,
+        *,
+        replay_timing: bool = False,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        sample: int | None = None,
+        **parameters: Any,
+    ) -> SyncStream[StreamEvent]:
+        """Like :meth:`stream_text`, for synchronous programs. See :meth:`get_text_sync`.
+
+        Returns:
+            An iterator of the events. A stream that is dropped early ends soon; ``close`` ends it at once. Use
+            ``contextlib.closing`` to control when.
+        """
+        return SyncStream(
+            self.stream_text(
+                messages,
+                system_prompt,
+                tool_specs,
+                tool_choice,
+                replay_timing=replay_timing,
+                cache=cache,
+                sensitive=sensitive,
+                sample=sample,
+                **parameters,
+            )
+        )
+
+    @overload
+    def embed_sync(
+        self,
+        texts: Iterable[str],
+        *,
+        as_array: Literal[False] = False,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        **parameters: Any,
+    ) -> list[list[float]]: ...
+
+    @overload
+    def embed_sync(
+        self,
+        texts: Iterable[str],
+        *,
+        as_array: Literal[True],
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        **parameters: Any,
+    ) -> NDArray[Any]: ...
+
+    def embed_sync(
+        self,
+        texts: Iterable[str],
+        *,
+        as_array: bool = False,
+        cache: str = DEFAULT_MODE,
+        sensitive: bool | None = None,
+        **parameters: Any,
+    ) -> list[list[float]] | NDArray[Any]:
+        """Like :meth:`embed`, for synchronous programs. See :meth:`get_text_sync`."""
+        # What yields the texts may have to run in this thread.
+        listed = texts if isinstance(texts, str) else list(texts)
+        vectors: list[list[float]] | NDArray[Any] = CallerThread().run(
+            self.embed(listed, as_array=as_array, cache=cache, sensitive=sensitive, **parameters)  # type: ignore[call-overload]  # either overload
+        )
+        return vectors
+
+    # -- responses and entries -----------------------------------------------------------------------------------
+
     def turn_of(self, response: ModelResponse) -> list[Any]:
         """Return a response as messages, to continue the conversation: ``messages += model.turn_of(response)``.
 
@@ -409,68 +577,23 @@ class Model:
         self._caller.flush()
         await self._provider.aclose()
 
+    def close(self) -> None:
+        """Do what :meth:`aclose` does, for the connections that synchronous methods opened, in whichever thread."""
+        CallerThread().run(self.aclose())
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
         await self.aclose()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
 
 def _require_numpy() -> None:
     if find_spec("numpy") is None:
         raise ImportError("embed(as_array=True) needs numpy; install it with: pip install numpy")
-
-
-def _manager_of(kind: str, options: ModelOptions) -> CacheManager | None:
-    """Return the manager that the options ask for. None if they turn the cache off: its settings are not read yet."""
-    for name in options.keys() - ModelOptions.__annotations__.keys():
-        raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}; {_advice(name)}")
-    overrides = {
-        "enabled": options.get("enable_cache"),
-        "ttl_seconds": options.get("cache_ttl_seconds"),
-        "cache_dir": options.get("cache_dir"),
-    }
-    given = {name: value for name, value in overrides.items() if value is not None}
-    config, manager = options.get("cache_config"), options.get("cache_manager")
-    if manager is None:
-        if config is None and given == {"enabled": False}:
-            return None
-        return CacheManager.shared(_configured(config, given))
-    if not isinstance(manager, CacheManager):
-        raise TypeError(f"cache_manager must be a CacheManager, not {type(manager).__name__}")
-    if given or config is not None:
-        raise ValueError("give cache_manager alone: it has its own configuration")
-    return manager
-
-
-_OF_A_CLIENT = frozenset({"api_key", "base_url", "default_headers", "http_client", "organization", "timeout"})
-_OPTIONS_BY_OTHER_NAMES = {
-    "ttl": "cache_ttl_seconds",
-    "cache": "enable_cache",
-    "model": "model_id",
-    "config": "cache_config",
-}
-
-
-def _advice(name: str) -> str:
-    """Return what to give instead of an argument that does not exist."""
-    if name in _OF_A_CLIENT:
-        return f"give it to the client: client_args={{{name!r}: …}}"
-    if name in _OPTIONS_BY_OTHER_NAMES:
-        return f"the argument is {_OPTIONS_BY_OTHER_NAMES[name]}"
-    from difflib import get_close_matches  # noqa: PLC0415 - needed only for the message
-
-    near = get_close_matches(name, ModelOptions.__annotations__, n=1)
-    return (
-        f"did you mean {near[0]}?" if near else f"a parameter of every call goes into params={{{name!r}: …}}"
-    )
-
-
-def _configured(config: CacheConfig | None, given: Mapping[str, Any]) -> CacheConfig:
-    from spark_cache.config import CacheConfig, load_config  # noqa: PLC0415 - the first configuration imports pydantic
-
-    if config is None:
-        return load_config(**given)
-    if not isinstance(config, CacheConfig):
-        raise TypeError(f"cache_config must be a CacheConfig, not {type(config).__name__}")
-    return config.with_(**given) if given else config

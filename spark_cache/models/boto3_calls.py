@@ -8,6 +8,8 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,7 +50,9 @@ class Threads:
             function: The function.
             *arguments: Its arguments.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor(), function, *arguments)
+        # The thread sees the context variables of the caller.
+        run = partial(copy_context().run, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._executor(), run)
 
     def close(self) -> None:
         """End the threads as soon as they are idle. Later calls start new threads."""
