@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from spark_cache.agents import Agent, AgentConfig
+    from spark_cache.clients import cached, install, installed, options, uninstall
     from spark_cache.config import CacheConfig, load_config
     from spark_cache.core.log_output import configure_logging
     from spark_cache.errors import (
@@ -61,8 +62,13 @@ _HOMES = {
     "StreamEvent": "spark_cache.models",
     "UncacheableRequestError": "spark_cache.errors",
     "UncacheableResponseError": "spark_cache.errors",
+    "cached": "spark_cache.clients",
     "configure_logging": "spark_cache.core.log_output",
+    "install": "spark_cache.clients",
+    "installed": "spark_cache.clients",
     "load_config": "spark_cache.config",
+    "options": "spark_cache.clients",
+    "uninstall": "spark_cache.clients",
 }
 
 __all__ = [
@@ -89,8 +95,13 @@ __all__ = [
     "UncacheableRequestError",
     "UncacheableResponseError",
     "__version__",
+    "cached",
     "configure_logging",
+    "install",
+    "installed",
     "load_config",
+    "options",
+    "uninstall",
 ]
 
 

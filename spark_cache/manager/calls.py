@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_cache.core.single_flight import Flight, SingleFlight
     from spark_cache.core.write import Prepared
     from spark_cache.explain import Explanation
+    from spark_cache.savings import Totals
     from spark_cache.types import CacheKey, Request
 
 __all__ = ["Calls"]
@@ -239,6 +240,10 @@ class Calls:
             error: Why.
         """
         self._cache.warn_once(operation, error)
+
+    def totals(self) -> Totals:
+        """Return what the calls of this process came to."""
+        return self._cache.open().directory.ledger.process()
 
     @property
     def single_flight(self) -> SingleFlight:

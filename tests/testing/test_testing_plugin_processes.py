@@ -85,8 +85,16 @@ def test_a_suite_without_recordings_imports_only_the_plugin(pytester):
     }  # fmt: skip
     pytester.makepyfile(LOADED.replace("{names}", repr(names)))
 
+    others = ["randomly", "xdist", "cov", "pytest_httpx", "respx"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:randomly", "-p", "no:xdist", "-p", "no:cov"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-s",
+            "-q",
+            *(part for name in others for part in ("-p", f"no:{name}")),
+        ],
         check=True,
         capture_output=True,
         text=True,
