@@ -26,6 +26,7 @@ _COMMANDS = {
     "ls": "spark_cache.cli.inspect",
     "profile": "spark_cache.cli.profile",
     "rm": "spark_cache.cli.manage",
+    "run": "spark_cache.cli.run",
     "savings": "spark_cache.cli.savings",
     "show": "spark_cache.cli.show",
     "stats": "spark_cache.cli.inspect",
