@@ -202,7 +202,7 @@ def test_sync_stream_left_early_while_others_wait(make, entries):
 
 
 def _is_waited_for(client):
-    flights = client._client._transport._exchange._manager.calls.single_flight._flights
+    flights = client._client._transport._exchange.manager.calls.single_flight._flights
     return any(len(flight.waiters) > 1 for flight in list(flights.values()))
 
 
@@ -216,7 +216,7 @@ def test_stream_left_alone_ends(make, entries, is_read):
         if is_read:
             next(stream)
         stream.close()
-        calls = client._client._transport._exchange._manager.calls
+        calls = client._client._transport._exchange.manager.calls
         for _ in range(200):
             if not calls.single_flight.running_count:
                 break
