@@ -1,46 +1,30 @@
-"""How the responses of Anthropic's Messages API are read. Pure functions, whatever sends the requests."""
+"""How the responses of Anthropic's Messages API are read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from spark_cache.providers.anthropic.messages import is_empty, read_answer, turn_of
 from spark_cache.providers.anthropic.stream import FORM, events_of, gather, read_event
-from spark_cache.providers.base import Provider
+from spark_cache.providers.reading import Functions, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spark_cache.providers.response import ModelResponse
-    from spark_cache.providers.stream import StreamEvent
 
 __all__ = ["AnthropicReading"]
 
 
-class AnthropicReading(Provider):
+def _stop_reasons(response: ModelResponse) -> Sequence[str | None]:
+    return ("end_turn" if response.stop_reason == "pause_turn" else response.stop_reason,)
+
+
+class AnthropicReading(Reading):
     """Reads the responses of Anthropic."""
 
     name: ClassVar[str] = "anthropic"
-    stream_form = FORM
+    functions = Functions(
+        read_answer, is_empty, turn_of, gather, read_event, events_of, FORM, stop_reasons=_stop_reasons
+    )
     error_unless = ("content",)
-
-    def read(self, raw: Any) -> ModelResponse:
-        return read_answer(raw)
-
-    def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
-        return ("end_turn" if response.stop_reason == "pause_turn" else response.stop_reason,)
-
-    def is_empty(self, response: ModelResponse) -> bool:
-        return is_empty(response.raw)
-
-    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
-        return turn_of(response.raw)
-
-    def gather(self, events: Sequence[Any]) -> Any | None:
-        return gather(events)
-
-    def read_event(self, raw_event: Any) -> StreamEvent:
-        return read_event(raw_event)
-
-    def events_of(self, raw: Any) -> Sequence[Any]:
-        return events_of(raw)

@@ -1,10 +1,9 @@
-"""How the responses of Gemini are read. Pure functions, whatever sends the requests."""
+"""How the responses of Gemini are read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from spark_cache.providers.base import Provider
 from spark_cache.providers.gemini.answer import (
     FORM,
     events_of,
@@ -15,40 +14,25 @@ from spark_cache.providers.gemini.answer import (
     stop_reasons,
     turn_of,
 )
+from spark_cache.providers.reading import Functions, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spark_cache.providers.response import ModelResponse
-    from spark_cache.providers.stream import StreamEvent
 
 __all__ = ["GeminiReading"]
 
 
-class GeminiReading(Provider):
+def _stop_reasons(response: ModelResponse) -> Sequence[str | None]:
+    return stop_reasons(response.raw) or (response.stop_reason,)
+
+
+class GeminiReading(Reading):
     """Reads the responses of Gemini."""
 
     name: ClassVar[str] = "gemini"
-    stream_form = FORM
+    functions = Functions(
+        read_answer, is_empty, turn_of, gather, read_event, events_of, FORM, stop_reasons=_stop_reasons
+    )
     error_unless = ("candidates", "promptFeedback")
-
-    def read(self, raw: Any) -> ModelResponse:
-        return read_answer(raw)
-
-    def stop_reasons(self, response: ModelResponse) -> Sequence[str | None]:
-        return stop_reasons(response.raw) or (response.stop_reason,)
-
-    def is_empty(self, response: ModelResponse) -> bool:
-        return is_empty(response.raw)
-
-    def turn_of(self, response: ModelResponse) -> Sequence[Any] | None:
-        return turn_of(response.raw)
-
-    def gather(self, events: Sequence[Any]) -> Any | None:
-        return gather(events)
-
-    def read_event(self, raw_event: Any) -> StreamEvent:
-        return read_event(raw_event)
-
-    def events_of(self, raw: Any) -> Sequence[Any]:
-        return events_of(raw)
