@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+
+# Here, and not with the first call: it cannot be imported any more while the interpreter exits.
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from spark_cache._lazy import at_fork
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
 __all__ = ["CallerThread", "SyncStream"]
 
@@ -144,6 +146,20 @@ class CallerThread:
             else:
                 self._work.put((function, done))
         return await done
+
+    async def each(self, items: Iterable[T], close: Callable[[], object]) -> AsyncGenerator[T, None]:
+        """Yield items that are made in the thread of the caller.
+
+        Args:
+            items: The items.
+            close: Called in that thread at the end.
+        """
+        iterator = iter(items)
+        try:
+            while (item := await self.do(lambda: next(iterator, _END))) is not _END:
+                yield item
+        finally:
+            await self.do(close)
 
     def leave(self) -> None:
         """Hand over the rest of the work: the caller wants nothing more, but others may wait for the response."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["handle_aws", "let_through"]
 
 _MARK = "spark_cache_handled"
-_END = object()
 _OPERATIONS = ("Converse", "ConverseStream")
 
 
@@ -107,12 +107,10 @@ class _Upstream:
         if self._response._content is not None:  # noqa: SLF001 - it is read already, unless it is a stream
             yield self._response.content
             return
-        pieces = iter(self._response.raw.stream())
-        try:
-            while (piece := await self._thread.do(lambda: next(pieces, _END))) is not _END:
-                yield piece  # type: ignore[misc]  # the end is not among them
-        finally:
-            await self._thread.do(self._response.raw.close)
+        raw = self._response.raw
+        async with aclosing(self._thread.each(raw.stream(), raw.close)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     def leave(self) -> None:
         self.is_paced = False

@@ -31,7 +31,6 @@ _MARK = "spark_cache"
 """The extension of a request that a layer above has handled."""
 
 _HEADER = HEADER.encode()
-_END = object()
 
 
 async def handle_async(
@@ -204,13 +203,8 @@ class _SyncUpstream(_Upstream):
         super().leave()
         self._thread.leave()
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        pieces = iter(self._response.stream)
-        try:
-            while (piece := await self._thread.do(lambda: next(pieces, _END))) is not _END:
-                yield piece  # type: ignore[misc]  # the end is not among them
-        finally:
-            await self._thread.do(self._response.stream.close)
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        return self._thread.each(self._response.stream, self._response.stream.close)
 
 
 def _response(library: Any, reply: Reply, thread: CallerThread | None) -> Any:

@@ -129,7 +129,8 @@ class Lookup:
                 yield from ((unreadable, at.name) for at in addresses)
                 continue
             for plan, at, data in zip(some, addresses, read, strict=True):
-                yield self._judge(data, _key(plan), plan.policy, plan.mode, parse, plan.encrypted), at.name
+                found = self._checked(data)
+                yield self._judge(found, _key(plan), plan.policy, plan.mode, parse, plan.encrypted), at.name
 
     def find(
         self, key: CacheKey, policy: Policy, mode: Mode, *, encrypted: bool, parse: Parser | None = None
@@ -170,15 +171,12 @@ class Lookup:
     ) -> Hit | Miss:
         """Read, decrypt, decode, judge and parse the entry at an address."""
         # Only what is stored as plain text may stay in memory.
-        try:
-            data = self.directory.store.read(at, note_use=mode.writes, remember=not encrypted_only)
-        except StoreError as error:
-            return self._unreadable(error)
+        data = self.read(at, note_use=mode.writes, remember=not encrypted_only)
         return self._judge(data, key, policy, mode, parse, encrypted_only)
 
     def _judge(
         self,
-        data: bytes | MissReason,
+        data: bytes | Miss,
         key: CacheKey,
         policy: Policy,
         mode: Mode,
@@ -186,9 +184,8 @@ class Lookup:
         encrypted_only: bool,
     ) -> Hit | Miss:
         """Decrypt, decode, judge and parse an entry."""
-        if isinstance(data, MissReason):
-            return _not_read(data)
-        self._clear_fault()
+        if isinstance(data, Miss):
+            return data
         opened = read_answer(data, key, policy.namespace, self._ring, encrypted_only=encrypted_only)
         if not isinstance(opened, tuple):
             return unusable(opened, data)
@@ -203,29 +200,31 @@ class Lookup:
             return Miss(MissReason.CORRUPT)
         return Miss(parsed) if isinstance(parsed, MissReason) else Hit(response, timestamp, parsed)
 
-    def read(self, at: Address, *, note_use: bool) -> bytes | Miss:
+    def read(self, at: Address, *, note_use: bool, remember: bool = False) -> bytes | Miss:
         """Read the bytes at an address. An I/O error is a warning and a miss.
 
         Args:
             at: The address.
             note_use: Whether the read counts as a use.
+            remember: Whether the bytes may stay in memory for the next read.
         """
         try:
-            data = self.directory.store.read(at, note_use=note_use)
+            data = self.directory.store.read(at, note_use=note_use, remember=remember)
         except StoreError as error:
             return self._unreadable(error)
+        return self._checked(data)
+
+    def _checked(self, data: bytes | MissReason) -> bytes | Miss:
+        """Return what a store has read, with the miss if it is nothing."""
         if isinstance(data, MissReason):
-            return _not_read(data)
-        self._clear_fault()
+            return Miss(data, FOREIGN if data is MissReason.NOT_A_FILE else None)
+        if self.directory.faults:
+            self.directory.clear_fault("read")
         return data
 
     def _unreadable(self, error: StoreError) -> Miss:
         self.directory.warn_once("read", error.cause, profile=self.config.profile)
         return Miss(MissReason.UNREADABLE, error.cause)
-
-    def _clear_fault(self) -> None:
-        if self.directory.faults:
-            self.directory.clear_fault("read")
 
     def open(
         self,
@@ -344,10 +343,6 @@ def _unless_planted(found: Miss) -> Miss:
     """Return the miss for an unusable entry under a name that only an encryption key gives."""
     # A plain entry under such a name was put there by someone else.
     return Miss(MissReason.WRONG_KEY) if found.reason is MissReason.PLAIN_REFUSED else found
-
-
-def _not_read(reason: MissReason) -> Miss:
-    return Miss(reason, FOREIGN if reason is MissReason.NOT_A_FILE else None)
 
 
 def _key(plan: Plan) -> CacheKey:
